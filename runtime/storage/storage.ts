@@ -1,0 +1,106 @@
+/**
+ * Where images come from and results go: one small interface over a folder or an S3 bucket, whose writes are
+ * atomic and durable and whose keys cannot leave their root.
+ */
+import { Retryable, UserError } from '../errors.ts';
+import { redactUrl } from '../redact.ts';
+
+/** The folder used when `STORAGE_URL` is not set, relative to the working directory. */
+export const DEFAULT_STORAGE_FOLDER = './darkroom-storage';
+
+export interface ReadOptions {
+  /** More bytes than this are a {@link Rejection} `limit-exceeded`; default: no limit. */
+  maxBytes?: number;
+  signal?: AbortSignal;
+}
+
+export interface WriteOptions {
+  /** MIME type, kept where the storage can (S3). */
+  contentType?: string;
+  /** Leave what is already there; default false: replace it. */
+  ifAbsent?: boolean;
+  signal?: AbortSignal;
+}
+
+export interface ObjectStat {
+  /** Size, bytes. */
+  bytes: number;
+  modified: Date;
+}
+
+export interface ListedObject extends ObjectStat {
+  key: string;
+}
+
+/**
+ * Keys are relative, `/`-separated and literal (nothing is percent-decoded); see `keys.ts` for what is refused.
+ * Failures are {@link Retryable} `storage` or `network`, a refused key a {@link Rejection}; an aborted call
+ * throws the signal's reason.
+ */
+export interface Storage {
+  /** Canonical URL without secrets, for logs. */
+  readonly url: string;
+  /** The whole object. Throws {@link ObjectNotFound}, or {@link Rejection} `limit-exceeded` over `maxBytes`. */
+  read(key: string, options?: ReadOptions): Promise<Buffer>;
+  /**
+   * Stores all the bytes or nothing; when it resolves they survive a crash of the machine.
+   * @returns false only with `ifAbsent`, when something is already there.
+   */
+  write(key: string, bytes: Uint8Array, options?: WriteOptions): Promise<boolean>;
+  /** Size and time of the object; undefined when there is none. */
+  stat(key: string): Promise<ObjectStat | undefined>;
+  /** Removes the object; an absent one is fine. */
+  remove(key: string): Promise<void>;
+  /** Removes everything under the folder `prefix` (not keys that merely start so). The empty prefix is refused. */
+  removeAll(prefix: string): Promise<void>;
+  /**
+   * Every object under the folder `prefix`, in the byte order of keys. The empty prefix means everything but the
+   * runtime's own `.darkroom/`, which is listed only when the prefix names it.
+   */
+  list(prefix: string): AsyncIterable<ListedObject>;
+  /** Writes, reads and removes a small object. Throws a {@link UserError} that says how to mend what failed. */
+  check(): Promise<void>;
+}
+
+export interface StorageOptions {
+  /** Bounds one request to S3, milliseconds; default 30 000. */
+  requestTimeoutMs?: number;
+  /** Tries of one S3 call, the first included; default 3. The task's own retries come on top. */
+  attempts?: number;
+  /** S3 credentials; default: the AWS SDK's own chain (environment, files, workload identity). */
+  credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
+  /** Told once of what is worth a log line, such as a server without conditional writes. */
+  warn?: (message: string) => void;
+}
+
+/** Nothing is stored under that key. Retryable: its writer may be a moment behind. */
+export class ObjectNotFound extends Retryable {
+  constructor(key: string, url: string, options?: ErrorOptions) {
+    super(`Nothing is stored under "${key}" in ${url}.`, { ...options, failureType: 'input-not-found' });
+  }
+}
+
+/**
+ * Opens the storage that `STORAGE_URL` names: `file:///absolute/folder`, a plain path, or
+ * `s3://bucket/prefix?endpoint=…&region=…&forcePathStyle=true`. The AWS SDK is loaded for S3 only.
+ *
+ * @param url default: the folder {@link DEFAULT_STORAGE_FOLDER}
+ * @throws {UserError} when the URL cannot be used
+ */
+export async function openStorage(url: string | undefined, options: StorageOptions = {}): Promise<Storage> {
+  const target = url?.trim() || DEFAULT_STORAGE_FOLDER;
+  // A single letter before the colon is a Windows drive, not a scheme.
+  const scheme = /^([a-z][a-z\d+.-]+):/i.exec(target)?.[1]?.toLowerCase();
+  if (scheme === undefined || scheme === 'file') {
+    const { openFileStorage } = await import('./file.ts');
+    return openFileStorage(target);
+  }
+  if (scheme === 's3') {
+    const { openS3Storage } = await import('./s3.ts');
+    return openS3Storage(target, options);
+  }
+  throw new UserError(
+    `STORAGE_URL ${redactUrl(target)} cannot be used: expected file:///absolute/folder, a folder's path, ` +
+      'or s3://bucket/prefix?endpoint=…&region=….',
+  );
+}
