@@ -1,0 +1,232 @@
+/** Turns schema faults into sentences that name the path, the value and what was expected. */
+import { z } from 'zod';
+
+/** The part of JSON Schema that zod writes and these sentences use. */
+export interface JsonSchema {
+  type?: string;
+  description?: string;
+  default?: unknown;
+  const?: unknown;
+  enum?: unknown[];
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+  minLength?: number;
+  maxLength?: number;
+  minItems?: number;
+  maxItems?: number;
+  properties?: Record<string, JsonSchema>;
+  required?: string[];
+  items?: JsonSchema;
+  additionalProperties?: boolean | JsonSchema;
+  anyOf?: JsonSchema[];
+  oneOf?: JsonSchema[];
+  allOf?: JsonSchema[];
+}
+
+type Issue = z.core.$ZodIssue;
+type Path = readonly PropertyKey[];
+
+/** A value longer than this is cut in a message. */
+const SHOWN_CHARACTERS = 60;
+
+/**
+ * All faults in one line, separated by `; `. For example
+ * `steps[0].params.radius: expected a number from 0 to 1000, got "big"`.
+ *
+ * @param root the value that was parsed
+ * @param schema the schema that refused it: with it, expectations carry bounds and unknown keys a suggestion
+ * @param at the path of `root` itself, such as `steps[0].params`
+ */
+export function explainIssues(error: z.ZodError, root: unknown, schema?: z.ZodType, at = ''): string {
+  return issueLines(error, root, schema, at).join('; ');
+}
+
+/** The same as {@link explainIssues}, one line a fault. */
+export function issueLines(error: z.ZodError, root: unknown, schema?: z.ZodType, at = ''): string[] {
+  const json = schema === undefined ? undefined : toJsonSchema(schema);
+  const lines = error.issues.flatMap((issue) => explainIssue(issue, root, json, at));
+  return [...new Set(lines)];
+}
+
+/** The input side of a zod schema as JSON Schema. */
+export function toJsonSchema(schema: z.ZodType): JsonSchema {
+  return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any', cycles: 'ref' }) as JsonSchema;
+}
+
+/** What a schema accepts, in words: `a number from 0 to 1000`. */
+export function expectation(schema: JsonSchema): string | undefined {
+  if (schema.enum !== undefined) return `one of ${schema.enum.join(', ')}`;
+  if (schema.const !== undefined) return show(schema.const);
+  const options = schema.anyOf ?? schema.oneOf;
+  if (options !== undefined) return joinOr(options.map(expectation));
+  switch (schema.type) {
+    case 'number':
+      return `a number${range(schema.minimum, schema.maximum, schema)}`;
+    case 'integer':
+      return `a whole number${range(safe(schema.minimum), safe(schema.maximum), schema)}`;
+    case 'string':
+      return `a string${lengthRange(schema.minLength, schema.maxLength, 'characters')}`;
+    case 'array':
+      return `a list${lengthRange(schema.minItems, schema.maxItems, 'entries')}`;
+    case 'boolean':
+      return 'true or false';
+    case 'object':
+      return 'an object';
+    default:
+      return schema.type;
+  }
+}
+
+/** The known name nearest to a mistyped one, or nothing when none is near. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+  const ranked = known
+    .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance);
+  const best = ranked[0];
+  return best !== undefined && best.distance <= Math.max(2, name.length / 3) ? best.candidate : undefined;
+}
+
+function explainIssue(issue: Issue, root: unknown, schema: JsonSchema | undefined, at: string): string[] {
+  const places = schema === undefined ? [] : schemasAt(schema, issue.path);
+  const where = formatPath(at, issue.path);
+  if (issue.code === 'unrecognized_keys') {
+    const known = places.flatMap((place) => Object.keys(place.properties ?? {}));
+    return issue.keys.map((key) => `${formatPath(at, [...issue.path, key])}: ${unknownKey(key, known)}`);
+  }
+  const value = valueAt(root, issue.path);
+  if (issue.code === 'invalid_union') {
+    const branch = likelyBranch(issue.errors);
+    if (branch !== undefined) {
+      const inner = branch.map((fault) => ({ ...fault, path: [...issue.path, ...fault.path] }));
+      return inner.flatMap((fault) => explainIssue(fault, root, schema, at));
+    }
+  }
+  if (issue.code === 'custom') return [`${where}: ${issue.message}`];
+  const fromSchema = joinOr(places.map(expectation));
+  const expected = (issue.code === 'invalid_format' ? undefined : fromSchema) ?? expectationOf(issue);
+  const got = value === undefined ? 'it is missing' : `got ${show(value)}`;
+  return [`${where}: expected ${expected}, ${got}`];
+}
+
+/** What an issue alone says was expected. */
+function expectationOf(issue: Issue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return withArticle(issue.expected === 'int' ? 'whole number' : issue.expected);
+    case 'invalid_value':
+      return issue.values.length === 1
+        ? show(issue.values[0])
+        : `one of ${issue.values.map(String).join(', ')}`;
+    case 'too_small':
+      return `${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}${unitOf(issue.origin)}`;
+    case 'too_big':
+      return `${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}${unitOf(issue.origin)}`;
+    case 'not_multiple_of':
+      return `a multiple of ${issue.divisor}`;
+    case 'invalid_union':
+      return joinOr(issue.errors.flat().map(expectationOf)) ?? 'another value';
+    default:
+      return issue.message.replace(/^Invalid (?:string|input): /, '').replace(/^expected /, '');
+  }
+}
+
+/** The branch of a union whose faults lie deepest: the one the sender meant. None when all fail at the top. */
+function likelyBranch(branches: readonly Issue[][]): Issue[] | undefined {
+  const depth = (branch: Issue[]) =>
+    Math.max(0, ...branch.map((issue) => issue.path.length + (issue.code === 'unrecognized_keys' ? 1 : 0)));
+  const deepest = [...branches].sort((a, b) => depth(b) - depth(a))[0];
+  return deepest !== undefined && depth(deepest) > 0 ? deepest : undefined;
+}
+
+function schemasAt(schema: JsonSchema, path: Path): JsonSchema[] {
+  const options = schema.anyOf ?? schema.oneOf ?? schema.allOf;
+  if (options !== undefined && path.length > 0) return options.flatMap((option) => schemasAt(option, path));
+  const [key, ...rest] = path;
+  if (key === undefined) return options !== undefined && schema.allOf === undefined ? options : [schema];
+  const inner =
+    typeof key === 'number'
+      ? schema.items
+      : (schema.properties?.[String(key)] ?? schema.additionalProperties);
+  return typeof inner === 'object' ? schemasAt(inner, rest) : [];
+}
+
+function valueAt(root: unknown, path: Path): unknown {
+  let value = root;
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Record<PropertyKey, unknown>)[key];
+  }
+  return value;
+}
+
+function formatPath(at: string, path: Path): string {
+  let text = at;
+  for (const key of path) {
+    if (typeof key === 'number') text += `[${key}]`;
+    else text += text === '' ? String(key) : `.${String(key)}`;
+  }
+  return text === '' ? 'the value' : text;
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  const guess = nearest(key, known);
+  if (guess !== undefined) return `unknown, did you mean ${guess}?`;
+  return known.length === 0 ? 'unknown' : `unknown, known are ${known.join(', ')}`;
+}
+
+function range(minimum: number | undefined, maximum: number | undefined, schema: JsonSchema): string {
+  const low = minimum === undefined ? undefined : `from ${minimum}`;
+  const above = schema.exclusiveMinimum === undefined ? undefined : `above ${schema.exclusiveMinimum}`;
+  const high = maximum === undefined ? undefined : `to ${maximum}`;
+  const below = schema.exclusiveMaximum === undefined ? undefined : `below ${schema.exclusiveMaximum}`;
+  if (low !== undefined && high === undefined && below === undefined) return ` of ${minimum} or more`;
+  if (high !== undefined && low === undefined && above === undefined) return ` of ${maximum} or less`;
+  const words = [above ?? low, high === undefined ? below : `${above === undefined ? '' : 'up '}${high}`];
+  return words.some((word) => word !== undefined) ? ` ${words.filter(Boolean).join(' ')}` : '';
+}
+
+function lengthRange(minimum: number | undefined, maximum: number | undefined, unit: string): string {
+  if (minimum !== undefined && maximum !== undefined) return ` of ${minimum} to ${maximum} ${unit}`;
+  if (minimum !== undefined) return minimum === 1 ? ' that is not empty' : ` of at least ${minimum} ${unit}`;
+  return maximum === undefined ? '' : ` of at most ${maximum} ${unit}`;
+}
+
+/** zod bounds whole numbers by what a double holds exactly; no reader wants to see that. */
+function safe(bound: number | undefined): number | undefined {
+  return bound === undefined || Math.abs(bound) >= Number.MAX_SAFE_INTEGER ? undefined : bound;
+}
+
+function unitOf(origin: string): string {
+  if (origin === 'string') return ' characters';
+  return origin === 'array' || origin === 'set' ? ' entries' : '';
+}
+
+function withArticle(noun: string): string {
+  return `${/^[aeiou]/.test(noun) ? 'an' : 'a'} ${noun}`;
+}
+
+function joinOr(options: readonly (string | undefined)[]): string | undefined {
+  const known = [...new Set(options.filter((option) => option !== undefined))];
+  return known.length === 0 ? undefined : known.join(' or ');
+}
+
+/** A value as a message shows it: JSON, cut to a readable length. */
+export function show(value: unknown): string {
+  const text = (typeof value === 'number' ? undefined : JSON.stringify(value)) ?? String(value);
+  return text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, SHOWN_CHARACTERS)}…`;
+}
+
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let row = 1; row <= a.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= b.length; column++) {
+      const substituted = (previous[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1);
+      current.push(Math.min(substituted, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous[b.length] ?? 0;
+}

@@ -1,0 +1,152 @@
+/** Finds, loads and describes the filters in `functions/`, by name only. */
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { z } from 'zod';
+import { asError, Rejection, UserError } from './errors.ts';
+import { expectation, explainIssues, type JsonSchema, nearest, toJsonSchema } from './explain.ts';
+import type { Filter } from './filter.ts';
+
+/** The folder of filters that Darkroom ships. */
+export const FUNCTIONS_DIR = fileURLToPath(new URL('../functions/', import.meta.url));
+
+const NAME = /^[a-z][a-z0-9-]{0,39}$/;
+const EXTENSION = /\.(?:ts|mjs|js)$/;
+
+/** One parameter of a filter, for a person to read. */
+export interface ParameterDescription {
+  name: string;
+  /** JSON type: number, integer, string, boolean, object, or several joined by `|`. */
+  type: string;
+  required: boolean;
+  default?: unknown;
+  minimum?: number;
+  maximum?: number;
+  /** The accepted values, where they are a fixed few. */
+  values?: unknown[];
+  /** What is accepted, in words: `a number from 0 to 1000`. */
+  accepts: string;
+  description: string;
+}
+
+export interface FunctionDescription {
+  summary: string;
+  returns: 'image' | 'json';
+  params: ParameterDescription[];
+}
+
+/** Names of the filters in a folder, sorted. Reads the folder only; nothing is imported. */
+export function listFunctions(dir: string = FUNCTIONS_DIR): string[] {
+  return readdirSync(dir)
+    .filter((file) => EXTENSION.test(file) && !file.endsWith('.d.ts'))
+    .map((file) => file.replace(EXTENSION, ''))
+    .filter((name) => NAME.test(name))
+    .sort();
+}
+
+/**
+ * Imports a filter.
+ *
+ * @throws Rejection `unknown-filter` when no file has the name
+ * @throws UserError when the file is broken: it names the file and what was expected of it
+ */
+export async function loadFunction(name: string, dir: string = FUNCTIONS_DIR): Promise<Filter> {
+  const known = listFunctions(dir);
+  if (!NAME.test(name) || !known.includes(name)) throw unknownFilter(name, known);
+  const file = readdirSync(dir).find(
+    (entry) => EXTENSION.test(entry) && entry.replace(EXTENSION, '') === name,
+  );
+  const place = path.join(dir, file ?? name);
+  const module = await importFile(place);
+  const fault = faultOf(module.default);
+  if (fault !== undefined) throw new UserError(`${place}: ${fault}`);
+  return module.default as Filter;
+}
+
+/**
+ * A step's parameters, checked and with defaults filled in.
+ *
+ * @param at where the parameters stand in the task, such as `steps[0].params`
+ * @throws Rejection `invalid-params`, naming path, value and expectation of every fault
+ */
+export function parseParams<Params extends z.ZodType>(
+  filter: Filter<Params>,
+  params: unknown,
+  at: string,
+): z.output<Params> {
+  const given = params ?? {};
+  const parsed = filter.params.safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw new Rejection(explainIssues(parsed.error, given, filter.params, at), {
+    failureType: 'invalid-params',
+  });
+}
+
+/** What a filter does and takes. */
+export function describeFunction(filter: Filter): FunctionDescription {
+  const schema = toJsonSchema(filter.params);
+  const required = new Set(schema.required);
+  return {
+    summary: filter.summary,
+    returns: filter.returns ?? 'image',
+    params: Object.entries(schema.properties ?? {}).map(([name, property]) =>
+      describeParameter(name, property, required.has(name)),
+    ),
+  };
+}
+
+function describeParameter(name: string, schema: JsonSchema, required: boolean): ParameterDescription {
+  return {
+    name,
+    type: typeOf(schema),
+    required,
+    ...(schema.default !== undefined && { default: schema.default }),
+    ...(schema.minimum !== undefined && { minimum: schema.minimum }),
+    ...(schema.maximum !== undefined &&
+      schema.maximum < Number.MAX_SAFE_INTEGER && { maximum: schema.maximum }),
+    ...(schema.enum !== undefined && { values: schema.enum }),
+    accepts: expectation(schema) ?? 'anything',
+    description: schema.description ?? '',
+  };
+}
+
+function typeOf(schema: JsonSchema): string {
+  const options = schema.anyOf ?? schema.oneOf;
+  if (options !== undefined) return [...new Set(options.map(typeOf))].join('|');
+  return schema.type ?? (typeof schema.enum?.[0] === 'string' ? 'string' : 'any');
+}
+
+async function importFile(place: string): Promise<{ default?: unknown }> {
+  try {
+    return (await import(pathToFileURL(place).href)) as { default?: unknown };
+  } catch (error) {
+    const words = asError(error).message;
+    throw new UserError(`${place}: cannot be loaded: ${words}`, { cause: error });
+  }
+}
+
+/** What is wrong with a file's default export, or nothing. */
+function faultOf(exported: unknown): string | undefined {
+  if (typeof exported !== 'object' || exported === null) {
+    return 'expected a default export made with defineFilter({ summary, params, apply })';
+  }
+  const filter = exported as Partial<Filter>;
+  if (typeof filter.summary !== 'string' || filter.summary === '')
+    return 'expected `summary`, one sentence on what it does';
+  if (typeof filter.params?.safeParse !== 'function')
+    return 'expected `params`, a zod schema (z.strictObject({ … }))';
+  if (typeof filter.apply !== 'function')
+    return 'expected `apply`, a function (image, params, context) => result';
+  if (filter.returns !== undefined && filter.returns !== 'image' && filter.returns !== 'json') {
+    return `expected \`returns\` to be 'image' or 'json', got ${JSON.stringify(filter.returns)}`;
+  }
+  return undefined;
+}
+
+function unknownFilter(name: string, known: readonly string[]): Rejection {
+  const guess = nearest(name, known);
+  const hint = guess === undefined ? `known are ${known.join(', ')}` : `did you mean ${guess}?`;
+  return new Rejection(`unknown filter ${JSON.stringify(name.slice(0, 60))}: ${hint}`, {
+    failureType: 'unknown-filter',
+  });
+}
