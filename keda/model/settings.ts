@@ -1,0 +1,161 @@
+/** Settings of the scaling model from the chart's values, with the defaults that KEDA and Kubernetes fill in. */
+import { z } from 'zod';
+import { UserError } from '../../runtime/errors.ts';
+import { explainIssues } from '../../runtime/explain.ts';
+import { functionValues, type Values } from '../values.ts';
+import type { Fallback, ScalingBehavior, ScalingRules, ScalingSettings } from './types.ts';
+
+/** For what the values leave out. */
+export const DEFAULT_SETTINGS: ScalingSettings = {
+  minReplicas: 0,
+  maxReplicas: 10,
+  messagesPerReplica: 5,
+  activationMessages: 0,
+  pollingIntervalMs: 10_000,
+  cooldownMs: 300_000,
+  initialCooldownMs: 0,
+  metric: 'busy-floor',
+  useCachedMetrics: false,
+  fallback: null,
+  behavior: null,
+  tolerance: { scaleUp: 0.1, scaleDown: 0.1 },
+  hpaSyncIntervalMs: 15_000,
+  hpaSyncJitterMs: 0,
+};
+
+/** Failed readings in a row that the `atLeast` outage policy waits out before KEDA's fallback stands in. */
+const FAILURE_THRESHOLD = 6;
+
+/** What Kubernetes fills in for a direction that a `behavior` leaves out, or leaves half said. */
+const DEFAULT_RULES: ScalingBehavior = {
+  scaleUp: {
+    stabilizationWindowMs: 0,
+    selectPolicy: 'Max',
+    policies: [
+      { type: 'Pods', value: 4, periodMs: 15_000 },
+      { type: 'Percent', value: 100, periodMs: 15_000 },
+    ],
+  },
+  scaleDown: {
+    stabilizationWindowMs: 300_000,
+    selectPolicy: 'Max',
+    policies: [{ type: 'Percent', value: 100, periodMs: 15_000 }],
+  },
+};
+
+const whole = z.int().min(0);
+const rules = z.object({
+  stabilizationWindowSeconds: z.int().min(0).max(3_600).optional(),
+  selectPolicy: z.enum(['Max', 'Min', 'Disabled']).optional(),
+  policies: z
+    .array(
+      z.object({
+        type: z.enum(['Pods', 'Percent']),
+        value: z.int().min(1),
+        periodSeconds: z.int().min(1).max(1_800),
+      }),
+    )
+    .optional(),
+  tolerance: z.coerce.number().min(0).optional(),
+});
+const behavior = z.object({ scaleUp: rules.optional(), scaleDown: rules.optional() });
+const outage = z.object({
+  policy: z.enum(['freeze', 'atLeast']).default('freeze'),
+  replicas: whole.default(1),
+  failureThreshold: whole.default(FAILURE_THRESHOLD),
+});
+const scaling = z.object({
+  engine: z.enum(['keda', 'cpu', 'none']).default('keda'),
+  minReplicas: whole.default(DEFAULT_SETTINGS.minReplicas),
+  maxReplicas: z.int().min(1).default(DEFAULT_SETTINGS.maxReplicas),
+  messagesPerReplica: z.number().positive().default(DEFAULT_SETTINGS.messagesPerReplica),
+  activationMessages: whole.default(DEFAULT_SETTINGS.activationMessages),
+  pollingInterval: z
+    .number()
+    .positive()
+    .default(DEFAULT_SETTINGS.pollingIntervalMs / 1_000),
+  cooldownPeriod: z
+    .number()
+    .min(0)
+    .default(DEFAULT_SETTINGS.cooldownMs / 1_000),
+  initialCooldownPeriod: z
+    .number()
+    .min(0)
+    .default(DEFAULT_SETTINGS.initialCooldownMs / 1_000),
+  useCachedMetrics: z.boolean().default(DEFAULT_SETTINGS.useCachedMetrics),
+  behavior: behavior.nullish(),
+  outage: outage.nullish(),
+});
+type Rules = z.output<typeof rules>;
+
+/**
+ * The settings of one function: `defaults.scaling` with `functions.<name>.scaling` over it. An empty name
+ * gives the defaults alone.
+ *
+ * @throws UserError for an unknown function, or naming every value that cannot be
+ */
+export function settingsFromValues(values: Values, functionName: string): ScalingSettings {
+  const given = functionValues(values, functionName).scaling ?? {};
+  const parsed = scaling.safeParse(given);
+  const at = functionName === '' ? 'defaults.scaling' : `functions.${functionName}.scaling`;
+  if (!parsed.success) throw new UserError(explainIssues(parsed.error, given, scaling, at));
+  const {
+    pollingInterval,
+    cooldownPeriod,
+    initialCooldownPeriod,
+    outage: policy,
+    behavior: rates,
+    engine,
+    ...rest
+  } = parsed.data;
+  if (rest.minReplicas > rest.maxReplicas) {
+    throw new UserError(`${at}: minReplicas ${rest.minReplicas} is above maxReplicas ${rest.maxReplicas}`);
+  }
+  if (engine !== 'keda') throw new UserError(`${at}: the model knows engine keda only, not ${engine}`);
+  return {
+    ...DEFAULT_SETTINGS,
+    ...rest,
+    pollingIntervalMs: pollingInterval * 1_000,
+    cooldownMs: cooldownPeriod * 1_000,
+    initialCooldownMs: initialCooldownPeriod * 1_000,
+    fallback: policy?.policy === 'atLeast' ? atLeastFallback(policy) : null,
+    behavior: isEmpty(rates)
+      ? null
+      : { scaleUp: rulesOf('scaleUp', rates), scaleDown: rulesOf('scaleDown', rates) },
+    tolerance: {
+      scaleUp: rates?.scaleUp?.tolerance ?? DEFAULT_SETTINGS.tolerance.scaleUp,
+      scaleDown: rates?.scaleDown?.tolerance ?? DEFAULT_SETTINGS.tolerance.scaleDown,
+    },
+  };
+}
+
+/** Keeps what runs, and never fewer than `replicas`. */
+function atLeastFallback({ failureThreshold, replicas }: z.output<typeof outage>): Fallback {
+  return { failureThreshold, replicas, behavior: 'currentReplicasIfHigher' };
+}
+
+function rulesOf(
+  direction: keyof ScalingBehavior,
+  rates: z.output<typeof behavior> | null | undefined,
+): ScalingRules {
+  const given: Rules = rates?.[direction] ?? {};
+  const defaults = DEFAULT_RULES[direction];
+  return {
+    stabilizationWindowMs:
+      given.stabilizationWindowSeconds === undefined
+        ? defaults.stabilizationWindowMs
+        : given.stabilizationWindowSeconds * 1_000,
+    selectPolicy: given.selectPolicy ?? defaults.selectPolicy,
+    policies:
+      given.policies?.map(({ type, value, periodSeconds }) => ({
+        type,
+        value,
+        periodMs: periodSeconds * 1_000,
+      })) ?? defaults.policies,
+  };
+}
+
+/** The chart leaves an empty `behavior` out of the ScaledObject, which gives the HPA's path without one. */
+function isEmpty(rates: z.output<typeof behavior> | null | undefined): boolean {
+  return rates === null || rates === undefined || Object.keys(rates).length === 0;
+}
