@@ -1,0 +1,170 @@
+/** The environment, read once: validated, typed, and with every fault reported together. */
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { UserError } from './errors.ts';
+import { formatDuration, parseDuration, parseSize } from './units.ts';
+
+const duration = z.string().transform((text, issues) => parsed(parseDuration(text), 'a duration such as 500ms, 60s or 5m', issues));
+const size = z.string().transform((text, issues) => parsed(parseSize(text), 'a size such as 512KiB, 25MiB or 1GiB', issues));
+const count = (min: number, max: number) =>
+  z.string().transform((text, issues) =>
+    parsed(/^\d+$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined, `a whole number from ${min} to ${max}`, issues),
+  );
+const flag = z.string().transform((text, issues) =>
+  parsed({ true: true, false: false, '1': true, '0': false }[text.toLowerCase()], 'true or false', issues),
+);
+const list = z.string().transform((text) => text.split(',').map((item) => item.trim()).filter((item) => item !== ''));
+const durations = list.transform((items, issues) => {
+  const parsedItems = items.map(parseDuration);
+  const good = parsedItems.every((item): item is number => item !== undefined && item > 0);
+  return parsed(good ? parsedItems : undefined, 'durations separated by commas, such as 5s,30s,2m,10m', issues);
+});
+const url = (protocols: string[], example: string) =>
+  z.string().transform((text, issues) => {
+    const good = URL.canParse(text) && protocols.includes(new URL(text).protocol);
+    return parsed(good ? text : undefined, `a URL such as ${example}`, issues);
+  });
+const name = z.string().regex(/^[a-z][a-z0-9-]*$/, 'a name of lower-case letters, digits and dashes');
+
+function parsed<T>(value: T | undefined, expected: string, context: z.RefinementCtx): T {
+  if (value !== undefined) return value;
+  context.addIssue({ code: 'custom', message: expected });
+  return z.NEVER;
+}
+
+/** Every variable with its default. The README's table is held equal to this by a test. */
+const VARIABLES = {
+  AMQP_URL: url(['amqp:', 'amqps:'], 'amqp://user:password@host:5672/vhost').default('amqp://guest:guest@localhost:5672'),
+  AMQP_AUTH: z.enum(['plain', 'external'], 'plain or external').default('plain'),
+  AMQP_USERNAME_FILE: z.string().optional(),
+  AMQP_PASSWORD_FILE: z.string().optional(),
+  AMQP_CA_FILE: z.string().optional(),
+  AMQP_CERT_FILE: z.string().optional(),
+  AMQP_KEY_FILE: z.string().optional(),
+  AMQP_KEY_PASSPHRASE_FILE: z.string().optional(),
+  AMQP_HEARTBEAT: duration.default(10_000),
+  AMQP_CONFIRM_TIMEOUT: duration.default(30_000),
+  AMQP_CONNECT_TIMEOUT: duration.default(10_000),
+  AMQP_MANAGEMENT_URL: url(['http:', 'https:'], 'http://user:password@host:15672').optional(),
+  DARKROOM_PREFIX: name.default('darkroom'),
+  FUNCTION: list.default([]),
+  FUNCTIONS_DIR: z.string().default(resolve(import.meta.dirname, '../functions')),
+  STORAGE_URL: z.string().optional(),
+  STORAGE_BUCKETS: list.default([]),
+  ENDED_RETENTION: duration.default(7 * 86_400_000),
+  HTTP_PORT: count(0, 65_535).default(9090),
+  HTTP_HOST: z.string().optional(),
+  TASK_TIMEOUT: duration.default(60_000),
+  DRAIN_TIMEOUT: duration.default(90_000),
+  TERMINATION_GRACE_PERIOD: duration.default(120_000),
+  KEDA_COOLDOWN: duration.default(300_000),
+  CONSUMER_TIMEOUT: duration.default(30 * 60_000),
+  RETRY_DELAYS: durations.default([5_000, 30_000, 120_000, 600_000]),
+  INPUT_GRACE: duration.default(60_000),
+  DELIVERY_LIMIT: count(1, 1_000_000).default(20),
+  CRASH_LIMIT: count(1, 1_000_000).default(5),
+  CHILD_MAX_TASKS: count(1, 1_000_000_000).default(1_000),
+  CHILD_MAX_MEMORY: size.default(1_073_741_824),
+  LIMIT_INPUT_BYTES: size.default(25 * 1_048_576),
+  LIMIT_PIXELS: count(1, 1e9).default(50_000_000),
+  LIMIT_FRAMES: count(1, 100_000).default(100),
+  LIMIT_OUTPUT_PIXELS: count(1, 1e9).default(50_000_000),
+  ALLOW_SVG: flag.default(false),
+  INPUT_HTTPS: flag.default(false),
+  INPUT_HTTPS_HOSTS: list.default([]),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'trace, debug, info, warn, error, fatal or silent').default('info'),
+  POD_DELETION_COST: flag.default(false),
+  POD_NAME: z.string().optional(),
+  POD_NAMESPACE: z.string().optional(),
+} satisfies Record<string, z.ZodType>;
+
+const schema = z.object(VARIABLES);
+
+/** The names of all variables, for documentation and for keeping secrets from the child. */
+export const VARIABLE_NAMES = Object.keys(VARIABLES) as (keyof typeof VARIABLES)[];
+
+type Variables = z.output<typeof schema>;
+
+export type Config = ReturnType<typeof shape>;
+
+/**
+ * The configuration in `env`; empty variables count as unset.
+ * @throws UserError naming every faulty variable with its value and what was expected.
+ */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const set = Object.fromEntries(VARIABLE_NAMES.filter((key) => env[key] !== undefined && env[key] !== '').map((key) => [key, env[key]]));
+  const result = schema.safeParse(set);
+  const faults = result.success ? chainFaults(result.data) : result.error.issues.map((issue) => fault(issue, set));
+  if (faults.length > 0) throw new UserError(`The environment is not right:\n${faults.map((line) => `  ${line}`).join('\n')}`);
+  return shape(result.data as Variables);
+}
+
+function fault(issue: z.core.$ZodIssue, set: Record<string, string | undefined>): string {
+  const variable = String(issue.path[0]);
+  // A URL may carry a password, so its value is never repeated.
+  const shown = variable.endsWith('_URL') ? 'its value' : JSON.stringify(set[variable]);
+  return `${variable}: expected ${issue.message}, and ${shown} is not`;
+}
+
+/** The chain of times: a task must fit the drain, the drain the grace period, and the grace period the cooldown. */
+function chainFaults(read: Variables): string[] {
+  const chain: [keyof Variables, keyof Variables, string][] = [
+    ['TASK_TIMEOUT', 'DRAIN_TIMEOUT', 'a task in hand must be able to finish while the worker drains'],
+    ['DRAIN_TIMEOUT', 'TERMINATION_GRACE_PERIOD', 'the worker must have drained before it is killed'],
+    ['TERMINATION_GRACE_PERIOD', 'KEDA_COOLDOWN', 'a pod must be gone before the next scale-in is considered'],
+    ['TASK_TIMEOUT', 'CONSUMER_TIMEOUT', 'the broker must not take a task back while it is being worked on'],
+  ];
+  return chain
+    .filter(([shorter, longer]) => (read[shorter] as number) >= (read[longer] as number))
+    .map(([shorter, longer, why]) =>
+      `${shorter} (${formatDuration(read[shorter] as number)}) must be less than ${longer} (${formatDuration(read[longer] as number)}): ${why}`,
+    );
+}
+
+function shape(read: Variables) {
+  return {
+    amqp: {
+      url: read.AMQP_URL,
+      auth: read.AMQP_AUTH,
+      usernameFile: read.AMQP_USERNAME_FILE,
+      passwordFile: read.AMQP_PASSWORD_FILE,
+      caFile: read.AMQP_CA_FILE,
+      certFile: read.AMQP_CERT_FILE,
+      keyFile: read.AMQP_KEY_FILE,
+      keyPassphraseFile: read.AMQP_KEY_PASSPHRASE_FILE,
+      heartbeatMs: read.AMQP_HEARTBEAT,
+      confirmTimeoutMs: read.AMQP_CONFIRM_TIMEOUT,
+      connectTimeoutMs: read.AMQP_CONNECT_TIMEOUT,
+    },
+    managementUrl: read.AMQP_MANAGEMENT_URL,
+    prefix: read.DARKROOM_PREFIX,
+    functions: read.FUNCTION,
+    functionsDir: read.FUNCTIONS_DIR,
+    storage: { url: read.STORAGE_URL, buckets: read.STORAGE_BUCKETS, endedRetentionMs: read.ENDED_RETENTION },
+    https: { enabled: read.INPUT_HTTPS, hosts: read.INPUT_HTTPS_HOSTS },
+    http: { port: read.HTTP_PORT, host: read.HTTP_HOST },
+    timeouts: {
+      taskMs: read.TASK_TIMEOUT,
+      drainMs: read.DRAIN_TIMEOUT,
+      graceMs: read.TERMINATION_GRACE_PERIOD,
+      cooldownMs: read.KEDA_COOLDOWN,
+      consumerMs: read.CONSUMER_TIMEOUT,
+    },
+    retry: {
+      delaysMs: read.RETRY_DELAYS,
+      inputGraceMs: read.INPUT_GRACE,
+      deliveryLimit: read.DELIVERY_LIMIT,
+      crashLimit: read.CRASH_LIMIT,
+    },
+    child: { maxTasks: read.CHILD_MAX_TASKS, maxMemoryBytes: read.CHILD_MAX_MEMORY },
+    limits: {
+      inputBytes: read.LIMIT_INPUT_BYTES,
+      pixels: read.LIMIT_PIXELS,
+      frames: read.LIMIT_FRAMES,
+      outputPixels: read.LIMIT_OUTPUT_PIXELS,
+      svg: read.ALLOW_SVG,
+    },
+    logLevel: read.LOG_LEVEL,
+    pod: { deletionCost: read.POD_DELETION_COST, name: read.POD_NAME, namespace: read.POD_NAMESPACE },
+  };
+}

@@ -1,0 +1,113 @@
+/**
+ * What Darkroom counts, for Prometheus through OpenTelemetry. The SDK is large, so it is loaded once the worker
+ * consumes; what is recorded before then is kept and handed over.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Counter, Histogram, UpDownCounter } from '@opentelemetry/api';
+
+/** Parts of a task's way; `queue` is the wait before a worker took it. */
+export type Phase = 'queue' | 'fetch' | 'decode' | 'filter' | 'encode' | 'store';
+
+export interface Metrics {
+  /** One delivery settled: completed, retried, failed, rejected, forwarded, repeated, cancelled, restarted, given-back. */
+  task(filter: string, outcome: string): void;
+  phase(filter: string, phase: Phase, ms: number): void;
+  bytes(filter: string, direction: 'in' | 'out', bytes: number): void;
+  inFlight(filter: string, change: 1 | -1): void;
+  /** Loads the SDK; from then on {@link handler} serves. */
+  load(observed: Observed): Promise<void>;
+  /** Answers GET /metrics. */
+  handler(request: IncomingMessage, response: ServerResponse): void;
+  shutdown(): Promise<void>;
+}
+
+/** Read at each scrape. */
+export interface Observed {
+  connected(): boolean;
+  consuming(): { filter: string; consuming: boolean }[];
+  childRestarts(): number;
+}
+
+interface Instruments {
+  tasks: Counter;
+  phases: Histogram;
+  bytes: Counter;
+  inFlight: UpDownCounter;
+}
+
+const PHASE_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3_600];
+/** Far more than a worker does before the SDK is there. */
+const MAX_KEPT = 10_000;
+
+export function createMetrics(): Metrics {
+  const kept: ((instruments: Instruments) => void)[] = [];
+  let instruments: Instruments | undefined;
+  let loaded: Loaded | undefined;
+
+  const record = (write: (instruments: Instruments) => void) => {
+    if (instruments !== undefined) write(instruments);
+    else if (kept.length < MAX_KEPT) kept.push(write);
+  };
+
+  return {
+    task: (filter, outcome) => record(({ tasks }) => tasks.add(1, { filter, outcome })),
+    phase: (filter, phase, ms) => record(({ phases }) => phases.record(ms / 1_000, { filter, phase })),
+    bytes: (filter, direction, bytes) => record((into) => into.bytes.add(bytes, { filter, direction })),
+    inFlight: (filter, change) => record((into) => into.inFlight.add(change, { filter })),
+    async load(observed) {
+      loaded = await loadSdk(observed);
+      instruments = loaded.instruments;
+      for (const write of kept.splice(0)) write(instruments);
+    },
+    handler(request, response) {
+      if (loaded !== undefined) return loaded.handler(request, response);
+      response.writeHead(503, { 'retry-after': '1' }).end('metrics are still loading\n');
+    },
+    shutdown: async () => loaded?.shutdown(),
+  };
+}
+
+interface Loaded {
+  instruments: Instruments;
+  handler: Metrics['handler'];
+  shutdown: () => Promise<void>;
+}
+
+async function loadSdk(observed: Observed): Promise<Loaded> {
+  const [{ NodeSDK }, { PrometheusExporter }, { metrics }] = await Promise.all([
+    import('@opentelemetry/sdk-node'),
+    import('@opentelemetry/exporter-prometheus'),
+    import('@opentelemetry/api'),
+  ]);
+  const exporter = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true, withoutTargetInfo: true });
+  const exportsTraces = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'].some((name) => process.env[name]);
+  const sdk = new NodeSDK({
+    serviceName: process.env.OTEL_SERVICE_NAME ?? 'darkroom',
+    autoDetectResources: false,
+    metricReaders: [exporter],
+    logRecordProcessors: [],
+    // Without an endpoint the SDK would still try to export to this machine.
+    ...(!exportsTraces && { spanProcessors: [] }),
+  });
+  sdk.start();
+  const meter = metrics.getMeter('darkroom');
+  observe(meter, observed);
+  return {
+    instruments: {
+      tasks: meter.createCounter('darkroom_tasks', { description: 'Deliveries settled, by outcome' }),
+      phases: meter.createHistogram('darkroom_task_phase_seconds', { description: 'Time in each part of a task, seconds', advice: { explicitBucketBoundaries: PHASE_BUCKETS_SECONDS } }),
+      bytes: meter.createCounter('darkroom_bytes', { description: 'Bytes of images read and written' }),
+      inFlight: meter.createUpDownCounter('darkroom_tasks_in_flight', { description: 'Tasks in hand' }),
+    },
+    handler: (request, response) => exporter.getMetricsRequestHandler(request, response),
+    shutdown: () => sdk.shutdown(),
+  };
+}
+
+function observe(meter: import('@opentelemetry/api').Meter, observed: Observed): void {
+  meter.createObservableGauge('darkroom_broker_connected', { description: '1 while both connections to the broker are up' }).addCallback((result) => result.observe(observed.connected() ? 1 : 0));
+  meter.createObservableGauge('darkroom_consuming', { description: '1 while the queue is consumed' }).addCallback((result) => {
+    for (const { filter, consuming } of observed.consuming()) result.observe(consuming ? 1 : 0, { filter });
+  });
+  meter.createObservableCounter('darkroom_child_restarts', { description: 'Children replaced after a crash, a deadline, or wear' }).addCallback((result) => result.observe(observed.childRestarts()));
+}

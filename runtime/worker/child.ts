@@ -1,0 +1,92 @@
+/** The child's entry: loads the image library and the filters, does the jobs its parent sends, one at a time. */
+import { writeFileSync } from 'node:fs';
+import { intermediatesFolder, markEnded, readEnded } from '../ended.ts';
+import { asError } from '../errors.ts';
+import { loadFunction } from '../functions.ts';
+import { openInputs } from '../storage/inputs.ts';
+import { openStorage } from '../storage/storage.ts';
+import { type Workshop, performStep } from './perform.ts';
+import type { Job, Request, Response, StepResult } from './protocol.ts';
+
+/** What the parent hands over at start; nothing else of the environment is read here. */
+export interface ChildSettings {
+  functions: string[];
+  functionsDir: string;
+  storageUrl: string | undefined;
+  buckets: string[];
+  https: { enabled: boolean; hosts: string[] };
+  limits: Workshop['limits'];
+  inputGraceMs: number;
+}
+
+/** How often a long job looks whether its task was cancelled. */
+const CANCEL_POLL_MS = 1_000;
+
+await main();
+
+async function main(): Promise<void> {
+  dieBeforeTheParent();
+  const settings = JSON.parse(process.argv[2] ?? '{}') as ChildSettings;
+  const opening = openShop(settings);
+  process.on('message', (request: Request) => {
+    void opening.then((shop) => answer(request, shop)).then(send, (error: unknown) =>
+      send({ type: 'error', seq: request.seq, message: asError(error).message }),
+    );
+  });
+  process.on('disconnect', () => process.exit(0));
+  // Ctrl-C in a terminal reaches the whole process group; the parent decides when the child ends.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => {});
+  await opening;
+  await Promise.all(settings.functions.map((name) => loadFunction(name, settings.functionsDir)));
+  send({ type: 'ready' });
+}
+
+/** Should memory run out, the kernel is to take this process and not its parent. */
+function dieBeforeTheParent(): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', '900');
+  } catch {
+    // Only Linux knows this.
+  }
+}
+
+async function openShop(settings: ChildSettings): Promise<Workshop> {
+  const storage = await openStorage(settings.storageUrl);
+  const inputs = openInputs({ storage, buckets: settings.buckets, https: settings.https });
+  return { storage, inputs, limits: settings.limits, functionsDir: settings.functionsDir, inputGraceMs: settings.inputGraceMs };
+}
+
+async function answer(request: Request, shop: Workshop): Promise<Response> {
+  switch (request.type) {
+    case 'run':
+      return { type: 'ran', seq: request.seq, result: await run(request.job, shop), rssBytes: process.memoryUsage.rss() };
+    case 'fail':
+      return { type: 'failed', seq: request.seq, ended: await markEnded(shop.storage, request.ended) };
+    case 'clean':
+      await shop.storage.removeAll(intermediatesFolder(request.taskId));
+      return { type: 'cleaned', seq: request.seq };
+  }
+}
+
+/** The step, unless its task is cancelled first: then the answer goes at once and the parent replaces us. */
+async function run(job: Job, shop: Workshop): Promise<StepResult> {
+  const abort = new AbortController();
+  const cancelled = Promise.withResolvers<StepResult>();
+  const timer = setInterval(async () => {
+    const ended = await readEnded(shop.storage, job.task.id, job.generation).catch(() => undefined);
+    if (ended?.outcome !== 'cancelled') return;
+    abort.abort(new Error('The task was cancelled.'));
+    cancelled.resolve({ kind: 'ended', ended, abandoned: true });
+  }, CANCEL_POLL_MS);
+  try {
+    return await Promise.race([performStep(job, shop, abort.signal), cancelled.promise]);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function send(response: Response): void {
+  process.send?.(response);
+}
+

@@ -1,0 +1,96 @@
+/**
+ * Tells Kubernetes which pods are busy, so that scale-in takes idle ones first: the annotation
+ * `controller.kubernetes.io/pod-deletion-cost`, written when a pod turns busy or idle and stays so a moment.
+ */
+import { readFileSync } from 'node:fs';
+import { request } from 'node:https';
+import type { Logger } from 'pino';
+import { asError } from '../errors.ts';
+
+const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
+/** The API server is spared: a pod's state is told at most this often. */
+const MIN_INTERVAL_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 5_000;
+const COST = { busy: '1000', idle: '0' } as const;
+
+export interface DeletionCost {
+  /** A task was taken, or the one in hand ended. */
+  busy(busy: boolean): void;
+  stop(): Promise<void>;
+}
+
+export interface PodIdentity {
+  deletionCost: boolean;
+  name: string | undefined;
+  namespace: string | undefined;
+}
+
+/** Sends the annotation; rejects with a reason in words. */
+export type AnnotatePod = (pod: { name: string; namespace: string }, cost: string) => Promise<void>;
+
+export function startDeletionCost(pod: PodIdentity, log: Logger, annotate: AnnotatePod = patchPod): DeletionCost {
+  const { name, namespace } = pod;
+  if (!pod.deletionCost) return { busy: () => {}, stop: async () => {} };
+  if (name === undefined || namespace === undefined) {
+    log.warn('POD_DELETION_COST is on, but POD_NAME or POD_NAMESPACE is not set; busy pods cannot be marked');
+    return { busy: () => {}, stop: async () => {} };
+  }
+  let inHand = 0;
+  let told: string | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let telling = Promise.resolve();
+
+  const tell = async () => {
+    timer = undefined;
+    const cost = inHand > 0 ? COST.busy : COST.idle;
+    if (cost === told) return;
+    try {
+      await annotate({ name, namespace }, cost);
+      told = cost;
+    } catch (error) {
+      log.warn({ err: asError(error) }, 'the pod could not be marked; scale-in may choose a busy one');
+    }
+  };
+
+  return {
+    busy(busy) {
+      inHand += busy ? 1 : -1;
+      timer ??= setTimeout(() => {
+        telling = tell();
+      }, MIN_INTERVAL_MS);
+    },
+    async stop() {
+      clearTimeout(timer);
+      await telling;
+    },
+  };
+}
+
+function patchPod({ name, namespace }: { name: string; namespace: string }, cost: string): Promise<void> {
+  const body = JSON.stringify({ metadata: { annotations: { 'controller.kubernetes.io/pod-deletion-cost': cost } } });
+  return new Promise((resolve, reject) => {
+    const patch = request(
+      {
+        host: process.env.KUBERNETES_SERVICE_HOST,
+        port: process.env.KUBERNETES_SERVICE_PORT ?? 443,
+        method: 'PATCH',
+        path: `/api/v1/namespaces/${namespace}/pods/${name}`,
+        // Both are rotated, so they are read each time.
+        ca: readFileSync(`${SERVICE_ACCOUNT}/ca.crt`),
+        headers: {
+          authorization: `Bearer ${readFileSync(`${SERVICE_ACCOUNT}/token`, 'utf8').trim()}`,
+          'content-type': 'application/merge-patch+json',
+        },
+        timeout: REQUEST_TIMEOUT_MS,
+      },
+      (response) => {
+        response.resume();
+        if (response.statusCode === 200) resolve();
+        else reject(new Error(`PATCH of the pod answered ${response.statusCode}; may the service account patch pods?`));
+      },
+    );
+    patch.on('timeout', () => patch.destroy(new Error('the Kubernetes API did not answer')));
+    patch.on('error', reject);
+    patch.end(body);
+  });
+}

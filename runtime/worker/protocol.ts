@@ -1,0 +1,66 @@
+/** What the parent and the child of a worker say to each other. */
+import type { Ended } from '../ended.ts';
+import type { FailureType } from '../errors.ts';
+import type { Task } from '../task.ts';
+
+/** One step to do. */
+export interface Job {
+  task: Task;
+  step: number;
+  generation: number;
+  /** Tries of this step that failed so far. */
+  attempt: number;
+  /** The image, when it came inside the message and this is the first step. */
+  image?: Buffer;
+  /** Whether the final image itself is wanted back, for a reply. */
+  wantsImage: boolean;
+  /** Since when the input has been waited for, epoch ms; null when this is the first look. */
+  waitingSinceMs: number | null;
+  /** What the final event says beside the result. */
+  about: Record<string, unknown>;
+}
+
+/** Milliseconds of the step's parts. */
+export interface Timings {
+  fetch: number;
+  decode: number;
+  filter: number;
+  encode: number;
+  store: number;
+}
+
+interface Worked {
+  timings: Timings;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+export type StepResult =
+  /** An intermediate is stored; `repeated` when an earlier delivery had done so. */
+  | ({ kind: 'stepped'; repeated: boolean } & Worked)
+  /** The task has ended now; `image` when it was wanted. */
+  | ({ kind: 'completed'; ended: Ended; image?: ReplyImage } & Worked)
+  /** The task had ended before: by an earlier copy, or because it was cancelled (`abandoned`: in mid-work). */
+  | { kind: 'ended'; ended: Ended; image?: ReplyImage; abandoned?: boolean }
+  /** The previous step's image is gone although the task has not ended: start it again. */
+  | { kind: 'restart' }
+  | { kind: 'failed'; consequence: 'reject' | 'retry'; failureType: FailureType; message: string; stack?: string };
+
+export interface ReplyImage {
+  bytes: Buffer;
+  contentType: string;
+}
+
+export type Request =
+  | { type: 'run'; seq: number; job: Job }
+  /** Write the marker of a failed task. */
+  | { type: 'fail'; seq: number; ended: Ended }
+  /** Remove what an ended task left between its steps. */
+  | { type: 'clean'; seq: number; taskId: string };
+
+export type Response =
+  | { type: 'ready' }
+  | { type: 'ran'; seq: number; result: StepResult; rssBytes: number }
+  | { type: 'failed'; seq: number; ended: Ended }
+  | { type: 'cleaned'; seq: number }
+  | { type: 'error'; seq: number; message: string };
