@@ -1,0 +1,87 @@
+/**
+ * What `npm test` runs: finds a broker, runs vitest on it, and ends with one line that counts.
+ *
+ * Arguments go to vitest (`npm test -- test/runtime/storage -t atomically`). `TEST_RABBITMQ=3.10` or `4` asks for
+ * that version: 3.10 is Debian 12's package, 4 a container.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { aptInstall, canAptInstall } from '../../runtime/cli/apt.ts';
+import { findBroker, type Way } from '../../runtime/cli/broker.ts';
+import { asError, UserError } from '../../runtime/errors.ts';
+import { pikaPython } from './pika.ts';
+import { countTests, formatCounts } from './test-counts.ts';
+
+const WAY_TO_VERSION: Record<string, Way> = { '3.10': 'debian', '4': 'docker' };
+const VITEST = fileURLToPath(import.meta.resolve('vitest/vitest.mjs'));
+const CONFIG = fileURLToPath(new URL('../vitest.config.ts', import.meta.url));
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof UserError ? error.message : error);
+  console.log(formatCounts({ passed: 0, failed: 1, skipped: 0 }));
+  process.exitCode = 1;
+}
+
+async function main(vitestArguments: string[]): Promise<number> {
+  await using broker = await brokerOf(process.env.TEST_RABBITMQ);
+  await offerPika();
+  const folder = await mkdtemp(join(tmpdir(), 'darkroom-test-'));
+  try {
+    const report = join(folder, 'report.json');
+    const exitCode = await runVitest(report, vitestArguments, {
+      AMQP_URL: broker.amqpUrl,
+      AMQP_MANAGEMENT_URL: broker.managementUrl,
+    });
+    const counts = await countTests(report, exitCode);
+    console.log(formatCounts(counts));
+    return counts.failed > 0 ? exitCode || 1 : exitCode;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function brokerOf(wanted: string | undefined) {
+  const prefer = wanted === undefined ? undefined : WAY_TO_VERSION[wanted];
+  if (wanted !== undefined && prefer === undefined) {
+    throw new UserError(
+      `TEST_RABBITMQ is ${wanted}; expected one of ${Object.keys(WAY_TO_VERSION).join(', ')}`,
+    );
+  }
+  const broker = await findBroker({ prefer, allowInstall: true, onProgress: say });
+  if (wanted === undefined || broker.version?.startsWith(`${wanted}.`)) return broker;
+  await broker.stop();
+  throw new UserError(
+    `TEST_RABBITMQ asks for RabbitMQ ${wanted}, but what was found is ${broker.version ?? 'AMQP_URL'}`,
+  );
+}
+
+/** The test that publishes from Python needs pika; it is fetched where that needs no asking. */
+async function offerPika(): Promise<void> {
+  if ((await pikaPython()) !== undefined || !canAptInstall()) return;
+  say('installing the package python3-pika with apt-get, for the test that publishes from Python');
+  await aptInstall('python3-pika').catch((error) => say(asError(error).message));
+}
+
+function runVitest(report: string, extra: string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const vitest = spawn(process.execPath, [VITEST, 'run', '--config', CONFIG, ...reporters, ...extra], {
+    stdio: 'inherit',
+    env: { ...process.env, ...env },
+  });
+  // Ctrl-C reaches vitest by itself; staying until it has ended is what stops the broker in good order.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => vitest.kill('SIGTERM'));
+  return new Promise((resolve, reject) => {
+    vitest.once('error', reject);
+    vitest.once('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)));
+  });
+}
+
+function say(text: string): void {
+  console.log(`test: ${text}`);
+}
