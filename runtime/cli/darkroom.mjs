@@ -13,7 +13,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 if (Number.parseInt(process.versions.node, 10) >= OLDEST_MAJOR) {
   keepCompiledCode();
-  await import('./main.ts');
+  const { main } = await import('./main.ts');
+  process.exit(await main());
 } else {
   runOnPinnedNode();
 }
