@@ -1,0 +1,53 @@
+/**
+ * Simulates a queue under a load with the scaling model in charge: what the replicas, the depth and the waits
+ * would be, and what it would cost. Event by event, so a day of a million messages takes seconds.
+ */
+import { type Run, runSimulation, type SimulationInput } from './simulator/engine.ts';
+import { type Summary, summarize } from './simulator/summary.ts';
+
+export type { Outage, Run, ScaleChange, SimulationInput } from './simulator/engine.ts';
+export {
+  countsLoad,
+  type Load,
+  PROFILES,
+  type Profile,
+  profileLoad,
+  readCounts,
+  scaleCounts,
+} from './simulator/load.ts';
+export type { Series } from './simulator/series.ts';
+export { parseServiceTime, type ServiceTime } from './simulator/service.ts';
+export { type Percentiles, percentiles, type Summary } from './simulator/summary.ts';
+
+/** Everything but what and how much comes: a start of 5 s, RabbitMQ's statistics every 5 s, idle pods first. */
+export const SIMULATION_DEFAULTS = {
+  seed: 1,
+  podStartMs: 5_000,
+  drainMs: 90_000,
+  deletionCost: true,
+  statsIntervalMs: 5_000,
+  outages: [],
+} as const;
+
+export interface SimulationOptions
+  extends Pick<SimulationInput, 'settings' | 'load' | 'service'>,
+    Partial<Omit<SimulationInput, 'settings' | 'load' | 'service'>> {
+  pricePerPodHour?: number | undefined;
+}
+
+export interface Simulation {
+  run: Run;
+  summary: Summary;
+}
+
+/** Pure: the same options give the same result. `initialReplicas` is the minimum unless given. */
+export function simulate({ pricePerPodHour, ...options }: SimulationOptions): Simulation {
+  const input: SimulationInput = {
+    ...SIMULATION_DEFAULTS,
+    outages: [],
+    initialReplicas: options.settings.minReplicas,
+    ...options,
+  };
+  const run = runSimulation(input);
+  return { run, summary: summarize(run, pricePerPodHour) };
+}

@@ -1,0 +1,311 @@
+/** The event loop of one simulated queue: arrivals, workers, outages, and the scaling model that watches them. */
+import { initialState, nextDueMs, type ScalingSettings, type ScalingState, step } from '../model.ts';
+import { randomStream } from '../random.ts';
+import { EventHeap } from './event-heap.ts';
+import { Fleet, type Pod } from './fleet.ts';
+import type { Load } from './load.ts';
+import { type Series, SeriesRecorder } from './series.ts';
+import { type ServiceTime, serviceTimes } from './service.ts';
+
+/** `metrics`: only the counts cannot be read. `broker`: nothing is delivered either, and tasks in work come back. */
+export interface Outage {
+  kind: 'metrics' | 'broker';
+  fromMs: number;
+  untilMs: number;
+}
+
+export interface SimulationInput {
+  settings: ScalingSettings;
+  load: Load;
+  service: ServiceTime;
+  seed: number;
+  /** From the decision to a pod that takes its first task. */
+  podStartMs: number;
+  /** How long a pod asked to go may finish its task; then the task goes back to the queue. */
+  drainMs: number;
+  /** Whether pods publish pod-deletion-cost, so that scale-in takes idle ones first. */
+  deletionCost: boolean;
+  /** The broker's counts are as old as its last statistics tick. 0 = live. */
+  statsIntervalMs: number;
+  outages: Outage[];
+  initialReplicas: number;
+  /** Stop as soon as more than `messages` have waited longer than `waitMs`: the search needs no more than that. */
+  giveUp?: { waitMs: number; messages: number } | undefined;
+}
+
+export interface ScaleChange {
+  atMs: number;
+  from: number;
+  to: number;
+  reason: string;
+}
+
+/** What a run leaves behind; times are milliseconds from the start. */
+export interface Run {
+  /** Per message: from arrival to the start of its (last) work. NaN when it never started. */
+  waitsMs: Float32Array;
+  /** Per message: from arrival to its end. */
+  latenciesMs: Float32Array;
+  series: Series;
+  changes: ScaleChange[];
+  completed: number;
+  /** When the last task was done. */
+  drainedMs: number;
+  /** When the count last became what it is at rest: 0, or the minimum. null = not within the simulated time. */
+  restedMs: number | null;
+  endMs: number;
+  podMs: number;
+  busyMs: number;
+  maxReplicas: number;
+  maxDepth: number;
+  /** Scale-ins that caught a pod in work. */
+  busyPodsHit: number;
+  /** Tasks that a drain or an outage sent back to the queue. */
+  returned: number;
+  /** Stopped by `giveUp`: all figures are of an unfinished run. */
+  gaveUp: boolean;
+}
+
+/** After the last arrival and the last outage, this long is allowed for draining and scaling in. */
+const LONGEST_TAIL_MS = 7 * 86_400_000;
+
+type PodEvent = { pod: Pod; kind: 'ready' | 'done' | 'deadline'; atMs: number };
+
+/** Runs until all is done and the count is at rest. Pure: the same input gives the same run. */
+export function runSimulation(input: SimulationInput): Run {
+  return new Simulation(input).run();
+}
+
+class Simulation {
+  readonly #input: SimulationInput;
+  readonly #fleet: Fleet;
+  readonly #events = new EventHeap<PodEvent>();
+  readonly #serviceTime: () => number;
+  readonly #recorder = new SeriesRecorder();
+  readonly #run: Omit<Run, 'series'>;
+  /** Messages that came back, served before the others. */
+  readonly #returned: number[] = [];
+  readonly #outageEdges: number[];
+  #scaling: ScalingState;
+  #nowMs = 0;
+  #arrived = 0;
+  /** Index of the first message that was never taken. */
+  #head = 0;
+  #late = 0;
+  #seen = { atMs: 0, ready: 0, unacked: 0 };
+
+  constructor(input: SimulationInput) {
+    const { load, seed, settings } = input;
+    const count = load.arrivalsMs.length;
+    this.#input = input;
+    this.#serviceTime = serviceTimes(input.service, randomStream(seed, 2));
+    this.#fleet = new Fleet({ preferIdle: input.deletionCost, random: randomStream(seed, 3) });
+    this.#outageEdges = input.outages
+      .flatMap(({ fromMs, untilMs }) => [fromMs, untilMs])
+      .sort((a, b) => a - b);
+    this.#scaling = this.#firstState(seed, settings);
+    this.#run = {
+      waitsMs: new Float32Array(count).fill(Number.NaN),
+      latenciesMs: new Float32Array(count).fill(Number.NaN),
+      changes: [],
+      completed: 0,
+      drainedMs: 0,
+      restedMs: null,
+      endMs: 0,
+      podMs: 0,
+      busyMs: 0,
+      maxReplicas: input.initialReplicas,
+      maxDepth: 0,
+      busyPodsHit: 0,
+      returned: 0,
+      gaveUp: false,
+    };
+    for (let i = 0; i < input.initialReplicas; i++) this.#fleet.rest(this.#fleet.add());
+  }
+
+  run(): Run {
+    const last = Math.max(this.#input.load.durationMs, this.#outageEdges.at(-1) ?? 0);
+    while (!this.#run.gaveUp && this.#nowMs <= last + LONGEST_TAIL_MS && !this.#isOver()) {
+      const nextMs = this.#nextMs();
+      this.#passTo(nextMs);
+      if (nextMs === this.#outageEdges[0]) this.#onOutageEdge();
+      else if (nextMs === this.#nextArrivalMs()) this.#onArrival();
+      else if (nextMs === this.#events.nextMs) this.#onPodEvent();
+      else this.#onScaler();
+    }
+    return { ...this.#run, endMs: this.#nowMs, series: this.#recorder.finish() };
+  }
+
+  /** Polls and syncs of a real cluster stand in no fixed relation to the first message. */
+  #firstState(seed: number, settings: ScalingSettings): ScalingState {
+    const random = randomStream(seed, 4);
+    const state = initialState(0, this.#input.initialReplicas, seed);
+    return {
+      ...state,
+      nextPollMs: Math.round(random() * settings.pollingIntervalMs),
+      nextSyncMs: Math.round(random() * settings.hpaSyncIntervalMs),
+    };
+  }
+
+  #nextMs(): number {
+    const edge = this.#outageEdges[0] ?? Number.POSITIVE_INFINITY;
+    return Math.min(edge, this.#nextArrivalMs(), this.#events.nextMs, nextDueMs(this.#scaling));
+  }
+
+  #nextArrivalMs(): number {
+    const { arrivalsMs } = this.#input.load;
+    return this.#arrived < arrivalsMs.length
+      ? (arrivalsMs[this.#arrived] as number)
+      : Number.POSITIVE_INFINITY;
+  }
+
+  get #depth(): number {
+    return this.#arrived - this.#head + this.#returned.length;
+  }
+
+  /** Time passes; the counts that the broker shows are taken at its ticks on the way. */
+  #passTo(nowMs: number): void {
+    const { statsIntervalMs } = this.#input;
+    const fleet = this.#fleet;
+    const depth = this.#depth;
+    if (statsIntervalMs > 0) {
+      const tickMs = Math.floor(nowMs / statsIntervalMs) * statsIntervalMs;
+      // What happens at the very tick is in the next one.
+      if (tickMs > this.#seen.atMs) this.#seen = { atMs: tickMs, ready: depth, unacked: fleet.busy };
+    }
+    const elapsedMs = nowMs - this.#nowMs;
+    this.#run.podMs += fleet.size * elapsedMs;
+    this.#run.busyMs += fleet.busy * elapsedMs;
+    if (depth > this.#run.maxDepth) this.#run.maxDepth = depth;
+    this.#recorder.advance(nowMs, {
+      replicas: this.#scaling.replicas,
+      pods: fleet.size,
+      busy: fleet.busy,
+      depth,
+    });
+    this.#nowMs = nowMs;
+  }
+
+  #onArrival(): void {
+    this.#arrived++;
+    this.#recorder.countArrival();
+    this.#deliver();
+  }
+
+  /** Hands waiting messages to waiting workers, one each: prefetch 1. */
+  #deliver(): void {
+    if (this.#inOutage('broker')) return;
+    while (this.#depth > 0) {
+      const pod = this.#fleet.takeIdle();
+      if (pod === undefined) return;
+      this.#begin(pod, this.#returned.pop() ?? this.#head++);
+    }
+  }
+
+  #begin(pod: Pod, message: number): void {
+    const arrivedMs = this.#input.load.arrivalsMs[message] as number;
+    const doneMs = this.#nowMs + this.#serviceTime();
+    const waitMs = this.#nowMs - arrivedMs;
+    this.#run.waitsMs[message] = waitMs;
+    const { giveUp } = this.#input;
+    if (giveUp !== undefined && waitMs > giveUp.waitMs) this.#run.gaveUp = ++this.#late > giveUp.messages;
+    this.#fleet.work(pod, message, doneMs);
+    this.#events.push(doneMs, { pod, kind: 'done', atMs: doneMs });
+  }
+
+  #onPodEvent(): void {
+    const event = this.#events.pop();
+    if (event === undefined) return;
+    const { pod, kind, atMs } = event;
+    if (kind === 'ready' && pod.state === 'starting') this.#fleet.rest(pod);
+    else if (kind === 'done' && pod.state === 'busy' && pod.doneMs === atMs) this.#complete(pod);
+    else if (kind === 'deadline' && pod.state === 'busy' && pod.deadlineMs === atMs) this.#giveBack(pod);
+    this.#deliver();
+  }
+
+  #complete(pod: Pod): void {
+    const arrivedMs = this.#input.load.arrivalsMs[pod.message] as number;
+    this.#run.latenciesMs[pod.message] = this.#nowMs - arrivedMs;
+    this.#run.completed++;
+    this.#run.drainedMs = this.#nowMs;
+    this.#recorder.countCompletion();
+    if (pod.draining) this.#fleet.remove(pod);
+    else this.#fleet.rest(pod);
+  }
+
+  #giveBack(pod: Pod): void {
+    this.#returned.push(pod.message);
+    this.#run.returned++;
+    if (pod.draining) this.#fleet.remove(pod);
+    else this.#fleet.rest(pod);
+  }
+
+  #onOutageEdge(): void {
+    this.#outageEdges.shift();
+    if (this.#inOutage('broker')) for (const pod of this.#fleet.working) this.#giveBack(pod);
+    this.#deliver();
+  }
+
+  #inOutage(kind?: Outage['kind']): boolean {
+    const now = this.#nowMs;
+    return this.#input.outages.some(
+      (outage) =>
+        now >= outage.fromMs && now < outage.untilMs && (kind === undefined || outage.kind === kind),
+    );
+  }
+
+  #onScaler(): void {
+    const before = this.#scaling.replicas;
+    const live = this.#input.statsIntervalMs === 0;
+    const { state, replicas, reasons } = step(
+      this.#scaling,
+      {
+        nowMs: this.#nowMs,
+        ready: live ? this.#depth : this.#seen.ready,
+        unacked: live ? this.#fleet.busy : this.#seen.unacked,
+        error: this.#inOutage() ? 'outage' : undefined,
+      },
+      this.#input.settings,
+    );
+    this.#scaling = state;
+    if (replicas === before) return;
+    const words = reasons.map(({ by, text }) => `${by}: ${text}`).join('; ');
+    this.#run.changes.push({ atMs: this.#nowMs, from: before, to: replicas, reason: words });
+    this.#run.maxReplicas = Math.max(this.#run.maxReplicas, replicas);
+    this.#resize(replicas);
+  }
+
+  #resize(replicas: number): void {
+    const staying = this.#fleet.staying.length;
+    for (let i = staying; i < replicas; i++) {
+      const atMs = this.#nowMs + this.#input.podStartMs;
+      this.#events.push(atMs, { pod: this.#fleet.add(), kind: 'ready', atMs });
+    }
+    if (replicas >= staying) return;
+    for (const pod of this.#fleet.victims(staying - replicas)) this.#drain(pod);
+  }
+
+  #drain(pod: Pod): void {
+    if (pod.state !== 'busy') {
+      this.#fleet.remove(pod);
+      return;
+    }
+    this.#run.busyPodsHit++;
+    pod.draining = true;
+    pod.deadlineMs = this.#nowMs + this.#input.drainMs;
+    if (pod.deadlineMs < pod.doneMs)
+      this.#events.push(pod.deadlineMs, { pod, kind: 'deadline', atMs: pod.deadlineMs });
+  }
+
+  /** All work done and the count at rest; or all at zero with too few messages left to wake anyone. */
+  #isOver(): boolean {
+    const { settings, load, statsIntervalMs } = this.#input;
+    if (this.#arrived < load.arrivalsMs.length || this.#fleet.size > settings.minReplicas) return false;
+    if (this.#outageEdges.length > 0) return false;
+    const open = this.#arrived - this.#run.completed;
+    const atRest = this.#scaling.replicas === settings.minReplicas;
+    if (!atRest || open > settings.activationMessages) return false;
+    if (open === 0) this.#run.restedMs = this.#run.changes.at(-1)?.atMs ?? 0;
+    return open === 0 || (settings.minReplicas === 0 && this.#nowMs > load.durationMs + statsIntervalMs);
+  }
+}

@@ -1,0 +1,159 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  DEFAULT_SETTINGS,
+  initialState,
+  nextDueMs,
+  type Observation,
+  type ScalingRules,
+  type ScalingSettings,
+  type ScalingState,
+  step,
+} from '../../keda/model.ts';
+
+fc.configureGlobal({ numRuns: 300 });
+
+const SECOND = 1_000;
+const rules: fc.Arbitrary<ScalingRules> = fc.record({
+  stabilizationWindowMs: fc.integer({ min: 0, max: 600 }).map((seconds) => seconds * SECOND),
+  selectPolicy: fc.constantFrom('Max', 'Min'),
+  policies: fc.array(
+    fc.record({
+      type: fc.constantFrom('Pods', 'Percent'),
+      value: fc.integer({ min: 1, max: 200 }),
+      periodMs: fc.integer({ min: 1, max: 120 }).map((seconds) => seconds * SECOND),
+    }),
+    { minLength: 1, maxLength: 3 },
+  ),
+});
+const settings: fc.Arbitrary<ScalingSettings> = fc
+  .record({
+    minReplicas: fc.integer({ min: 0, max: 5 }),
+    extra: fc.integer({ min: 1, max: 60 }),
+    messagesPerReplica: fc.integer({ min: 1, max: 50 }),
+    activationMessages: fc.integer({ min: 0, max: 20 }),
+    pollingIntervalMs: fc.integer({ min: 1, max: 60 }).map((seconds) => seconds * SECOND),
+    cooldownMs: fc.integer({ min: 0, max: 600 }).map((seconds) => seconds * SECOND),
+    useCachedMetrics: fc.boolean(),
+    behavior: fc.option(fc.record({ scaleUp: rules, scaleDown: rules })),
+    hpaSyncJitterMs: fc.integer({ min: 0, max: 2_000 }),
+  })
+  .map(({ extra, ...rest }) => ({ ...DEFAULT_SETTINGS, ...rest, maxReplicas: rest.minReplicas + extra }));
+const load = fc.array(
+  fc.record({ ready: fc.integer({ min: 0, max: 2_000 }), busy: fc.double({ min: 0, max: 1, noNaN: true }) }),
+  {
+    minLength: 1,
+    maxLength: 40,
+  },
+);
+
+interface Moment {
+  nowMs: number;
+  before: number;
+  after: number;
+  unacked: number;
+  state: ScalingState;
+}
+
+/** Walks through `entries`, one each half minute; a share of the running replicas is busy at each moment. */
+function walk(
+  config: ScalingSettings,
+  entries: { ready: number; busy: number }[],
+  error?: (at: number) => string | undefined,
+): Moment[] {
+  const moments: Moment[] = [];
+  let state = initialState(0, config.minReplicas, 42);
+  for (;;) {
+    const nowMs = nextDueMs(state);
+    const entry = entries[Math.floor(nowMs / (30 * SECOND))];
+    if (entry === undefined) return moments;
+    const unacked = Math.floor(state.replicas * entry.busy);
+    const seen: Observation = { nowMs, ready: entry.ready, unacked, error: error?.(nowMs) };
+    const before = state.replicas;
+    state = step(state, seen, config).state;
+    moments.push({ nowMs, before, after: state.replicas, unacked, state });
+  }
+}
+
+describe('whatever the settings and the load, the count', () => {
+  test('never falls below the number of busy workers', () => {
+    fc.assert(
+      fc.property(settings, load, (config, entries) => {
+        // Cached counts are of another moment; what holds is the floor at the moment of reading.
+        for (const { after, unacked } of walk({ ...config, useCachedMetrics: false }, entries)) {
+          expect(after).toBeGreaterThanOrEqual(unacked);
+        }
+      }),
+    );
+  });
+
+  test('stays between the minimum, or zero, and the maximum', () => {
+    fc.assert(
+      fc.property(settings, load, (config, entries) => {
+        for (const { after } of walk(config, entries)) {
+          expect(after).toBeLessThanOrEqual(config.maxReplicas);
+          expect(after).toBeGreaterThanOrEqual(config.minReplicas);
+        }
+      }),
+    );
+  });
+
+  test('reaches zero once the load has ended, within the cooldown and two polls', () => {
+    fc.assert(
+      fc.property(settings, load, (config, entries) => {
+        const allowedMs = config.cooldownMs + 2 * config.pollingIntervalMs + SECOND;
+        const quiet = Array.from({ length: Math.ceil(allowedMs / (30 * SECOND)) + 1 }, () => ({
+          ready: 0,
+          busy: 0,
+        }));
+        const moments = walk({ ...config, minReplicas: 0 }, [...entries, ...quiet]);
+        expect(moments.at(-1)?.after).toBe(0);
+      }),
+    );
+  });
+
+  test('does not fall and rise again within the scale-down window while the need only wavers', () => {
+    fc.assert(
+      fc.property(settings, fc.integer({ min: 1, max: 40 }), (config, high) => {
+        const calm: ScalingSettings = {
+          ...config,
+          minReplicas: 0,
+          behavior: null,
+          messagesPerReplica: 1,
+          activationMessages: 0,
+          useCachedMetrics: false,
+        };
+        const wavering = Array.from({ length: 60 }, (_, index) => ({
+          ready: index % 2 === 0 ? high : 1,
+          busy: 0,
+        }));
+        const counts = walk(calm, wavering)
+          .filter(({ nowMs }) => nowMs > 300 * SECOND)
+          .map(({ after }) => after);
+        expect(counts.every((count, index) => index === 0 || count >= (counts[index - 1] ?? 0))).toBe(true);
+      }),
+    );
+  });
+
+  test('does not change at all while the broker cannot be read', () => {
+    fc.assert(
+      fc.property(settings, load, (config, entries) => {
+        const outage = (at: number) => (at >= 60 * SECOND ? 'connection refused' : undefined);
+        const blind = walk(
+          { ...config, useCachedMetrics: false },
+          [...entries, ...entries, ...entries],
+          outage,
+        ).filter(({ nowMs }) => nowMs >= 60 * SECOND);
+        for (const { before, after } of blind) expect(after).toBe(before);
+      }),
+    );
+  });
+
+  test('is the same for the same past', () => {
+    fc.assert(
+      fc.property(settings, load, (config, entries) => {
+        expect(walk(config, entries)).toEqual(walk(config, entries));
+      }),
+    );
+  });
+});
