@@ -1,0 +1,152 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it, vi } from 'vitest';
+import { findBroker } from '../../../runtime/cli/broker.ts';
+import { UserError } from '../../../runtime/errors.ts';
+
+const START_LIMIT_MS = 90_000;
+const PROCESS = fileURLToPath(new URL('./find-broker-process.ts', import.meta.url));
+
+describe('AMQP_URL', () => {
+  it('is used as it is, and stop leaves that broker alone', async () => {
+    await using listener = await listen();
+    const env = {
+      AMQP_URL: `amqp://user:secret@127.0.0.1:${listener.port}/vhost`,
+      AMQP_MANAGEMENT_URL: 'http://x:1',
+    };
+    const said: string[] = [];
+
+    const broker = await findBroker({ env, allowInstall: false, onProgress: (text) => said.push(text) });
+    await broker.stop();
+
+    expect(broker).toMatchObject({ way: 'amqp-url', amqpUrl: env.AMQP_URL, managementUrl: 'http://x:1' });
+    expect(await answers(listener.port)).toBe(true);
+    expect(said.join()).toContain('AMQP_URL');
+    expect(said.join()).not.toContain('secret');
+  });
+
+  it('that nobody answers is the user’s mistake, told without the password', async () => {
+    const { port } = await closedPort();
+    const finding = findBroker({
+      env: { AMQP_URL: `amqp://user:secret@127.0.0.1:${port}` },
+      allowInstall: false,
+    });
+
+    const error = await finding.catch((thrown) => thrown);
+
+    expect(error).toBeInstanceOf(UserError);
+    expect(error.message).toMatch(/no broker answers there \(.*ECONNREFUSED/);
+    expect(error.message).not.toContain('secret');
+  });
+
+  it('that is no URL is the user’s mistake', async () => {
+    const finding = findBroker({ env: { AMQP_URL: 'localhost' }, allowInstall: false });
+
+    await expect(finding).rejects.toThrow(/AMQP_URL is not a URL such as amqp:/);
+  });
+});
+
+describe('a broker that was started', () => {
+  it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)(
+    'is gone after its process ended by %s',
+    async (signal) => {
+      await using finder = findInProcess();
+      const { amqpUrl } = await finder.answer;
+      const port = Number(new URL(amqpUrl ?? '').port);
+      expect(await answers(port)).toBe(true);
+
+      finder.kill(signal);
+
+      await vi.waitUntil(async () => !(await answers(port)), { timeout: 20_000 });
+    },
+    START_LIMIT_MS,
+  );
+});
+
+it(
+  'goes on to the next way, and says so, when Docker has no image and cannot pull it',
+  async () => {
+    await using docker = await brokenDocker();
+    await using finder = findInProcess({ PATH: `${docker.folder}${delimiter}${process.env.PATH}` });
+
+    const { way, error, progress } = await finder.answer;
+
+    expect(progress.join('\n')).toMatch(/could not be pulled \(Error: no such host\); going on without it/);
+    expect(way ?? error).toMatch(
+      /debian|No RabbitMQ was found[\s\S]*AMQP_URL[\s\S]*Docker[\s\S]*rabbitmq-server[\s\S]*root/,
+    );
+  },
+  START_LIMIT_MS,
+);
+
+interface Answer {
+  way?: string;
+  amqpUrl?: string;
+  error?: string;
+  progress: string[];
+}
+
+function findInProcess(env: NodeJS.ProcessEnv = {}) {
+  const child = spawn(process.execPath, [PROCESS], {
+    env: { ...process.env, AMQP_URL: '', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  const answer: Promise<Answer> = once(createInterface({ input: child.stdout }), 'line').then(([line]) =>
+    JSON.parse(line),
+  );
+  return {
+    answer,
+    kill: (signal: NodeJS.Signals) => child.kill(signal),
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+/** An engine that runs, but has no image and reaches no registry. */
+async function brokenDocker() {
+  const folder = await mkdtemp(join(tmpdir(), 'darkroom-broken-docker-'));
+  const script = `#!/bin/sh
+case $1 in
+  version) echo 28.0.0 ;;
+  pull) echo 'Error: no such host' >&2; exit 1 ;;
+  *) exit 1 ;;
+esac
+`;
+  await writeFile(join(folder, 'docker'), script);
+  await chmod(join(folder, 'docker'), 0o755);
+  return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+}
+
+async function listen() {
+  const server = createServer((socket) => socket.on('error', () => {}).resume());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+async function closedPort() {
+  await using listener = await listen();
+  return { port: listener.port };
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
