@@ -16,7 +16,7 @@ import { pikaPython } from './pika.ts';
 import { countTests, formatCounts } from './test-counts.ts';
 
 const WAY_TO_VERSION: Record<string, Way> = { '3.10': 'debian', '4': 'docker' };
-const VITEST = fileURLToPath(import.meta.resolve('vitest/vitest.mjs'));
+const VITEST = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
 const CONFIG = fileURLToPath(new URL('../vitest.config.ts', import.meta.url));
 
 try {
