@@ -89,6 +89,8 @@ export const HEADERS = {
   submitted: 'darkroom-submitted-ms',
   firstFailed: 'darkroom-first-failed-ms',
   history: 'darkroom-history',
+  /** Set by our own publisher: a record of the submission lies beside the intermediates. */
+  recorded: 'darkroom-recorded',
 } as const;
 
 /**

@@ -11,7 +11,7 @@ import type { EventType, TaskEvent } from '../events.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Span, Tracing } from '../telemetry/tracing.ts';
-import { type Hop, type Task, parseTask } from '../task.ts';
+import { HEADERS, type Hop, type Task, parseTask } from '../task.ts';
 import type { Child } from './child-process.ts';
 import { type Incoming, createOutbox } from './outbox.ts';
 import type { Job, StepResult, Timings } from './protocol.ts';
@@ -186,7 +186,8 @@ export function startWorker(options: WorkerOptions): Worker {
     // A worker that died between marker and dead letter left the letter to whoever comes next.
     if (ended.outcome === 'failed' && delivery.redelivered) messages.push(outbox.toDead(delivery, { ...deathOf(unit), failureType: String(ended.data.failure_type), reason: String(ended.data.failure_reason) }));
     if (!(await outbox.surely(delivery, ...messages))) return;
-    if (task.steps.length > 1 && ended.outcome !== 'failed') await child.clean(task.id, CHILD_REQUEST_TIMEOUT_MS);
+    const leftovers = task.steps.length > 1 || delivery.headers[HEADERS.recorded] === true;
+    if (leftovers && ended.outcome !== 'failed') await child.clean(task.id, CHILD_REQUEST_TIMEOUT_MS);
     acknowledge(unit, outcome);
     log.info({ filter, outcome: ended.outcome, repeat: outcome === 'repeated', output: (ended.data.output as { key?: string } | undefined)?.key }, 'task ended');
   }

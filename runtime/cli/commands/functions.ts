@@ -1,0 +1,57 @@
+/** `darkroom functions [NAME]`: which filters there are and what they take. */
+import { Command } from 'commander';
+import { readConfig } from '../../config.ts';
+import { UserError } from '../../errors.ts';
+import { nearest } from '../../explain.ts';
+import { describeFunction, listFunctions, loadFunction } from '../../functions.ts';
+import { bold, conventional, print, printJson, printTable } from '../terminal.ts';
+
+export function functionsCommand(): Command {
+  const command = new Command('functions')
+    .description('Lists the filters; with a NAME, that filter’s parameters with types, bounds and defaults.')
+    .argument('[name]', 'a filter')
+    .action(async (name: string | undefined, options: { json?: boolean }) => {
+      const { functionsDir } = readConfig();
+      if (name === undefined) await list(functionsDir, options.json === true);
+      else await show(name, functionsDir, options.json === true);
+    });
+  return conventional(command, 'darkroom functions blur');
+}
+
+async function list(functionsDir: string, json: boolean): Promise<void> {
+  const filters = await Promise.all(
+    listFunctions(functionsDir).map(async (name) => ({
+      name,
+      summary: (await loadFunction(name, functionsDir)).summary,
+    })),
+  );
+  if (json) return printJson(filters);
+  printTable(
+    ['Filter', 'What it does'],
+    filters.map(({ name, summary }) => [name, summary]),
+  );
+}
+
+async function show(name: string, functionsDir: string, json: boolean): Promise<void> {
+  const known = listFunctions(functionsDir);
+  if (!known.includes(name)) {
+    const near = nearest(name, known);
+    throw new UserError(
+      `There is no filter "${name}"${near ? `; did you mean "${near}"?` : '.'} There are ${known.join(', ')}.`,
+    );
+  }
+  const filter = await loadFunction(name, functionsDir);
+  const params = describeFunction(filter);
+  if (json) return printJson({ name, summary: filter.summary, returns: filter.returns ?? 'image', params });
+  print(`${bold(name)}  ${filter.summary}\n`);
+  if (params.length === 0) return print('It takes no parameters.');
+  printTable(
+    ['Parameter', 'Expects', 'Default', 'Meaning'],
+    params.map((param) => [
+      param.name,
+      param.type,
+      param.default === undefined ? (param.required ? 'required' : '') : JSON.stringify(param.default),
+      param.description ?? '',
+    ]),
+  );
+}

@@ -1,0 +1,23 @@
+/** `darkroom sweep`: removes what ended tasks leave for the recognition of repeats, once it is old enough. */
+import { Command } from 'commander';
+import { readConfig } from '../../config.ts';
+import { sweep } from '../../ended.ts';
+import { UserError } from '../../errors.ts';
+import { openStorage } from '../../storage/storage.ts';
+import { formatDuration, parseDuration } from '../../units.ts';
+import { conventional, print, printJson } from '../terminal.ts';
+
+export function sweepCommand(): Command {
+  const command = new Command('sweep')
+    .description('Removes markers of ended tasks and abandoned intermediates older than ENDED_RETENTION (7 days). A repeat of a task that comes later than that runs again.')
+    .option('--older-than <duration>', 'instead of ENDED_RETENTION, such as 12h or 30d')
+    .action(async (options: { olderThan?: string; json?: boolean }) => {
+      const config = readConfig();
+      const olderThanMs = options.olderThan === undefined ? config.storage.endedRetentionMs : parseDuration(options.olderThan);
+      if (olderThanMs === undefined) throw new UserError(`--older-than: expected a duration such as 12h or 30d, got "${options.olderThan}".`);
+      const removed = await sweep(await openStorage(config.storage.url), olderThanMs);
+      if (options.json === true) printJson({ removed, older_than_ms: olderThanMs });
+      else print(`Removed ${removed} objects older than ${formatDuration(olderThanMs)}.`);
+    });
+  return conventional(command, 'darkroom sweep --older-than 30d');
+}

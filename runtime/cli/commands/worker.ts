@@ -1,0 +1,23 @@
+/** `darkroom worker FILTER…`: what a container runs. */
+import { Command } from 'commander';
+import { readConfig } from '../../config.ts';
+import { runWorker } from '../../worker/main.ts';
+
+export function workerCommand(): Command {
+  return new Command('worker')
+    .description(
+      'Works on the queue of each FILTER until SIGTERM: prefetch 1, acknowledged only when the result is safe. Logs are JSON on standard output.',
+    )
+    .argument('[filter...]', 'filters to work on (default: FUNCTION)')
+    .option('--port <port>', 'port for /livez, /readyz and /metrics, 0 for any (default: HTTP_PORT)')
+    .option('--json', 'accepted for uniformity: the log is JSON anyway')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ AMQP_URL=amqp://guest:guest@localhost STORAGE_URL=file:///srv/images darkroom worker blur',
+    )
+    .action(async (filters: string[], options: { port?: string }) => {
+      const env = { ...process.env, ...(options.port !== undefined && { HTTP_PORT: options.port }) };
+      const config = readConfig(env);
+      await runWorker(filters.length > 0 ? { ...config, functions: filters } : config);
+    });
+}
