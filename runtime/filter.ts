@@ -89,6 +89,15 @@ export interface Encoding {
   [option: string]: unknown;
 }
 
+/** What a filter can say of its result before the work. */
+export interface Forecast {
+  /** Pixels, within a few of the truth. */
+  width: number;
+  height: number;
+  /** Whether an image without transparency gets some. */
+  addsAlpha?: boolean;
+}
+
 interface FilterBase<Params extends z.ZodType> {
   /** One sentence: what it does. */
   summary: string;
@@ -100,6 +109,8 @@ interface FilterBase<Params extends z.ZodType> {
 export interface ImageFilter<Params extends z.ZodType = z.ZodType> extends FilterBase<Params> {
   returns?: 'image';
   apply(image: Image, params: z.output<Params>, context: Context): Sharp | Pixels | Promise<Sharp | Pixels>;
+  /** For filters that enlarge or add transparency: lets too large a result be refused before the work. */
+  forecast?(image: Image, params: z.output<Params>): Forecast;
   /** What these parameters ask of the final encoding; the task's own `output` goes before it. */
   encoding?(params: z.output<Params>): Encoding;
 }

@@ -1,0 +1,142 @@
+/** From a filter's result to the bytes of a file, without metadata and in sRGB. */
+import type { Sharp } from 'sharp';
+import { asError, Rejection } from '../errors.ts';
+import type { Encoding, Image, Pixels } from '../filter.ts';
+import { type Colour, WHITE } from '../filter-params.ts';
+import { explainFailure } from './decode.ts';
+import { encodingSchema, FORMATS, OUTPUT_FORMATS, type OutputFormat } from './encoding.ts';
+import { flatten } from './kernels/channels.ts';
+import type { Limits } from './limits.ts';
+import { checkOutputSize, isPipeline } from './output.ts';
+import { colourspaceOf, pipelineOfPixels, readPixels, shapeOfPixels } from './pixels.ts';
+
+export { encodingSchema };
+
+export interface Encoded {
+  bytes: Buffer;
+  format: OutputFormat;
+  contentType: string;
+  /** Without a dot: jpg, png, … */
+  extension: string;
+  width: number;
+  height: number;
+}
+
+/**
+ * Encodes a filter's result. A pipeline is run and encoded in one go.
+ *
+ * Nothing of the input's metadata is kept, and no profile is embedded: an image without one is sRGB by the
+ * standards of the web. 16-bit results stay 16-bit in PNG and TIFF. Transparent pixels are laid on `background`
+ * (default white) for JPEG.
+ *
+ * @param image the image that the filter was given
+ * @throws Rejection `limit-exceeded` or `not-an-image`
+ */
+export async function encode(
+  result: Sharp | Pixels,
+  image: Image,
+  encoding: Encoding,
+  limits: Limits,
+): Promise<Encoded> {
+  const format = formatOf(encoding, image);
+  const { contentType, extension } = FORMATS[format];
+  try {
+    const pipeline = await prepare(result, image, format, encoding, limits);
+    const { data, info } = await applyFormat(pipeline, format, encoding).toBuffer({
+      resolveWithObject: true,
+    });
+    checkOutputSize(info, limits);
+    return { bytes: data, format, contentType, extension, width: info.width, height: info.height };
+  } catch (error) {
+    throw tooLargeFor(format, error) ?? (await explainFailure(image, error));
+  }
+}
+
+/** The format asked for, else the input's own; SVG cannot be written and gives PNG. */
+function formatOf(encoding: Encoding, image: Image): OutputFormat {
+  return encoding.format ?? OUTPUT_FORMATS.find((format) => format === image.source.format) ?? 'png';
+}
+
+/** A pipeline whose samples suit the format. */
+async function prepare(
+  result: Sharp | Pixels,
+  image: Image,
+  format: OutputFormat,
+  encoding: Encoding,
+  limits: Limits,
+): Promise<Sharp> {
+  const { deep, alpha, maxSide } = FORMATS[format];
+  // The library flattens before it filters, so what may be transparent is filtered first and laid on a colour then.
+  const fused = isPipeline(result) && (alpha || !image.hasAlpha);
+  if (fused)
+    return image.bits === 16 && !deep ? result.toColourspace(colourspaceOf({ ...image, bits: 8 })) : result;
+  const pixels = isPipeline(result) ? await readPixels(result, image) : result;
+  checkOutputSize(pixels, limits);
+  checkSide(pixels, format, maxSide);
+  const shape = shapeOfPixels(pixels);
+  const flat =
+    shape.hasAlpha && !alpha ? flatten(pixels, (encoding.background as Colour | undefined) ?? WHITE) : pixels;
+  const pipeline = pipelineOfPixels(flat);
+  return shape.bits === 16 && !deep ? pipeline.toColourspace(colourspaceOf({ ...shape, bits: 8 })) : pipeline;
+}
+
+/** Sets the encoder. Options of other formats are left out: with the input's own format they may be there. */
+function applyFormat(pipeline: Sharp, format: OutputFormat, encoding: Encoding): Sharp {
+  const { options, maxEffort = 0 } = FORMATS[format];
+  const taken = Object.fromEntries(
+    Object.entries(encoding).filter(
+      ([key, value]) => options.includes(key) && value !== undefined && key !== 'background',
+    ),
+  );
+  if (typeof taken.effort === 'number')
+    taken.effort = Math.max(
+      format === 'webp' || format === 'avif' ? 0 : 1,
+      Math.min(taken.effort, maxEffort),
+    );
+  const quality = encoding.quality === undefined ? {} : { quality: encoding.quality };
+  switch (format) {
+    case 'jpeg':
+      return pipeline.jpeg({ ...taken, ...quality });
+    case 'png':
+      // Any of these would make the library reduce to a palette on its own.
+      return pipeline.png(taken.palette === true ? { ...taken, ...quality } : withoutPaletteOptions(taken));
+    case 'webp':
+      return pipeline.webp({ ...taken, ...quality });
+    case 'avif':
+      return pipeline.avif({ ...taken, ...quality });
+    case 'tiff':
+      return pipeline.tiff({ compression: 'deflate', predictor: 'horizontal', ...taken, ...quality });
+    case 'gif':
+      return pipeline.gif(taken);
+  }
+}
+
+function withoutPaletteOptions({
+  colours: _,
+  dither: __,
+  effort: ___,
+  palette: ____,
+  ...rest
+}: Record<string, unknown>) {
+  return rest;
+}
+
+function checkSide(
+  { width, height }: { width: number; height: number },
+  format: OutputFormat,
+  maxSide: number,
+): void {
+  if (Math.max(width, height) <= maxSide) return;
+  throw sideExceeded(format, `${width} × ${height} pixels`);
+}
+
+/** The library's own words for a side that the format cannot hold, in ours. */
+function tooLargeFor(format: OutputFormat, error: unknown): Rejection | undefined {
+  const words = asError(error).message;
+  return /too large for the/.test(words) ? sideExceeded(format, 'larger') : undefined;
+}
+
+function sideExceeded(format: OutputFormat, found: string): Rejection {
+  const message = `The result is too large for ${format}: a side may have up to ${FORMATS[format].maxSide} pixels, it is ${found}.`;
+  return new Rejection(message, { failureType: 'limit-exceeded' });
+}
