@@ -1,6 +1,8 @@
 /** Canny edges, pixel for pixel those of OpenCV's `cv2.Canny` with aperture 3. */
 import type { Pixels } from '../../filter.ts';
-import { edgePlane } from './edge-plane.ts';
+import { edgePlane } from './grayscale.ts';
+import { align, kernels } from './module.ts';
+import { loadRegion, type Region, storeRegion, tiles, withHalo } from './tiles.ts';
 
 export interface CannyOptions {
   /** Gradients above `low` belong to an edge if they touch one above `high`. Swapped if in the wrong order. */
@@ -8,84 +10,114 @@ export interface CannyOptions {
   high: number;
   /** Measures gradients as √(gx² + gy²); the default is |gx| + |gy|, as in OpenCV. */
   l2?: boolean;
+  /** Takes each pixel's strongest channel, as OpenCV does for colour, in place of luma; ignores alpha. */
+  color?: boolean;
 }
 
-/** tan 22.5° in 1/32768. */
-const TAN_22 = 13573;
+const TILE_HEIGHT = 64;
+/** Marks of a pixel before the hysteresis; an edge ends as 255. */
+const WEAK = 1;
+const STRONG = 2;
+const EDGE = 255;
 
 /**
  * Edges of the grey image (Rec. 601 luma times alpha; 16-bit images at 8 bits): one 8-bit channel, 255 on an
  * edge, else 0. Thresholds are in 8-bit levels of the 3×3 Sobel gradient (0–1020 an axis).
  */
 export function canny(pixels: Pixels, options: CannyOptions): Pixels {
-  const { data, width, height } = edgePlane(pixels);
-  const grey =
-    data instanceof Uint8Array ? data : Uint8Array.from(data, (sample) => Math.round(sample / 257));
-  const square = (threshold: number) =>
-    options.l2 ? Math.min(32767, threshold) * Math.max(0, Math.min(32767, threshold)) : threshold;
-  const low = Math.floor(square(Math.min(options.low, options.high)));
-  const high = Math.floor(square(Math.max(options.low, options.high)));
-  const at = (x: number, y: number) =>
-    grey[Math.min(height - 1, Math.max(0, y)) * width + Math.min(width - 1, Math.max(0, x))]!;
-  const gx = new Int32Array(width * height);
-  const gy = new Int32Array(width * height);
-  const size = new Int32Array(width * height);
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, i++) {
-      const h =
-        at(x + 1, y - 1) +
-        2 * at(x + 1, y) +
-        at(x + 1, y + 1) -
-        at(x - 1, y - 1) -
-        2 * at(x - 1, y) -
-        at(x - 1, y + 1);
-      const v =
-        at(x - 1, y + 1) +
-        2 * at(x, y + 1) +
-        at(x + 1, y + 1) -
-        at(x - 1, y - 1) -
-        2 * at(x, y - 1) -
-        at(x + 1, y - 1);
-      gx[i] = h;
-      gy[i] = v;
-      size[i] = options.l2 ? h * h + v * v : Math.abs(h) + Math.abs(v);
+  const source = toBytes(options.color && pixels.channels >= 3 ? opaque(pixels) : edgePlane(pixels));
+  const edges = new Uint8Array(source.width * source.height);
+  markCandidates(source, { ...source, data: edges, channels: 1 }, options);
+  followEdges(edges, source.width);
+  return { data: edges, width: source.width, height: source.height, channels: 1 };
+}
+
+function toBytes(pixels: Pixels): Pixels {
+  const { data } = pixels;
+  return data instanceof Uint8Array
+    ? pixels
+    : { ...pixels, data: Uint8Array.from(data, (s) => Math.round(s / 257)) };
+}
+
+/** The colours without their alpha. */
+function opaque(pixels: Pixels): Pixels {
+  const { data, channels } = pixels;
+  if (channels === 3) return pixels;
+  return { ...pixels, data: data.filter((_, i) => i % 4 !== 3), channels: 3 };
+}
+
+/** OpenCV's thresholds: whole numbers, squared where the magnitudes are. */
+function thresholds({ low, high, l2 = false }: CannyOptions): [number, number] {
+  const scaled = [Math.min(low, high), Math.max(low, high)].map((threshold) => {
+    const capped = Math.min(32767, threshold);
+    return Math.floor(l2 && capped > 0 ? capped * capped : capped);
+  });
+  return scaled as [number, number];
+}
+
+function markCandidates(from: Pixels, to: Pixels, options: CannyOptions): void {
+  const { channels } = from;
+  const { place, run } = kernels();
+  const [low, high] = thresholds(options);
+  const tileWidth = channels === 1 ? 2048 : 1024;
+  const stride = align((tileWidth + 4) * channels, 64);
+  const [source, target, scratch] = place(
+    stride * (TILE_HEIGHT + 4),
+    tileWidth * TILE_HEIGHT,
+    (tileWidth + 64) * (24 + 4 * channels),
+  ) as [number, number, number];
+  for (const tile of tiles(from, tileWidth, TILE_HEIGHT)) {
+    loadRegion(from, withHalo(tile, 2), source, stride);
+    run.canny(
+      source,
+      stride,
+      tile.width,
+      tile.height,
+      channels,
+      low,
+      high,
+      options.l2 ? 1 : 0,
+      sidesOf(tile, from),
+      scratch,
+      target,
+      tileWidth,
+    );
+    storeRegion(to, tile, target, tileWidth);
+  }
+}
+
+/** The image's sides that a tile lies at, as the kernel takes them: left 1, right 2, top 4, bottom 8. */
+function sidesOf({ x, y, width, height }: Region, image: Pixels): number {
+  return (
+    (x === 0 ? 1 : 0) +
+    (x + width === image.width ? 2 : 0) +
+    (y === 0 ? 4 : 0) +
+    (y + height === image.height ? 8 : 0)
+  );
+}
+
+/** Hysteresis: everything that touches a strong pixel, at once or by way of weak ones, is an edge. */
+function followEdges(marks: Uint8Array, width: number): void {
+  const bytes = Buffer.from(marks.buffer, marks.byteOffset, marks.length);
+  const open: number[] = [];
+  for (let seed = bytes.indexOf(STRONG); seed >= 0; seed = bytes.indexOf(STRONG, seed + 1)) {
+    marks[seed] = EDGE;
+    open.push(seed);
+    while (open.length > 0) visitNeighbours(open.pop()!, marks, width, open);
+  }
+  for (let weak = bytes.indexOf(WEAK); weak >= 0; weak = bytes.indexOf(WEAK, weak + 1)) marks[weak] = 0;
+}
+
+function visitNeighbours(index: number, marks: Uint8Array, width: number, open: number[]): void {
+  const x = index % width;
+  const first = x > 0 ? -1 : 0;
+  const last = x < width - 1 ? 1 : 0;
+  for (let row = index - width; row <= index + width; row += width) {
+    for (let i = row + first; i <= row + last; i++) {
+      const mark = marks[i];
+      if (mark !== WEAK && mark !== STRONG) continue;
+      marks[i] = EDGE;
+      open.push(i);
     }
   }
-  const magnitude = (x: number, y: number) =>
-    x < 0 || y < 0 || x >= width || y >= height ? 0 : size[y * width + x]!;
-  const out = new Uint8Array(width * height);
-  const stack: number[] = [];
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, i++) {
-      const m = size[i]!;
-      if (m <= low) continue;
-      const across = Math.abs(gx[i]!);
-      const down = Math.abs(gy[i]!) * 32768;
-      const flat = across * TAN_22;
-      const slant = (gx[i]! ^ gy[i]!) < 0 ? -1 : 1;
-      const isPeak =
-        down < flat
-          ? m > magnitude(x - 1, y) && m >= magnitude(x + 1, y)
-          : down > flat + across * 65536
-            ? m > magnitude(x, y - 1) && m >= magnitude(x, y + 1)
-            : m > magnitude(x - slant, y - 1) && m > magnitude(x + slant, y + 1);
-      if (!isPeak) continue;
-      if (m > high) stack.push(i);
-      out[i] = m > high ? 255 : 1;
-    }
-  }
-  while (stack.length > 0) {
-    const i = stack.pop()!;
-    const x = i % width;
-    for (let dy = -1; dy <= 1; dy++) {
-      for (let dx = -1; dx <= 1; dx++) {
-        const j = i + dy * width + dx;
-        if (x + dx < 0 || x + dx >= width || out[j] !== 1) continue;
-        out[j] = 255;
-        stack.push(j);
-      }
-    }
-  }
-  for (let i = 0; i < out.length; i++) if (out[i] === 1) out[i] = 0;
-  return { data: out, width, height, channels: 1 };
 }

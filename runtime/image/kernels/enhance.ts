@@ -1,58 +1,67 @@
-/** Brightness, contrast, saturation and sharpness, bit for bit as Pillow's ImageEnhance at 8 bits. */
+/** Brightness, contrast and saturation, bit for bit as Pillow's ImageEnhance at 8 bits; the same formulas at 16. */
 import type { Pixels } from '../../filter.ts';
-import { emptyLike, luma } from './grayscale.ts';
+import { blended } from './blend.ts';
+import { luma, lumaPlane } from './grayscale.ts';
+import { kernels } from './module.ts';
+import { inRuns } from './runs.ts';
+import { alphaChannel, emptyLike, maximumOf } from './samples.ts';
+
+export { sharpness } from './sharpness.ts';
 
 /** Multiplies every colour sample by `factor` (0 or more; 1 changes nothing), truncated and clipped; alpha is kept. */
 export function brightness(pixels: Pixels, factor: number): Pixels {
-  return blend(pixels, factor, () => 0);
+  return blendWithLevel(pixels, 0, factor);
 }
 
-/** Moves colours away from (`factor` > 1) or towards (< 1) the image's mean luma; alpha is kept. */
+/** Moves colours away from (`factor` > 1) or towards (< 1) the image's mean luma; 0 is flat grey; alpha is kept. */
 export function contrast(pixels: Pixels, factor: number): Pixels {
-  const { data, channels, width, height } = pixels;
+  const plane = lumaPlane(pixels);
   let sum = 0;
-  for (let i = 0; i < data.length; i += channels) sum += lumaAt(data, i, channels);
-  const mean = Math.floor(sum / (width * height) + 0.5);
-  return blend(pixels, factor, () => mean);
+  for (let i = 0; i < plane.length; i++) sum += plane[i]!;
+  return blendWithLevel(pixels, Math.floor(sum / plane.length + 0.5), factor);
 }
 
 /** Moves colours away from (`factor` > 1) or towards (< 1) each pixel's luma; 0 is grey; alpha is kept. */
 export function saturation(pixels: Pixels, factor: number): Pixels {
   const { data, channels } = pixels;
-  return blend(pixels, factor, (i) => lumaAt(data, i - (i % channels), channels));
+  if (channels < 3 || factor === 1) return pixels;
+  if (data instanceof Uint8Array) return { ...pixels, data: saturateBytes(data, channels, factor) };
+  const out = data.slice();
+  for (let i = 0; i < data.length; i += channels) {
+    const grey = luma(data[i]!, data[i + 1]!, data[i + 2]!);
+    for (let c = i; c < i + 3; c++) out[c] = blended(grey, data[c]!, factor, 65535);
+  }
+  return { ...pixels, data: out };
 }
 
-/** Moves colours away from (`factor` > 1) or towards (< 1) a slightly smoothed image; alpha is kept. */
-export function sharpness(pixels: Pixels, factor: number): Pixels {
-  const { data, channels, width, height } = pixels;
-  const row = width * channels;
-  return blend(pixels, factor, (i) => {
-    const x = Math.floor((i % row) / channels);
-    const y = Math.floor(i / row);
-    if (x === 0 || y === 0 || x === width - 1 || y === height - 1) return data[i]!;
-    let sum = 4 * data[i]!;
-    for (let dy = -row; dy <= row; dy += row) {
-      for (let dx = -channels; dx <= channels; dx += channels) sum += data[i + dx + dy]!;
-    }
-    return Math.floor((2 * sum + 13) / 26);
+function saturateBytes(data: Uint8Array, channels: number, factor: number): Uint8Array {
+  const { run } = kernels();
+  return inRuns(data, channels, channels, (source, target, pixels) => {
+    run.greyInPlace(source, pixels, channels, target);
+    run.blend(target, source, pixels * channels, factor, target);
   });
 }
 
-function lumaAt(data: Pixels['data'], i: number, channels: number): number {
-  return channels < 3 ? data[i]! : luma(data[i]!, data[i + 1]!, data[i + 2]!);
+/** Every sample blended with one level: each of the 256 or 65536 possible results is computed once. */
+function blendWithLevel(pixels: Pixels, level: number, factor: number): Pixels {
+  const { data, channels } = pixels;
+  if (factor === 1) return pixels;
+  const max = maximumOf(data);
+  const table = emptyLike(data, max + 1);
+  for (let sample = 0; sample <= max; sample++) table[sample] = blended(level, sample, factor, max);
+  const alpha = alphaChannel(channels);
+  const out = alpha < 0 ? emptyLike(data) : data.slice();
+  if (alpha < 0) for (let i = 0; i < data.length; i++) out[i] = table[data[i]!]!;
+  else for (let i = 0; i < data.length; i += channels) lookUpColour(data, out, table, i, i + alpha);
+  return { ...pixels, data: out };
 }
 
-/** Pillow's Blend.c: `base + factor × (sample − base)` in single precision, truncated and clipped. */
-function blend(pixels: Pixels, factor: number, base: (index: number) => number): Pixels {
-  const { data, channels } = pixels;
-  const max = data instanceof Uint8Array ? 255 : 65535;
-  const alphaAt = channels % 2 === 0 ? channels - 1 : -1;
-  const single = Math.fround(factor);
-  const out = emptyLike(data, data.length);
-  for (let i = 0; i < data.length; i++) {
-    const from = i % channels === alphaAt ? data[i]! : base(i);
-    const value = Math.fround(from + Math.fround(single * (data[i]! - from)));
-    out[i] = Math.min(max, Math.max(0, value));
-  }
-  return { ...pixels, data: out };
+function lookUpColour(
+  from: Pixels['data'],
+  to: Pixels['data'],
+  table: Pixels['data'],
+  first: number,
+  end: number,
+): void {
+  for (let i = first; i < end; i++) to[i] = table[from[i]!]!;
 }

@@ -1,5 +1,8 @@
 /** Rec. 601 luma of gamma-encoded colour, bit for bit as Pillow's `convert("L")`. */
 import type { Pixels } from '../../filter.ts';
+import { kernels } from './module.ts';
+import { inRuns } from './runs.ts';
+import { emptyLike, maximumOf } from './samples.ts';
 
 /**
  * Grey from colour: `(19595 R + 38470 G + 7471 B + 32768) >> 16`, at 8 and 16 bits.
@@ -8,13 +11,28 @@ import type { Pixels } from '../../filter.ts';
 export function grayscale(pixels: Pixels): Pixels {
   const { data, width, height, channels } = pixels;
   if (channels < 3) return pixels;
-  const outChannels = channels === 4 ? 2 : 1;
-  const out = emptyLike(data, width * height * outChannels);
-  for (let from = 0, to = 0; from < data.length; from += channels, to += outChannels) {
-    out[to] = luma(data[from]!, data[from + 1]!, data[from + 2]!);
-    if (channels === 4) out[to + 1] = data[from + 3]!;
+  const plane = lumaPlane(pixels);
+  if (channels === 3) return { data: plane, width, height, channels: 1 };
+  const out = emptyLike(data, plane.length * 2);
+  for (let i = 0; i < plane.length; i++) {
+    out[2 * i] = plane[i]!;
+    out[2 * i + 1] = data[4 * i + 3]!;
   }
-  return { data: out, width, height, channels: outChannels };
+  return { data: out, width, height, channels: 2 };
+}
+
+/** Luma alone, one sample a pixel. */
+export function lumaPlane({ data, width, height, channels }: Pixels): Pixels['data'] {
+  if (channels === 1) return data;
+  if (channels > 2 && data instanceof Uint8Array) {
+    const { run } = kernels();
+    return inRuns(data, channels, 1, (source, target, count) => run.luma(source, count, channels, target));
+  }
+  const out = emptyLike(data, width * height);
+  for (let i = 0, at = 0; i < out.length; i++, at += channels) {
+    out[i] = channels === 2 ? data[at]! : luma(data[at]!, data[at + 1]!, data[at + 2]!);
+  }
+  return out;
 }
 
 /** Rec. 601 luma of one pixel, rounded, in the samples' own range. */
@@ -22,7 +40,15 @@ export function luma(red: number, green: number, blue: number): number {
   return (19595 * red + 38470 * green + 7471 * blue + 32768) >>> 16;
 }
 
-/** A zeroed array of `length` samples of the same depth as `data`. */
-export function emptyLike(data: Pixels['data'], length: number): Pixels['data'] {
-  return data instanceof Uint8Array ? new Uint8Array(length) : new Uint16Array(length);
+/** The grey plane on which edges are looked for: luma × alpha, so that hidden colours make no edges. */
+export function edgePlane(pixels: Pixels): Pixels & { channels: 1 } {
+  const { data, width, height, channels } = pixels;
+  const plane = lumaPlane(pixels);
+  if (channels % 2 === 1) return { data: plane, width, height, channels: 1 };
+  const max = maximumOf(data);
+  const out = emptyLike(data, plane.length);
+  for (let i = 0, at = channels - 1; i < out.length; i++, at += channels) {
+    out[i] = Math.round((plane[i]! * data[at]!) / max);
+  }
+  return { data: out, width, height, channels: 1 };
 }

@@ -1,23 +1,48 @@
 /** The unsharp mask, bit for bit as Pillow's UnsharpMask.c given the same blurred image. */
 import type { Pixels } from '../../filter.ts';
-import { emptyLike } from './grayscale.ts';
+import { kernels } from './module.ts';
+import { keepAlpha } from './samples.ts';
 
 /**
  * Adds `percent` % of each sample's difference from `blurred` (truncated, clipped) where that difference is
- * greater than `threshold` levels (8-bit levels; times 257 at 16 bits). Alpha is kept.
+ * greater than `threshold` levels (8-bit levels; times 257 at 16 bits). Alpha is kept. With
+ * `blurred = gaussianBlur(pixels, radius)` this is Pillow's UnsharpMask(radius, percent, threshold).
  */
 export function unsharp(pixels: Pixels, blurred: Pixels, percent: number, threshold: number): Pixels {
-  const { data, channels } = pixels;
-  const max = data instanceof Uint8Array ? 255 : 65535;
-  const least = max === 255 ? threshold : threshold * 257;
-  const alphaAt = channels % 2 === 0 ? channels - 1 : -1;
-  const out = emptyLike(data, data.length);
-  for (let i = 0; i < data.length; i++) {
-    const sample = data[i]!;
-    const difference = sample - blurred.data[i]!;
-    const change =
-      Math.abs(difference) > least && i % channels !== alphaAt ? Math.trunc((difference * percent) / 100) : 0;
-    out[i] = Math.min(max, Math.max(0, sample + change));
-  }
+  const { data } = pixels;
+  const out =
+    data instanceof Uint8Array
+      ? unsharpBytes(data, blurred.data as Uint8Array, percent, threshold)
+      : unsharpWords(data, blurred.data as Uint16Array, percent, threshold * 257);
+  keepAlpha(pixels, out);
   return { ...pixels, data: out };
+}
+
+const RUN_BYTES = 65536;
+
+function unsharpBytes(data: Uint8Array, blurred: Uint8Array, percent: number, threshold: number): Uint8Array {
+  const { heap, place, run } = kernels();
+  const [source, other] = place(RUN_BYTES, RUN_BYTES) as [number, number];
+  const out = new Uint8Array(data.length);
+  for (let first = 0; first < data.length; first += RUN_BYTES) {
+    const bytes = data.subarray(first, first + RUN_BYTES);
+    heap.set(bytes, source);
+    heap.set(blurred.subarray(first, first + RUN_BYTES), other);
+    run.unsharp(source, other, bytes.length, percent, threshold, source);
+    out.set(heap.subarray(source, source + bytes.length), first);
+  }
+  return out;
+}
+
+function unsharpWords(
+  data: Uint16Array,
+  blurred: Uint16Array,
+  percent: number,
+  threshold: number,
+): Uint16Array {
+  return data.map((sample, i) => {
+    const difference = sample - blurred[i]!;
+    if (Math.abs(difference) <= threshold) return sample;
+    return Math.min(65535, Math.max(0, sample + Math.trunc((difference * percent) / 100)));
+  });
 }

@@ -1,0 +1,137 @@
+/** Rec. 601 luma, smoothing and blending of interleaved 8-bit samples, as Pillow computes them. */
+
+/** Pairs of i16 for the two halves of 19595 R + 38470 G + 7471 B: green's weight does not fit one. */
+const RED_GREEN: i32 = 19595 | (19235 << 16);
+const GREEN_BLUE: i32 = 19235 | (7471 << 16);
+
+/** Luma of four pixels of three or four channels, as i32. */
+// @ts-ignore: decorator
+@inline
+function lumaOf(pixels: v128, isRgb: bool): v128 {
+  const first = isRgb
+    ? i8x16.swizzle(pixels, i8x16(0, -1, 1, -1, 3, -1, 4, -1, 6, -1, 7, -1, 9, -1, 10, -1))
+    : i8x16.swizzle(pixels, i8x16(0, -1, 1, -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13, -1));
+  const second = isRgb
+    ? i8x16.swizzle(pixels, i8x16(1, -1, 2, -1, 4, -1, 5, -1, 7, -1, 8, -1, 10, -1, 11, -1))
+    : i8x16.swizzle(pixels, i8x16(1, -1, 2, -1, 5, -1, 6, -1, 9, -1, 10, -1, 13, -1, 14, -1));
+  const sum = i32x4.add(
+    i32x4.dot_i16x8_s(first, i32x4.splat(RED_GREEN)),
+    i32x4.dot_i16x8_s(second, i32x4.splat(GREEN_BLUE)),
+  );
+  return i32x4.shr_u(i32x4.add(sum, i32x4.splat(32768)), 16);
+}
+
+// @ts-ignore: decorator
+@inline
+function lumaRun(src: usize, pixels: usize, dst: usize, isRgb: bool): void {
+  const step: usize = isRgb ? 12 : 16;
+  let from = src;
+  for (let x: usize = 0; x < pixels; x += 16) {
+    const a = lumaOf(v128.load(from), isRgb);
+    const b = lumaOf(v128.load(from + step), isRgb);
+    const c = lumaOf(v128.load(from + 2 * step), isRgb);
+    const d = lumaOf(v128.load(from + 3 * step), isRgb);
+    const words = i16x8.narrow_i32x4_s(a, b);
+    v128.store(dst + x, i8x16.narrow_i16x8_u(words, i16x8.narrow_i32x4_s(c, d)));
+    from += 4 * step;
+  }
+}
+
+/** One byte of luma for each pixel of three or four channels. */
+export function luma(src: usize, pixels: usize, channels: i32, dst: usize): void {
+  if (channels == 3) lumaRun(src, pixels, dst, true);
+  else lumaRun(src, pixels, dst, false);
+}
+
+/** Luma in place of each colour sample; the fourth channel as it is. */
+export function greyInPlace(src: usize, pixels: usize, channels: i32, dst: usize): void {
+  if (channels == 3) {
+    const spread = i8x16(0, 0, 0, 4, 4, 4, 8, 8, 8, 12, 12, 12, -1, -1, -1, -1);
+    for (let x: usize = 0; x < pixels; x += 4) {
+      const at = x * 3;
+      v128.store(dst + at, i8x16.swizzle(lumaOf(v128.load(src + at), true), spread));
+    }
+    return;
+  }
+  const spread = i8x16(0, 0, 0, -1, 4, 4, 4, -1, 8, 8, 8, -1, 12, 12, 12, -1);
+  const alpha = i32x4.splat(0xff000000);
+  for (let x: usize = 0; x < pixels; x += 4) {
+    const colour = v128.load(src + (x << 2));
+    const grey = i8x16.swizzle(lumaOf(colour, false), spread);
+    v128.store(dst + (x << 2), v128.or(grey, v128.and(colour, alpha)));
+  }
+}
+
+/** Pillow's SMOOTH, (1 1 1 / 1 5 1 / 1 1 1) / 13, rounded. `src` has a halo of one pixel. */
+export function smooth(
+  src: usize, stride: usize, samples: usize, rows: i32, channels: usize, line: usize, dst: usize, dstStride: usize,
+): void {
+  for (let y = 0; y < rows; y++) {
+    const centre = src + <usize>(y + 1) * stride;
+    for (let x: usize = 0; x < samples + 2 * channels; x += 8) {
+      const at = centre + x;
+      const ends = i16x8.add(v128.load_ext<u8>(at - stride), v128.load_ext<u8>(at + stride));
+      v128.store(line + (x << 1), i16x8.add(ends, v128.load_ext<u8>(at)));
+    }
+    const to = dst + <usize>y * dstStride;
+    for (let x: usize = 0; x < samples; x += 8) {
+      const at = line + (x << 1);
+      const sides = i16x8.add(v128.load(at), v128.load(at + 4 * channels));
+      const nine = i16x8.add(sides, v128.load(at + 2 * channels));
+      const middle = i16x8.shl(v128.load_ext<u8>(centre + channels + x), 2);
+      const words = thirteenth(i16x8.add(nine, middle));
+      v128.store64_lane(to + x, i8x16.narrow_i16x8_u(words, words), 0);
+    }
+  }
+}
+
+/** Sums up to 3315 divided by 13 and rounded: (s + 6) × 5042 / 65536 never leaves the right integer. */
+// @ts-ignore: decorator
+@inline
+function thirteenth(sums: v128): v128 {
+  const raised = i16x8.add(sums, i16x8.splat(6));
+  const reciprocal = i16x8.splat(5042);
+  const first = i32x4.shr_u(i32x4.extmul_low_i16x8_u(raised, reciprocal), 16);
+  const second = i32x4.shr_u(i32x4.extmul_high_i16x8_u(raised, reciprocal), 16);
+  return i16x8.narrow_i32x4_s(first, second);
+}
+
+/** Pillow's Blend.c: `base + factor × (sample − base)` in single precision, truncated and clipped. */
+export function blend(base: usize, src: usize, count: usize, factor: f32, dst: usize): void {
+  const factors = f32x4.splat(factor);
+  for (let x: usize = 0; x < count; x += 8) {
+    const from = v128.load_ext<u8>(base + x);
+    const difference = i16x8.sub(v128.load_ext<u8>(src + x), from);
+    const first = f32x4.add(
+      f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(from)),
+      f32x4.mul(factors, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(difference))),
+    );
+    const second = f32x4.add(
+      f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(from)),
+      f32x4.mul(factors, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(difference))),
+    );
+    const words = i16x8.narrow_i32x4_s(i32x4.trunc_sat_f32x4_s(first), i32x4.trunc_sat_f32x4_s(second));
+    v128.store64_lane(dst + x, i8x16.narrow_i16x8_u(words, words), 0);
+  }
+}
+
+/** Pillow's UnsharpMask.c: where |sample − blurred| > `threshold`, adds the difference × percent / 100, truncated. */
+export function unsharp(src: usize, blurred: usize, count: usize, percent: f32, threshold: f32, dst: usize): void {
+  for (let x: usize = 0; x < count; x += 8) {
+    const sample = v128.load_ext<u8>(src + x);
+    const difference = i16x8.sub(sample, v128.load_ext<u8>(blurred + x));
+    const first = change(i32x4.extend_low_i16x8_s(difference), percent, threshold);
+    const second = change(i32x4.extend_high_i16x8_s(difference), percent, threshold);
+    const words = i16x8.add_sat_s(sample, i16x8.narrow_i32x4_s(first, second));
+    v128.store64_lane(dst + x, i8x16.narrow_i16x8_u(words, words), 0);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function change(difference: v128, percent: f32, threshold: f32): v128 {
+  const exact = f32x4.convert_i32x4_s(difference);
+  const isOver = f32x4.gt(f32x4.abs(exact), f32x4.splat(threshold));
+  const scaled = f32x4.div(f32x4.mul(exact, f32x4.splat(percent)), f32x4.splat(100));
+  return v128.and(isOver, i32x4.trunc_sat_f32x4_s(scaled));
+}
