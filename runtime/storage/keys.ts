@@ -43,6 +43,11 @@ export function isRuntimeKey(key: string): boolean {
   return folded === RUNTIME_FOLDER || /^darkro~\d+$/.test(folded); // the second: its 8.3 name
 }
 
+/** Whether a name found in a storage is a key that it would accept. */
+export function isKey(key: string): boolean {
+  return keyFault(key) === undefined;
+}
+
 /** What is wrong with a key, in words; undefined for a good one. */
 function keyFault(key: unknown): string | undefined {
   if (typeof key !== 'string') return 'it is not text';

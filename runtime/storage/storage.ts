@@ -17,7 +17,10 @@ export interface ReadOptions {
 export interface WriteOptions {
   /** MIME type, kept where the storage can (S3). */
   contentType?: string;
-  /** Leave what is already there; default false: replace it. */
+  /**
+   * Leave what is already there; default false: replace it. After an answer of S3 was lost on the way, "already
+   * there" may be what this very call wrote.
+   */
   ifAbsent?: boolean;
   signal?: AbortSignal;
 }
@@ -63,8 +66,8 @@ export interface Storage {
 }
 
 export interface StorageOptions {
-  /** Bounds one request to S3, milliseconds; default 30 000. */
-  requestTimeoutMs?: number;
+  /** How long a connection to S3 may stay silent, milliseconds; default 10 000. */
+  idleTimeoutMs?: number;
   /** Tries of one S3 call, the first included; default 3. The task's own retries come on top. */
   attempts?: number;
   /** S3 credentials; default: the AWS SDK's own chain (environment, files, workload identity). */

@@ -1,0 +1,148 @@
+/**
+ * Folders below a storage's root, opened so that no symbolic link, not even one swapped in meanwhile, leads out.
+ */
+import { constants } from 'node:fs';
+import { access, type FileHandle, lstat, mkdir, open, realpath } from 'node:fs/promises';
+import path from 'node:path';
+import { Rejection } from '../errors.ts';
+
+// Windows knows neither flag.
+const { O_RDONLY, O_DIRECTORY = 0, O_NOFOLLOW = 0 } = constants;
+/** Linux's door to "open this name in that open folder", which Node has no call for. */
+const DESCRIPTORS = '/proc/self/fd';
+
+/** An open folder. Paths that it gives are for immediate use, before it is disposed of. */
+export interface Folder extends AsyncDisposable {
+  /** A path to one name in this very folder. */
+  at(name: string): string;
+  /** Throws when the folder is no longer inside the root; for use after a name in it was opened. */
+  verify(): Promise<void>;
+  /** Makes the folder's entries survive a crash of the machine. */
+  sync(): Promise<void>;
+}
+
+export interface OpenFolderOptions {
+  /** Make the folders that are missing; default false. */
+  create?: boolean;
+}
+
+/**
+ * Opens the folder `segments` below a root (the root itself may be a symbolic link).
+ * @throws {Rejection} for a symbolic link on the way, and Node's own ENOENT or ENOTDIR
+ */
+export type OpenFolder = (segments: string[], options?: OpenFolderOptions) => Promise<Folder>;
+
+/** Chooses the strictest way of opening folders that this system offers. */
+export async function folderOpener(root: string): Promise<OpenFolder> {
+  const hasDescriptors = await access(DESCRIPTORS).then(
+    () => true,
+    () => false,
+  );
+  return hasDescriptors ? descriptorOpener(root) : pathOpener(root);
+}
+
+/** Linux: every step is taken from an open folder, so there is no moment at which a swapped link could be followed. */
+function descriptorOpener(root: string): OpenFolder {
+  return async (segments, { create = false } = {}) => {
+    let handle = await open(root, O_RDONLY | O_DIRECTORY);
+    try {
+      for (const segment of segments) {
+        const inner = await openInner(handle, segment, create);
+        await handle.close();
+        handle = inner;
+      }
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+    return {
+      at: (name) => `${DESCRIPTORS}/${handle.fd}/${name}`,
+      verify: async () => {},
+      sync: () => syncFolder(handle),
+      [Symbol.asyncDispose]: () => handle.close(),
+    };
+  };
+}
+
+async function openInner(parent: FileHandle, segment: string, create: boolean): Promise<FileHandle> {
+  const inner = `${DESCRIPTORS}/${parent.fd}/${segment}`;
+  const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+  try {
+    return await open(inner, flags);
+  } catch (error) {
+    await refuseLink(inner, segment);
+    if (!create || codeOf(error) !== 'ENOENT') throw error;
+  }
+  await makeFolder(inner);
+  await syncFolder(parent);
+  return open(inner, flags);
+}
+
+/** Elsewhere: links are looked for before, and the real path again after each use, which a racing swap may outrun. */
+export function pathOpener(root: string): OpenFolder {
+  return async (segments, { create = false } = {}) => {
+    const realRoot = await realpath(root);
+    const folder = path.join(realRoot, ...segments);
+    for (let depth = 1; depth <= segments.length; depth++) {
+      const inner = path.join(realRoot, ...segments.slice(0, depth));
+      await refuseLink(inner, segments[depth - 1]!);
+      if (create) await makeFolder(inner);
+    }
+    const verify = async () => {
+      // Compared without case, because Windows and macOS give a name back as it was first written.
+      if ((await realpath(folder)).toLowerCase() !== folder.toLowerCase())
+        throw linkRefused(segments.join('/'));
+    };
+    await verify();
+    return {
+      at: (name) => path.join(folder, name),
+      verify,
+      sync: () => syncPath(folder),
+      [Symbol.asyncDispose]: async () => {},
+    };
+  };
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
+}
+
+async function syncPath(folder: string): Promise<void> {
+  // Windows cannot open a folder to sync it; NTFS journals the rename.
+  if (process.platform === 'win32') return;
+  await using handle = await open(folder, O_RDONLY | O_DIRECTORY);
+  await syncFolder(handle);
+}
+
+async function syncFolder(handle: FileHandle): Promise<void> {
+  try {
+    await handle.sync();
+  } catch (error) {
+    // Some network file systems cannot sync a folder: they make a rename durable themselves, or nothing can.
+    if (!['EINVAL', 'ENOTSUP'].includes(codeOf(error) ?? '')) throw error;
+  }
+}
+
+/** Throws a {@link Rejection} when the path is a symbolic link. */
+export async function refuseLink(target: string, name: string): Promise<void> {
+  const stats = await lstat(target).catch(() => undefined);
+  if (stats?.isSymbolicLink()) throw linkRefused(name);
+}
+
+/** The system's name of an error, such as ENOENT. */
+export function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
+}
+
+function linkRefused(name: string): Rejection {
+  return new Rejection(
+    `"${name}" in the storage is a symbolic link, which is not followed. Store the file itself.`,
+    {
+      failureType: 'input-forbidden',
+    },
+  );
+}

@@ -1,0 +1,92 @@
+/** What an error of the AWS SDK means for a task. */
+import { asError, Rejection, Retryable, TaskFailure } from '../errors.ts';
+import { redactText } from '../redact.ts';
+
+interface SdkError {
+  name?: string;
+  Code?: string;
+  code?: string;
+  $metadata?: { httpStatusCode?: number };
+}
+
+const NETWORK_CODES =
+  /^(?:E(?:CONN\w+|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NOTFOUND|AI_AGAIN|PROTO)|ERR_(?:TLS|SSL|STREAM)\w*|CERT_\w+|\w*CERTIFICATE\w*|\w*_SIGNED_CERT\w*)$/;
+const CREDENTIAL_ERRORS = [
+  'AccessDenied',
+  'Forbidden',
+  'InvalidAccessKeyId',
+  'SignatureDoesNotMatch',
+  'ExpiredToken',
+  'InvalidToken',
+  'TokenRefreshRequired',
+  'RequestTimeTooSkewed',
+  'CredentialsProviderError',
+  'AccountProblem',
+  'AllAccessDisabled',
+];
+const REGION_ERRORS = [
+  'PermanentRedirect',
+  'TemporaryRedirect',
+  'AuthorizationHeaderMalformed',
+  'IllegalLocationConstraintException',
+];
+
+/** S3's name of an error, such as NoSuchKey. */
+export function codeOf(error: unknown): string {
+  const { Code, name, code } = error as SdkError;
+  return Code ?? (name === 'Error' ? code : name) ?? 'unknown error';
+}
+
+export function statusOf(error: unknown): number | undefined {
+  return (error as SdkError).$metadata?.httpStatusCode;
+}
+
+/** No such object. A HEAD request has no body, so there it may also be the bucket that is missing. */
+export function isNotFound(error: unknown): boolean {
+  return codeOf(error) === 'NoSuchKey' || (statusOf(error) === 404 && codeOf(error) !== 'NoSuchBucket');
+}
+
+/**
+ * Nearly all is retried, also what S3 forbids: credentials are rotated, roles and buckets mended, while the task
+ * is not at fault.
+ */
+export function asFailure(error: unknown, doing: string, url: string): Error {
+  if (error instanceof TaskFailure) return error;
+  const code = codeOf(error);
+  const status = statusOf(error);
+  const what = `Cannot ${doing} in ${url}`;
+  const detail = redactText(asError(error).message);
+  const retry = (why: string, failureType: 'storage' | 'network' = 'storage') =>
+    new Retryable(`${what}: ${why}.`, { failureType, cause: error });
+
+  if (code === 'KeyTooLongError' || code === 'EntityTooLarge') {
+    return new Rejection(`${what}: S3 refuses it as too long (${code}).`, {
+      failureType: 'limit-exceeded',
+      cause: error,
+    });
+  }
+  if (code === 'NoSuchBucket') return retry('there is no such bucket; make it or correct STORAGE_URL');
+  if (REGION_ERRORS.includes(code) || status === 301) {
+    return retry(`the bucket is in another region (${code}); correct region= in STORAGE_URL`);
+  }
+  if (CREDENTIAL_ERRORS.includes(code) || status === 401 || status === 403) {
+    return retry(`these credentials may not (${code}); check the AWS_* credentials and their policy`);
+  }
+  if (code === 'TimeoutError') return retry('S3 did not answer in time', 'network');
+  if (status === undefined && isNetworkError(error))
+    return retry(`S3 cannot be reached (${detail})`, 'network');
+  if (status === 429 || code === 'SlowDown') return retry(`S3 asks to slow down (${code})`);
+  return retry(`S3 answered ${status === undefined ? '' : `${status} `}${code} (${detail})`);
+}
+
+function isNetworkError(error: unknown): boolean {
+  for (
+    let cause: unknown = error, depth = 0;
+    cause instanceof Error && depth < 4;
+    cause = cause.cause, depth++
+  ) {
+    if (NETWORK_CODES.test((cause as SdkError).code ?? '')) return true;
+    if (cause.message === 'aborted') return true;
+  }
+  return false;
+}

@@ -1,0 +1,82 @@
+/** The two ways to name something in S3: a storage (`STORAGE_URL`) and one object (a task's `input`). */
+import { UserError } from '../errors.ts';
+import { redactUrl } from '../redact.ts';
+import { isKey } from './keys.ts';
+
+export interface S3Location {
+  bucket: string;
+  /** Folder-like, without slashes at its ends; '' is the whole bucket. */
+  prefix: string;
+  /** Default: AWS. */
+  endpoint?: string;
+  /** Default: the AWS SDK's own choice, or us-east-1 at another endpoint. */
+  region?: string;
+  /** Bucket in the path instead of the host name; default: only at another endpoint. */
+  forcePathStyle: boolean;
+}
+
+/** What stands in for the region where none is given: servers other than AWS ignore it. */
+const OTHER_ENDPOINTS_REGION = 'us-east-1';
+const BUCKET = /^[a-z\d][\w.-]{1,61}[a-z\d]$/i;
+const EXPECTED = 'Expected s3://bucket/prefix?endpoint=https://…&region=…&forcePathStyle=true|false';
+
+/** @throws {UserError} */
+export function parseStorageUrl(text: string): S3Location {
+  const fail = (why: string): never => {
+    throw new UserError(`S3 storage ${redactUrl(text)} cannot be used: ${why}. ${EXPECTED}.`);
+  };
+  const url = URL.canParse(text) ? new URL(text) : fail('it is not a URL');
+  if (url.username || url.password)
+    fail('credentials belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY');
+  if (!BUCKET.test(url.host)) fail('it does not name a bucket');
+  const unknown = [...url.searchParams.keys()].find(
+    (name) => !['endpoint', 'region', 'forcePathStyle'].includes(name),
+  );
+  if (unknown !== undefined) fail(`"${unknown}" is not known`);
+  const prefix = decode(url.pathname).replace(/^\/|\/$/g, '');
+  if (prefix !== '' && !isKey(prefix)) fail('its prefix is no relative path');
+
+  const endpoint = url.searchParams.get('endpoint') || undefined;
+  if (endpoint && !isEndpoint(endpoint)) fail('its endpoint is not an http or https URL without credentials');
+  const pathStyle = url.searchParams.get('forcePathStyle');
+  if (pathStyle !== null && !['true', 'false'].includes(pathStyle))
+    fail('forcePathStyle is neither true nor false');
+  return {
+    bucket: url.host,
+    prefix,
+    endpoint,
+    region: url.searchParams.get('region') || (endpoint && OTHER_ENDPOINTS_REGION),
+    forcePathStyle: pathStyle === null ? endpoint !== undefined : pathStyle === 'true',
+  };
+}
+
+/** The URL that {@link parseStorageUrl} reads back; it holds no secrets. */
+export function formatStorageUrl({ bucket, prefix, endpoint, region, forcePathStyle }: S3Location): string {
+  const query = new URLSearchParams();
+  if (endpoint) query.set('endpoint', endpoint);
+  if (region) query.set('region', region);
+  if (forcePathStyle !== (endpoint !== undefined)) query.set('forcePathStyle', String(forcePathStyle));
+  const folder = prefix === '' ? '' : `/${prefix.split('/').map(encodeURIComponent).join('/')}`;
+  return `s3://${bucket}${folder}${query.size > 0 ? `?${query}` : ''}`;
+}
+
+/** `s3://bucket/key`, where the key is literal: nothing is decoded, `?` and `#` are part of it. */
+export function parseObjectUrl(input: string): { bucket: string; key: string } | undefined {
+  const match = /^s3:\/\/([^/]+)\/(.+)$/is.exec(input);
+  if (!match || !BUCKET.test(match[1]!)) return undefined;
+  return { bucket: match[1]!, key: match[2]! };
+}
+
+function isEndpoint(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password, search } = new URL(text);
+  return ['http:', 'https:'].includes(protocol) && !username && !password && !search;
+}
+
+function decode(pathname: string): string {
+  try {
+    return decodeURIComponent(pathname);
+  } catch {
+    return pathname;
+  }
+}
