@@ -103,11 +103,24 @@ function explainIssue(issue: Issue, root: unknown, schema: JsonSchema | undefine
       return inner.flatMap((fault) => explainIssue(fault, root, schema, at));
     }
   }
-  if (issue.code === 'custom') return [`${where}: ${issue.message}`];
+  if (issue.code === 'custom') return [`${where}: ${customFault(issue.message, value)}`];
   const fromSchema = joinOr(places.map(expectation));
-  const expected = (issue.code === 'invalid_format' ? undefined : fromSchema) ?? expectationOf(issue);
+  const expected = ownWords(issue.message) ?? fromSchema ?? expectationOf(issue);
   const got = value === undefined ? 'it is missing' : `got ${show(value)}`;
   return [`${where}: expected ${expected}, ${got}`];
+}
+
+/** The expectation that a schema's author wrote, as in `z.string('a storage key')`; zod's own words are less exact. */
+function ownWords(message: string): string | undefined {
+  return /^(?:Invalid|Too (?:small|big)|Unrecognized|Required)\b/.test(message)
+    ? undefined
+    : message.replace(/^expected /, '');
+}
+
+/** A refinement's sentence; one that only says what was expected is given the value too. */
+function customFault(message: string, value: unknown): string {
+  const complete = !message.startsWith('expected ') || message.includes(', got ') || value === undefined;
+  return complete ? message : `${message}, got ${show(value)}`;
 }
 
 /** What an issue alone says was expected. */

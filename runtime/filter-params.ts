@@ -15,19 +15,26 @@ export const TRANSPARENT: Colour = { r: 0, g: 0, b: 0, alpha: 0 };
 
 const COLOUR_WORDS = 'a colour: a CSS name, transparent, or hex such as #fff, #ff8800 or #ff880080';
 
+const MAX_COLOUR_CHARACTERS = 40;
+
 /** Three, four, six or eight hex digits: one or two for each of red, green, blue and perhaps alpha. */
 const HEX = /^#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})$/i;
 
-/** A CSS colour name, `transparent`, or `#rgb`, `#rgba`, `#rrggbb`, `#rrggbbaa`; parsed to {@link Colour}. */
-export const colour = z
+/** A CSS colour name, `transparent`, or `#rgb`, `#rgba`, `#rrggbb`, `#rrggbbaa`, as it was written. */
+export const colourText = z
   .string(COLOUR_WORDS)
-  .max(40)
-  .transform((text, context) => {
-    const parsed = parseColour(text.trim().toLowerCase());
-    if (parsed !== undefined) return parsed;
-    context.addIssue({ code: 'custom', message: `expected ${COLOUR_WORDS}, got ${JSON.stringify(text)}` });
-    return z.NEVER;
-  });
+  .max(MAX_COLOUR_CHARACTERS)
+  .refine((text) => findColour(text) !== undefined, `expected ${COLOUR_WORDS}`);
+
+/** The same, parsed to {@link Colour}. */
+export const colour = colourText.transform(parseColour);
+
+/** @throws TypeError when the text is no colour */
+export function parseColour(text: string): Colour {
+  const found = findColour(text);
+  if (found === undefined) throw new TypeError(`expected ${COLOUR_WORDS}, got ${JSON.stringify(text)}`);
+  return found;
+}
 
 export const COMPASS = [
   'centre',
@@ -70,7 +77,8 @@ export function place(
   return { left, top };
 }
 
-function parseColour(text: string): Colour | undefined {
+function findColour(written: string): Colour | undefined {
+  const text = written.trim().toLowerCase();
   if (text === 'transparent') return TRANSPARENT;
   if (HEX.test(text)) return parseHex(text.slice(1));
   const named = Object.hasOwn(names, text) ? names[text as keyof typeof names] : undefined;

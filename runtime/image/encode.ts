@@ -2,7 +2,7 @@
 import type { Sharp } from 'sharp';
 import { asError, Rejection } from '../errors.ts';
 import type { Encoding, Image, Pixels } from '../filter.ts';
-import { type Colour, WHITE } from '../filter-params.ts';
+import { type Colour, parseColour, WHITE } from '../filter-params.ts';
 import { explainFailure } from './decode.ts';
 import { encodingSchema, FORMATS, OUTPUT_FORMATS, type OutputFormat } from './encoding.ts';
 import { flatten } from './kernels/channels.ts';
@@ -74,10 +74,13 @@ async function prepare(
   checkOutputSize(pixels, limits);
   checkSide(pixels, format, maxSide);
   const shape = shapeOfPixels(pixels);
-  const flat =
-    shape.hasAlpha && !alpha ? flatten(pixels, (encoding.background as Colour | undefined) ?? WHITE) : pixels;
+  const flat = shape.hasAlpha && !alpha ? flatten(pixels, backgroundOf(encoding)) : pixels;
   const pipeline = pipelineOfPixels(flat);
   return shape.bits === 16 && !deep ? pipeline.toColourspace(colourspaceOf({ ...shape, bits: 8 })) : pipeline;
+}
+
+function backgroundOf({ background }: Encoding): Colour {
+  return typeof background === 'string' ? parseColour(background) : WHITE;
 }
 
 /** Sets the encoder. Options of other formats are left out: with the input's own format they may be there. */

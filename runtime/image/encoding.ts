@@ -1,6 +1,6 @@
 /** How a result may be encoded: the options of every format, their bounds, and which format takes which. */
 import { z } from 'zod';
-import { colour } from '../filter-params.ts';
+import { colourText } from '../filter-params.ts';
 
 export const OUTPUT_FORMATS = ['jpeg', 'png', 'webp', 'avif', 'tiff', 'gif'] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
@@ -97,7 +97,7 @@ export const encodingShape = {
     .enum(['4:2:0', '4:4:4'])
     .optional()
     .describe('JPEG (default 4:2:0) and AVIF (default 4:4:4): 4:4:4 keeps fine coloured detail'),
-  background: colour.optional().describe('JPEG: the colour behind transparent pixels (default white)'),
+  background: colourText.optional().describe('JPEG: the colour behind transparent pixels (default white)'),
   compressionLevel: z.int().min(0).max(9).optional().describe('PNG: 0 is fastest, 9 smallest (default 6)'),
   palette: z.boolean().optional().describe('PNG: reduces to a palette of `colours` (default false)'),
   colours: z
