@@ -7,7 +7,7 @@ import { sync } from './model/hpa.ts';
 import { poll } from './model/keda.ts';
 import type { Decision, Observation, ScalingSettings, ScalingState } from './model/types.ts';
 
-export { DEFAULT_SETTINGS, settingsFromValues } from './model/settings.ts';
+export { DEFAULT_RULES, DEFAULT_SETTINGS, settingsFromValues } from './model/settings.ts';
 export type * from './model/types.ts';
 
 /** A new ScaledObject at `nowMs`: its first poll and its first HPA sync are due at once. */

@@ -2,10 +2,10 @@
  * Simulates a queue under a load with the scaling model in charge: what the replicas, the depth and the waits
  * would be, and what it would cost. Event by event, so a day of a million messages takes seconds.
  */
-import { type Run, runSimulation, type SimulationInput } from './simulator/engine.ts';
+import { runSimulation } from './simulator/engine.ts';
 import { type Summary, summarize } from './simulator/summary.ts';
+import type { Run, SimulationInput } from './simulator/types.ts';
 
-export type { Outage, Run, ScaleChange, SimulationInput } from './simulator/engine.ts';
 export {
   countsLoad,
   type Load,
@@ -18,6 +18,7 @@ export {
 export type { Series } from './simulator/series.ts';
 export { parseServiceTime, type ServiceTime } from './simulator/service.ts';
 export { type Percentiles, percentiles, type Summary } from './simulator/summary.ts';
+export type { Outage, Run, ScaleChange, SimulationInput } from './simulator/types.ts';
 
 /** Everything but what and how much comes: a start of 5 s, RabbitMQ's statistics every 5 s, idle pods first. */
 export const SIMULATION_DEFAULTS = {
@@ -26,6 +27,7 @@ export const SIMULATION_DEFAULTS = {
   drainMs: 90_000,
   deletionCost: true,
   statsIntervalMs: 5_000,
+  phase: 'random',
   outages: [],
 } as const;
 

@@ -29,9 +29,13 @@ export function mergeValues(base: Values, over: Values): Values {
   return merged;
 }
 
-/** The functions that the values deploy, in their order. */
-export function functionNames(values: Values): string[] {
-  return isMap(values.functions) ? Object.keys(values.functions) : [];
+/** The functions that the values deploy, in their order; those with `enabled: false` are not among them. */
+export function functionNames({ functions }: Values): string[] {
+  if (!isMap(functions)) return [];
+  return Object.keys(functions).filter((name) => {
+    const own = functions[name];
+    return !isMap(own) || own.enabled !== false;
+  });
 }
 
 /**

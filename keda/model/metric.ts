@@ -30,11 +30,10 @@ export function readCached(state: ScalingState, settings: ScalingSettings): Mete
 /** Whether KEDA counts the queue as active. The comparison is strict: exactly `activationMessages` is inactive. */
 export function isActive(reading: Reading, observation: Observation, settings: ScalingSettings): boolean {
   if (!reading.ok) return false;
-  // A single trigger is active whenever its fallback is; a formula compares the fallback's value instead.
-  if (reading.fromFallback) return settings.metric === 'queue-length' || reading.milli > 0;
-  const total = observation.ready + observation.unacked;
-  if (settings.metric === 'queue-length') return total > settings.activationMessages;
-  return observation.unacked > 0 || total > settings.activationMessages;
+  // A single trigger is active whenever its fallback is; a formula's fallback is compared like any value.
+  if (reading.fromFallback && settings.metric === 'queue-length') return true;
+  if (settings.metric === 'busy-floor') return reading.milli > 0;
+  return observation.ready + observation.unacked > settings.activationMessages;
 }
 
 function measure({ ready, unacked }: Observation, settings: ScalingSettings): Reading {
@@ -43,7 +42,9 @@ function measure({ ready, unacked }: Observation, settings: ScalingSettings): Re
     const targetMilli = Math.round(settings.messagesPerReplica * 1_000);
     return { ok: true, milli: Math.round(total * 1_000), targetMilli, fromFallback: false };
   }
-  const composite = Math.max(unacked, total / settings.messagesPerReplica);
+  // Below the activation count the formula gives 0, unless someone is at work.
+  const awake = unacked > 0 || total > settings.activationMessages;
+  const composite = awake ? Math.max(unacked, total / settings.messagesPerReplica) : 0;
   // A formula's result is cut to milli-units, not rounded (pkg/scaling/modifiers/formula.go).
   return { ok: true, milli: Math.trunc(composite * 1_000), targetMilli: 1_000, fromFallback: false };
 }

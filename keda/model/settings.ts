@@ -27,7 +27,7 @@ export const DEFAULT_SETTINGS: ScalingSettings = {
 const FAILURE_THRESHOLD = 6;
 
 /** What Kubernetes fills in for a direction that a `behavior` leaves out, or leaves half said. */
-const DEFAULT_RULES: ScalingBehavior = {
+export const DEFAULT_RULES: ScalingBehavior = {
   scaleUp: {
     stabilizationWindowMs: 0,
     selectPolicy: 'Max',
@@ -131,7 +131,7 @@ export function settingsFromValues(values: Values, functionName: string): Scalin
 
 /** Keeps what runs, and never fewer than `replicas`. */
 function atLeastFallback({ failureThreshold, replicas }: z.output<typeof outage>): Fallback {
-  return { failureThreshold, replicas, behavior: 'currentReplicasIfHigher' };
+  return { failureThreshold, replicas: Math.max(1, replicas), behavior: 'currentReplicasIfHigher' };
 }
 
 function rulesOf(

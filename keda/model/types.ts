@@ -46,9 +46,9 @@ export interface ScalingSettings {
   cooldownMs: number;
   initialCooldownMs: number;
   /**
-   * `busy-floor`: the composite `max(total − ready, total ÷ messagesPerReplica)` with target 1, which never asks
-   * for fewer replicas than there are tasks in work. `queue-length`: all messages against a target of
-   * messagesPerReplica, as a plain RabbitMQ trigger does.
+   * `busy-floor`: the chart's formula `max(total − ready, total ÷ messagesPerReplica)` with target 1, which never
+   * asks for fewer replicas than there are tasks in work, and is 0 at or below activationMessages with nobody at
+   * work. `queue-length`: all messages against a target of messagesPerReplica, as a plain RabbitMQ trigger does.
    */
   metric: 'busy-floor' | 'queue-length';
   /** true: the HPA reads the last poll. false: each HPA sync asks the broker anew. */

@@ -1,5 +1,5 @@
 /** What a simulated run means in numbers: waits, pod-hours, cost. */
-import type { Run } from './engine.ts';
+import type { Run } from './types.ts';
 
 export interface Percentiles {
   mean: number;

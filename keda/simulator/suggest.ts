@@ -1,0 +1,168 @@
+/** Searches for settings that meet a target wait for the fewest pod-hours, and says what they cost. */
+import { DEFAULT_RULES, type ScalingRules, type ScalingSettings } from '../model.ts';
+import { type Simulation, type SimulationOptions, simulate } from '../simulator.ts';
+import type { Load } from './load.ts';
+
+export interface SuggestOptions extends SimulationOptions {
+  /** 95 % of the messages should begin within this time. */
+  targetWaitP95Ms: number;
+  /** Called after each simulated run. */
+  onRun?: (done: number, about: string) => void;
+}
+
+export interface Candidate extends Simulation {
+  settings: ScalingSettings;
+}
+
+export interface Suggestion {
+  /** The settings as they are. */
+  current: Candidate;
+  /** The cheapest that meets the target; null when none does. */
+  best: Candidate | null;
+  /** The fastest that was tried, for when the target cannot be met. */
+  fastest: Candidate;
+  /** For each messagesPerReplica that meets the target, its cheapest form; fewest pod-hours first. */
+  alternatives: Candidate[];
+  runs: number;
+}
+
+/** The settings are chosen for this share of the target, since another day has other messages. */
+const MARGIN = 0.9;
+const MESSAGES_PER_REPLICA = [1, 2, 3, 5, 8, 12, 20];
+/** Seconds, slowest first: the fewer polls, the less the broker is asked. */
+const POLLING_INTERVALS_MS = [60_000, 30_000, 15_000, 10_000, 5_000, 2_000];
+const EAGER_POLLING_MS = 2_000;
+const MOST_REPLICAS = 1_000;
+
+/** Pure but slow: about fifty simulations. */
+export function suggest(options: SuggestOptions): Suggestion {
+  const search = new Search(options);
+  const { settings } = options;
+  const ceiling = needAtMost(options);
+  let alternatives: Candidate[] = [];
+  for (const variant of variants(settings, ceiling)) {
+    if (alternatives.length > 0) break;
+    alternatives = MESSAGES_PER_REPLICA.flatMap(
+      (messagesPerReplica) => search.fewestReplicas({ ...variant, messagesPerReplica }, ceiling) ?? [],
+    );
+  }
+  alternatives.sort(byCostThenFamiliarity(settings));
+  const cheapest = alternatives[0];
+  const last = variants(settings, ceiling).at(-1) ?? settings;
+  const quickest = { ...last, messagesPerReplica: 1, maxReplicas: ceiling };
+  return {
+    current: search.candidate(settings),
+    best: cheapest === undefined ? null : search.slowestPolling(cheapest),
+    fastest: cheapest ?? search.candidate(quickest),
+    alternatives,
+    runs: search.runs,
+  };
+}
+
+/** Fewest pod-hours first, in steps of a hundredth; among equals the nearest to what is set now. */
+function byCostThenFamiliarity({
+  messagesPerReplica,
+}: ScalingSettings): (a: Candidate, b: Candidate) => number {
+  const cost = ({ summary }: Candidate) => Math.round(Math.log(Math.max(summary.podHours, 1e-6)) * 100);
+  const strangeness = (candidate: Candidate) =>
+    Math.abs(Math.log(candidate.settings.messagesPerReplica / messagesPerReplica));
+  return (a, b) => cost(a) - cost(b) || strangeness(a) - strangeness(b);
+}
+
+/** From the least change to the greatest: as it is, polled more often, and grown at once to what is needed. */
+function variants(settings: ScalingSettings, ceiling: number): ScalingSettings[] {
+  const pollingIntervalMs = Math.min(settings.pollingIntervalMs, EAGER_POLLING_MS);
+  const atOnce: ScalingRules = {
+    stabilizationWindowMs: 0,
+    selectPolicy: 'Max',
+    policies: [{ type: 'Pods', value: ceiling, periodMs: 15_000 }],
+  };
+  const scaleDown = settings.behavior?.scaleDown ?? DEFAULT_RULES.scaleDown;
+  const eager = { ...settings, pollingIntervalMs };
+  return [settings, eager, { ...eager, behavior: { scaleUp: atOnce, scaleDown } }];
+}
+
+/** Replicas beyond which more cannot help: the busiest stretch as long as the target, done at once. */
+function needAtMost({ load, service, settings, targetWaitP95Ms }: SuggestOptions): number {
+  const windowMs = Math.max(1_000, targetWaitP95Ms);
+  const concurrent = (busiest(load, windowMs) * service.meanMs) / windowMs;
+  return Math.min(
+    MOST_REPLICAS,
+    Math.max(settings.maxReplicas, settings.minReplicas, Math.ceil(concurrent * 2) + 4),
+  );
+}
+
+/** The most messages that arrive within any stretch of this length. */
+function busiest({ arrivalsMs }: Load, windowMs: number): number {
+  let first = 0;
+  let most = 0;
+  for (let last = 0; last < arrivalsMs.length; last++) {
+    while ((arrivalsMs[last] as number) - (arrivalsMs[first] as number) > windowMs) first++;
+    most = Math.max(most, last - first + 1);
+  }
+  return most;
+}
+
+class Search {
+  readonly #options: SuggestOptions;
+  runs = 0;
+
+  constructor(options: SuggestOptions) {
+    this.#options = options;
+  }
+
+  candidate(settings: ScalingSettings): Candidate {
+    return this.#simulate(settings, false);
+  }
+
+  /** Bisects maxReplicas, taking for granted that more replicas never make the wait longer. */
+  fewestReplicas(settings: ScalingSettings, ceiling: number): Candidate | null {
+    let best = this.#meeting({ ...settings, maxReplicas: ceiling });
+    if (best === null) return null;
+    let low = Math.max(1, settings.minReplicas);
+    let high = ceiling;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const candidate = this.#meeting({ ...settings, maxReplicas: middle });
+      if (candidate === null) low = middle + 1;
+      else {
+        best = candidate;
+        high = middle;
+      }
+    }
+    return best;
+  }
+
+  /** The longest polling interval that still meets the target without costing more. */
+  slowestPolling(cheapest: Candidate): Candidate {
+    const slower = POLLING_INTERVALS_MS.filter((ms) => ms > cheapest.settings.pollingIntervalMs);
+    for (const pollingIntervalMs of slower) {
+      const candidate = this.#meeting({ ...cheapest.settings, pollingIntervalMs });
+      if (candidate !== null && candidate.summary.podHours <= cheapest.summary.podHours * 1.01)
+        return candidate;
+    }
+    return cheapest;
+  }
+
+  #meeting(settings: ScalingSettings): Candidate | null {
+    const candidate = this.#simulate(settings, true);
+    const { run, summary } = candidate;
+    const inTime = !run.gaveUp && summary.waitMs.p95 <= this.#options.targetWaitP95Ms * MARGIN;
+    return inTime && summary.stranded === 0 ? candidate : null;
+  }
+
+  #simulate(settings: ScalingSettings, mayGiveUp: boolean): Candidate {
+    const { load, targetWaitP95Ms, onRun } = this.#options;
+    const late = { waitMs: targetWaitP95Ms * MARGIN, messages: Math.floor(load.arrivalsMs.length * 0.05) };
+    // One lucky first poll must not decide: every run here begins at the worst moment.
+    const result = simulate({
+      ...this.#options,
+      settings,
+      phase: 'worst',
+      ...(mayGiveUp && { giveUp: late }),
+    });
+    this.runs++;
+    onRun?.(this.runs, `${settings.messagesPerReplica} a replica, at most ${settings.maxReplicas}`);
+    return { ...result, settings };
+  }
+}

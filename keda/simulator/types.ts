@@ -1,0 +1,66 @@
+/** What a simulation is given and what it leaves behind. */
+import type { ScalingSettings } from '../model.ts';
+import type { Load } from './load.ts';
+import type { Series } from './series.ts';
+import type { ServiceTime } from './service.ts';
+
+/** `metrics`: only the counts cannot be read. `broker`: nothing is delivered either, and tasks in work come back. */
+export interface Outage {
+  kind: 'metrics' | 'broker';
+  fromMs: number;
+  untilMs: number;
+}
+
+export interface SimulationInput {
+  settings: ScalingSettings;
+  load: Load;
+  service: ServiceTime;
+  seed: number;
+  /** From the decision to a pod that takes its first task. */
+  podStartMs: number;
+  /** How long a pod asked to go may finish its task; then the task goes back to the queue. */
+  drainMs: number;
+  /** Whether pods publish pod-deletion-cost, so that scale-in takes idle ones first. */
+  deletionCost: boolean;
+  /** The broker's counts are as old as its last statistics tick. 0 = live. */
+  statsIntervalMs: number;
+  outages: Outage[];
+  initialReplicas: number;
+  /** Where KEDA's polls and the HPA's syncs stand at the start: anywhere by the seed, or where both help least. */
+  phase: 'random' | 'worst';
+  /** Stop as soon as more than `messages` have waited longer than `waitMs`: the search needs no more than that. */
+  giveUp?: { waitMs: number; messages: number } | undefined;
+}
+
+export interface ScaleChange {
+  atMs: number;
+  from: number;
+  to: number;
+  reason: string;
+}
+
+/** What a run leaves behind; times are milliseconds from the start. */
+export interface Run {
+  /** Per message: from arrival to the start of its (last) work. NaN when it never started. */
+  waitsMs: Float32Array;
+  /** Per message: from arrival to its end. */
+  latenciesMs: Float32Array;
+  series: Series;
+  changes: ScaleChange[];
+  completed: number;
+  /** When the last task was done. */
+  drainedMs: number;
+  /** When the count last became what it is at rest: 0, or the minimum. null = not within the simulated time. */
+  restedMs: number | null;
+  endMs: number;
+  podMs: number;
+  busyMs: number;
+  maxReplicas: number;
+  maxDepth: number;
+  /** Scale-ins that caught a pod in work. */
+  busyPodsHit: number;
+  /** Tasks that a drain or an outage sent back to the queue. */
+  returned: number;
+  /** Stopped by `giveUp`: all figures are of an unfinished run. */
+  gaveUp: boolean;
+}
