@@ -14,7 +14,11 @@ export type Verdict = 'keep' | 'take' | 'stop' | 'take-and-stop';
  * Calls `visit` with each message that is in `queue` now, oldest first. Kept messages are held until the end, so
  * that none is seen twice; closing the channel then gives them back in their order.
  */
-export async function eachMessage(broker: Broker, queue: string, visit: (message: GotMessage) => Promise<Verdict>): Promise<void> {
+export async function eachMessage(
+  broker: Broker,
+  queue: string,
+  visit: (message: GotMessage) => Promise<Verdict>,
+): Promise<void> {
   await broker.withChannel(async (channel) => {
     const { messageCount } = await channel.checkQueue(queue);
     for (let seen = 0; seen < messageCount; seen++) {

@@ -14,3 +14,8 @@ export class PublishUnknown extends Error {
 export class NotConnected extends Error {
   override readonly name = 'NotConnected';
 }
+
+/** The broker closed the channel over this very message (no such exchange, too large, no right): do not repeat it. */
+export class PublishRefused extends Error {
+  override readonly name = 'PublishRefused';
+}

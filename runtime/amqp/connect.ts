@@ -1,0 +1,139 @@
+/** Makes one attempt at an AMQP connection, with secrets and certificates read afresh and failures put in words. */
+
+import { readFile } from 'node:fs/promises';
+import { connect as connectSocket, isIP, type Socket } from 'node:net';
+import { type ChannelModel, connect, credentials, type SocketOptions } from 'amqplib';
+import { asError } from '../errors.ts';
+import type { BrokerOptions } from './broker.ts';
+
+export interface Connection {
+  readonly model: ChannelModel;
+  /** Drops the socket at once, without AMQP's farewell. */
+  destroy(): void;
+}
+
+/** Rejects in words, and no later than `connectTimeoutMs`, however slowly the other side answers. */
+export async function openConnection(options: BrokerOptions, closing: AbortSignal): Promise<Connection> {
+  const place = placeOf(options.url);
+  const attempt = new AbortController();
+  const signal = AbortSignal.any([attempt.signal, closing]);
+  const tooSlow = new Error(`no answer within ${options.connectTimeoutMs} ms`);
+  const timer = setTimeout(() => attempt.abort(tooSlow), options.connectTimeoutMs);
+  try {
+    const opening = openModel(options, attempt.signal);
+    // An attempt that is given up may still succeed later: its socket is destroyed by the signal.
+    opening.catch(() => {});
+    const model = await Promise.race([opening, whenAborted(signal)]);
+    return { model, destroy: () => attempt.abort(new Error('dropped')) };
+  } catch (error) {
+    attempt.abort(error);
+    throw new Error(
+      `${place}: ${inWords(signal.aborted ? asError(signal.reason) : asError(error), options)}`,
+      {
+        cause: error,
+      },
+    );
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** `host:port, vhost name`, for logs and errors: an AMQP URL without its credentials. */
+export function placeOf(url: string): string {
+  const { hostname, port, vhost } = parse(url);
+  return `RabbitMQ at ${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}, vhost ${vhost || '/'}`;
+}
+
+async function openModel(options: BrokerOptions, signal: AbortSignal): Promise<ChannelModel> {
+  const { secure, hostname, port, vhost, ...fromUrl } = parse(options.url);
+  const username = (await secret('AMQP_USERNAME_FILE', options.usernameFile)) ?? fromUrl.username;
+  const password = (await secret('AMQP_PASSWORD_FILE', options.passwordFile)) ?? fromUrl.password;
+  const socketOptions: SocketOptions & { signal?: AbortSignal } = {
+    noDelay: true,
+    credentials: options.auth === 'external' ? credentials.external() : credentials.plain(username, password),
+    clientProperties: { connection_name: options.name },
+  };
+  if (secure) {
+    Object.assign(socketOptions, await tlsOptions(options, hostname));
+    // TLS takes no signal, but a socket that is connected already, and which the signal can destroy.
+    socketOptions.socket = await connected(connectSocket({ host: hostname, port, noDelay: true, signal }));
+  } else {
+    socketOptions.signal = signal;
+  }
+  const heartbeat = Math.max(1, Math.ceil(options.heartbeatMs / 1000));
+  const encodedVhost = encodeURIComponent(vhost);
+  return connect(
+    { protocol: secure ? 'amqps' : 'amqp', hostname, port, vhost: encodedVhost, heartbeat },
+    socketOptions,
+  );
+}
+
+function parse(text: string) {
+  const url = new URL(text);
+  const secure = url.protocol === 'amqps:';
+  const named = url.username !== '' || url.password !== '';
+  return {
+    secure,
+    hostname: url.hostname.replace(/^\[|\]$/g, '') || 'localhost',
+    port: Number(url.port) || (secure ? 5671 : 5672),
+    vhost: decodeURIComponent(url.pathname.slice(1)),
+    username: named ? decodeURIComponent(url.username) : 'guest',
+    password: named ? decodeURIComponent(url.password) : 'guest',
+  };
+}
+
+async function tlsOptions(options: BrokerOptions, hostname: string): Promise<SocketOptions> {
+  const [ca, cert, key, passphrase] = await Promise.all([
+    secret('AMQP_CA_FILE', options.caFile),
+    secret('AMQP_CERT_FILE', options.certFile),
+    secret('AMQP_KEY_FILE', options.keyFile),
+    secret('AMQP_KEY_PASSPHRASE_FILE', options.keyPassphraseFile),
+  ]);
+  return { ca, cert, key, passphrase, ...(isIP(hostname) === 0 ? { servername: hostname } : {}) };
+}
+
+async function secret(variable: string, path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return (await readFile(path, 'utf8')).replace(/\r?\n$/, '');
+  } catch (error) {
+    throw new Error(`cannot read ${variable} ${path}: ${asError(error).message}`, { cause: error });
+  }
+}
+
+function connected(socket: Socket): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    socket.once('connect', () => resolve(socket));
+    // Stays for good: what happens after connecting is TLS's to report.
+    socket.on('error', reject);
+  });
+}
+
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+/** What each failure means to whoever runs this, by error code or by amqplib's text. */
+function inWords(error: Error & { code?: unknown }, options: BrokerOptions): string {
+  const text = error instanceof AggregateError ? asError(error.errors[0]).message : error.message;
+  const code = String(error.code ?? '');
+  if (/ACCESS[-_]REFUSED/.test(text)) {
+    return options.auth === 'external'
+      ? `refused the client certificate as a login (AMQP_AUTH=external): ${text}`
+      : `refused the user name or password: ${text}`;
+  }
+  if (/NOT[-_]ALLOWED/.test(text)) return `the vhost does not exist or this user may not use it: ${text}`;
+  if (code === 'ECONNREFUSED') return 'nothing listens there (connection refused)';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `the host name cannot be resolved (${code})`;
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return `its certificate is for another host name: ${text}`;
+  if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(code)) {
+    return `its TLS certificate is not trusted (${code}); AMQP_CA_FILE names the authority to trust: ${text}`;
+  }
+  if (/closed abruptly|ECONNRESET|EPIPE/.test(`${text} ${code}`)) {
+    return `closed the connection while it was being set up (${text})`;
+  }
+  return text;
+}

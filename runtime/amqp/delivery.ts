@@ -1,0 +1,45 @@
+/** One message in hand, settled at most once and only on the channel that delivered it. */
+
+import type { Channel, ConsumeMessage } from 'amqplib';
+import type { Delivery } from './broker.ts';
+
+/** The channel's life: a delivery tag means nothing, or another message, on any other channel. */
+export interface Settling {
+  readonly channel: Channel;
+  open: boolean;
+}
+
+export function createDelivery(life: Settling, message: ConsumeMessage): Delivery {
+  const headers: Record<string, unknown> = message.properties.headers ?? {};
+  const count = headers['x-delivery-count'];
+  let settled = false;
+
+  function settle(send: () => void): boolean {
+    if (settled || !life.open) return false;
+    settled = true;
+    try {
+      send();
+      return true;
+    } catch {
+      // The channel has closed in this very moment; the broker delivers the message again.
+      return false;
+    }
+  }
+
+  return {
+    body: message.content,
+    properties: message.properties,
+    headers,
+    routingKey: message.fields.routingKey,
+    exchange: message.fields.exchange,
+    redelivered: message.fields.redelivered,
+    deliveryCount: typeof count === 'number' ? count : 0,
+    receivedAtMs: Date.now(),
+    get alive() {
+      return !settled && life.open;
+    },
+    ack: () => settle(() => life.channel.ack(message)),
+    nack: (requeue) => settle(() => life.channel.nack(message, false, requeue)),
+    reject: (requeue) => settle(() => life.channel.reject(message, requeue)),
+  };
+}

@@ -1,0 +1,306 @@
+/** Publishes with confirms over whichever session is up: waits, matches answers to messages and bounds memory. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type Channel,
+  type ConfirmChannel,
+  IllegalOperationError,
+  type Message,
+  type Options,
+} from 'amqplib';
+import { asError } from '../errors.ts';
+import { writeThrough } from './amqplib-internals.ts';
+import type { BrokerOptions, OutgoingMessage, PublishRequest } from './broker.ts';
+import type { Session } from './link.ts';
+import { NotConnected, PublishRefused, PublishUnknown, Unroutable } from './publish-errors.ts';
+
+export interface Publisher {
+  readonly blocked: string | undefined;
+  attach(session: Session): Promise<void>;
+  detach(reason: Error): void;
+  block(reason: string | undefined): void;
+  publish(request: PublishRequest): Promise<void>;
+  publishLater(message: OutgoingMessage): void;
+  /** Takes no more, waits for what is on its way, and rejects what is left after `timeoutMs`. */
+  drain(timeoutMs: number): Promise<void>;
+}
+
+interface Entry extends OutgoingMessage {
+  properties: Options.Publish;
+  /** When it began to wait or, once sent, to wait for its confirm (ms, monotonic). */
+  sinceMs: number;
+  /** Came back by mandatory return; its confirm follows. */
+  returned: string | undefined;
+  settle(error?: Error): void;
+}
+
+/** Unconfirmed messages at once: enough for any round trip, little enough to repeat after a loss. */
+const MAX_IN_FLIGHT = 1000;
+const MAX_WAITING = 10_000;
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+const TICK_MS = 500;
+const REOPEN_DELAY_MS = 1000;
+
+/** `drop` ends the present session, when its answers stay away. */
+export function createPublisher(
+  { confirmTimeoutMs, log }: BrokerOptions,
+  drop: (reason: Error) => void,
+): Publisher {
+  const waiting = new Set<Entry>();
+  const inFlight = new Set<Entry>();
+  let waitingBytes = 0;
+  let channel: ConfirmChannel | undefined;
+  let laterChannel: Channel | undefined;
+  let blocked: string | undefined;
+  let full = false;
+  let downSinceMs = performance.now();
+  let downReason = 'RabbitMQ has not answered yet';
+  let ticker: NodeJS.Timeout | undefined;
+  let closed = false;
+
+  function publish(request: PublishRequest): Promise<void> {
+    const { signal, body } = request;
+    if (closed) return Promise.reject(new NotConnected('the broker connection was closed'));
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const mustWait = waiting.size > 0 || !canSend();
+    if (
+      mustWait &&
+      (waiting.size >= MAX_WAITING || waitingBytes + body.length > Math.max(MAX_WAITING_BYTES, body.length))
+    ) {
+      return Promise.reject(new NotConnected(`too many messages wait to be sent (${blocked ?? downReason})`));
+    }
+    return new Promise((resolve, reject) => {
+      const entry = toEntry(request, (error) => {
+        signal?.removeEventListener('abort', giveUp);
+        if (error === undefined) resolve();
+        else reject(error);
+      });
+      const giveUp = () => {
+        if (stopWaiting(entry)) entry.settle(signal?.reason);
+        else if (inFlight.delete(entry)) entry.settle(unknown(asError(signal?.reason).message));
+      };
+      signal?.addEventListener('abort', giveUp, { once: true });
+      ticker ??= setInterval(tick, TICK_MS).unref();
+      if (mustWait) wait(entry);
+      else send(entry);
+    });
+  }
+
+  function canSend(): boolean {
+    return channel !== undefined && blocked === undefined && !full && inFlight.size < MAX_IN_FLIGHT;
+  }
+
+  function wait(entry: Entry) {
+    waiting.add(entry);
+    waitingBytes += entry.body.length;
+  }
+
+  function stopWaiting(entry: Entry): boolean {
+    if (!waiting.delete(entry)) return false;
+    waitingBytes -= entry.body.length;
+    return true;
+  }
+
+  function flush() {
+    for (const entry of waiting) {
+      if (!canSend()) return;
+      stopWaiting(entry);
+      send(entry);
+    }
+  }
+
+  function send(entry: Entry) {
+    const through = channel as ConfirmChannel;
+    entry.sinceMs = performance.now();
+    inFlight.add(entry);
+    try {
+      const onConfirm = (error: Error | null) => confirmed(entry, error);
+      full = !through.publish(entry.exchange, entry.routingKey, entry.body, entry.properties, onConfirm);
+    } catch (error) {
+      inFlight.delete(entry);
+      // Anything else than a channel that has closed under us, unsent, is a fault of the message.
+      if (!(error instanceof IllegalOperationError)) return entry.settle(asError(error));
+      down();
+      wait(entry);
+    }
+  }
+
+  function confirmed(entry: Entry, error: Error | null) {
+    // Not in flight any more: given up or lost with its session, and settled by that.
+    if (!inFlight.delete(entry)) return;
+    if (error !== null) entry.settle(unknown(error.message));
+    else if (entry.returned === undefined) entry.settle();
+    else entry.settle(new Unroutable(`no queue takes ${place(entry)}: ${entry.returned}`));
+    if (waiting.size > 0) flush();
+  }
+
+  /** A return precedes the confirm of its message, so marking it here is in time. */
+  function onReturn({ fields, properties }: Message) {
+    const { exchange, routingKey, replyText } = fields as Message['fields'] & { replyText?: string };
+    for (const entry of inFlight) {
+      const same = entry.properties.mandatory && entry.properties.messageId === properties.messageId;
+      if (
+        same &&
+        entry.returned === undefined &&
+        entry.exchange === exchange &&
+        entry.routingKey === routingKey
+      ) {
+        entry.returned = String(replyText ?? 'returned');
+        return;
+      }
+    }
+  }
+
+  async function attach(session: Session) {
+    const [confirming, later] = await Promise.all([openChannel(session), openLaterChannel(session)]);
+    confirming.on('return', onReturn);
+    confirming.on('drain', () => {
+      full = false;
+      flush();
+    });
+    channel = confirming;
+    laterChannel = later;
+    full = false;
+    flush();
+  }
+
+  async function openChannel(session: Session): Promise<ConfirmChannel> {
+    const opened = await session.model.createConfirmChannel();
+    // The broker closes a channel over a fault of one message; 'error' names it, and comes before 'close'.
+    opened.on('error', (error: Error) => refuse(error));
+    opened.on('close', () => session.drop(new Error('the publish channel was closed')));
+    writeThrough(opened);
+    return opened;
+  }
+
+  /** Without confirms, on a channel of its own: what goes wrong here reaches no confirmed message. */
+  async function openLaterChannel(session: Session): Promise<Channel> {
+    const opened = await session.model.createChannel();
+    opened.on('error', (error: Error) => log.warn({}, `events are not delivered: ${error.message}`));
+    opened.on('close', async () => {
+      laterChannel = undefined;
+      const ended = await Promise.race([session.lost, sleep(REOPEN_DELAY_MS, undefined, { ref: false })]);
+      if (ended === undefined) laterChannel = await openLaterChannel(session).catch(() => undefined);
+    });
+    writeThrough(opened);
+    return opened;
+  }
+
+  function refuse(error: Error & { code?: number }) {
+    downReason = error.message;
+    for (const entry of inFlight) {
+      if (!causedBy(entry, error)) continue;
+      inFlight.delete(entry);
+      entry.settle(
+        new PublishRefused(`RabbitMQ refuses ${place(entry)}: ${error.message}`, { cause: error }),
+      );
+    }
+  }
+
+  function down() {
+    if (channel !== undefined) downSinceMs = performance.now();
+    channel = undefined;
+    laterChannel = undefined;
+  }
+
+  function detach(reason: Error) {
+    down();
+    downReason = reason.message;
+    blocked = undefined;
+    for (const entry of [...inFlight]) {
+      inFlight.delete(entry);
+      entry.settle(unknown(reason.message));
+    }
+  }
+
+  function block(reason: string | undefined) {
+    blocked = reason;
+    if (reason !== undefined) {
+      log.warn({ reason }, `RabbitMQ takes no messages for now: ${reason}`);
+      return;
+    }
+    log.info({}, 'RabbitMQ takes messages again');
+    // Blocked time counts towards no timeout.
+    for (const entry of inFlight) entry.sinceMs = performance.now();
+    flush();
+  }
+
+  /** Both sets are in order of time, so their first entries are the oldest. */
+  function tick() {
+    const nowMs = performance.now();
+    const [oldest] = inFlight;
+    if (oldest && blocked === undefined && nowMs - oldest.sinceMs > confirmTimeoutMs) {
+      drop(new Error(`RabbitMQ has not confirmed a message within ${confirmTimeoutMs} ms`));
+    }
+    for (const entry of channel === undefined ? waiting : []) {
+      if (nowMs - Math.max(entry.sinceMs, downSinceMs) <= confirmTimeoutMs) break;
+      stopWaiting(entry);
+      entry.settle(new NotConnected(`not sent within ${confirmTimeoutMs} ms: ${downReason}`));
+    }
+    if (waiting.size > 0 || inFlight.size > 0) return;
+    clearInterval(ticker);
+    ticker = undefined;
+  }
+
+  function publishLater(message: OutgoingMessage) {
+    if (laterChannel === undefined || blocked !== undefined || full) return;
+    try {
+      const { exchange, routingKey, body, properties } = message;
+      laterChannel.publish(exchange, routingKey, body, { persistent: true, ...properties });
+    } catch (error) {
+      log.debug({ error: asError(error).message }, 'an event was dropped');
+    }
+  }
+
+  async function drain(timeoutMs: number) {
+    closed = true;
+    const deadlineMs = performance.now() + timeoutMs;
+    while (waiting.size + inFlight.size > 0 && performance.now() < deadlineMs) await sleep(5);
+    for (const entry of [...waiting]) {
+      stopWaiting(entry);
+      entry.settle(new NotConnected('not sent before the broker connection was closed'));
+    }
+    clearInterval(ticker);
+  }
+
+  return {
+    get blocked() {
+      return blocked;
+    },
+    attach,
+    detach,
+    block,
+    publish,
+    publishLater,
+    drain,
+  };
+}
+
+let made = 0;
+
+function toEntry(request: PublishRequest, settle: Entry['settle']): Entry {
+  const { exchange, routingKey, body, mandatory = false } = request;
+  const properties: Options.Publish = { persistent: true, ...request.properties, mandatory };
+  // A return is matched by message id, so a mandatory message needs one.
+  if (mandatory && properties.messageId === undefined) properties.messageId = `${process.pid}-${++made}`;
+  return { exchange, routingKey, body, properties, sinceMs: performance.now(), returned: undefined, settle };
+}
+
+function place({ exchange, routingKey }: OutgoingMessage): string {
+  return exchange === ''
+    ? `a message to queue '${routingKey}'`
+    : `a message to exchange '${exchange}' with key '${routingKey}'`;
+}
+
+function unknown(why: string): PublishUnknown {
+  return new PublishUnknown(`sent, but not confirmed: ${why}`);
+}
+
+/** RabbitMQ's texts name the exchange that is missing or closed to us (404, 403) or the size that is too large (406). */
+function causedBy(
+  { exchange, body }: OutgoingMessage,
+  { code, message }: Error & { code?: number },
+): boolean {
+  if (code === 404 || code === 403) return message.includes(`exchange '${exchange}'`);
+  return code === 406 && message.includes(`message size ${body.length} `);
+}
