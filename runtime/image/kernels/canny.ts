@@ -65,7 +65,7 @@ function markCandidates(from: Pixels, to: Pixels, options: CannyOptions): void {
     stride * (TILE_HEIGHT + 4),
     tileWidth * TILE_HEIGHT,
     (tileWidth + 64) * (24 + 4 * channels),
-  ) as [number, number, number];
+  );
   for (const tile of tiles(from, tileWidth, TILE_HEIGHT)) {
     loadRegion(from, withHalo(tile, 2), source, stride);
     run.canny(

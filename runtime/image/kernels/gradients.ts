@@ -24,7 +24,7 @@ export function sobel(pixels: Pixels, direction: SobelDirection = 'both'): Pixel
     pixels,
     (source, target, width, height) => {
       const scratch = 4 * STRIDE;
-      const [, , rows] = place(SOURCE_BYTES, TARGET_BYTES, scratch) as [number, number, number];
+      const [, , rows] = place(SOURCE_BYTES, TARGET_BYTES, scratch);
       run.sobel(source, STRIDE, width, height, useX, useY, rows, target, STRIDE);
     },
     (nw, n, ne, w, _, e, sw, s, se) => {
@@ -64,7 +64,7 @@ function edges(
     });
     return out;
   }
-  const [source, target] = kernels().place(SOURCE_BYTES, TARGET_BYTES) as [number, number];
+  const [source, target] = kernels().place(SOURCE_BYTES, TARGET_BYTES);
   for (const tile of tiles(plane, TILE_WIDTH, TILE_HEIGHT)) {
     loadRegion(plane, withHalo(tile, 1), source, STRIDE);
     tileEdges(source, target, tile.width, tile.height);

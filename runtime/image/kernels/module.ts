@@ -11,7 +11,7 @@ export interface Kernels {
    * Lays out one buffer per size (bytes) from the start of the memory and returns their addresses, which hold
    * until the next call. Each has 64 spare bytes before and after it, as the kernels work 16 samples at a time.
    */
-  place(...sizes: number[]): number[];
+  place<Sizes extends number[]>(...sizes: Sizes): { [Index in keyof Sizes]: number };
 }
 
 export type KernelName =
@@ -57,15 +57,16 @@ function load(): Kernels {
     memory: { buffer: ArrayBuffer };
   };
   const heap = new Uint8Array(memory.buffer);
-  const place = (...sizes: number[]) => {
+  const place = <Sizes extends number[]>(...sizes: Sizes) => {
     let next = SPARE_BYTES;
-    return sizes.map((size) => {
+    const addresses = sizes.map((size) => {
       const address = next;
       next = align(address + size + SPARE_BYTES, 16);
       if (next > heap.length)
         throw new RangeError(`Kernel buffers of ${sizes.join(' + ')} bytes do not fit.`);
       return address;
     });
+    return addresses as { [Index in keyof Sizes]: number };
   };
   return { heap, run, place };
 }

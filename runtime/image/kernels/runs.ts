@@ -14,7 +14,7 @@ export function inRuns(
   run: (source: number, target: number, pixels: number) => void,
 ): Uint8Array {
   const { heap, place } = kernels();
-  const [source, target] = place(RUN_PIXELS * inBytes, RUN_PIXELS * outBytes) as [number, number];
+  const [source, target] = place(RUN_PIXELS * inBytes, RUN_PIXELS * outBytes);
   const count = data.length / inBytes;
   const out = new Uint8Array(count * outBytes);
   for (let first = 0; first < count; first += RUN_PIXELS) {

@@ -24,11 +24,7 @@ function sharpenBytes(from: Pixels, to: Pixels, factor: number): void {
   const { place, run } = kernels();
   const [tileWidth, tileHeight] = [Math.floor(6144 / channels), 64];
   const stride = align((tileWidth + 2) * channels, 64);
-  const [source, line, target] = place(stride * (tileHeight + 2), 2 * stride, stride * tileHeight) as [
-    number,
-    number,
-    number,
-  ];
+  const [source, line, target] = place(stride * (tileHeight + 2), 2 * stride, stride * tileHeight);
   for (const tile of tiles(from, tileWidth, tileHeight)) {
     loadRegion(from, withHalo(tile, 1), source, stride);
     const samples = tile.width * channels;

@@ -22,7 +22,7 @@ const RUN_BYTES = 65536;
 
 function unsharpBytes(data: Uint8Array, blurred: Uint8Array, percent: number, threshold: number): Uint8Array {
   const { heap, place, run } = kernels();
-  const [source, other] = place(RUN_BYTES, RUN_BYTES) as [number, number];
+  const [source, other] = place(RUN_BYTES, RUN_BYTES);
   const out = new Uint8Array(data.length);
   for (let first = 0; first < data.length; first += RUN_BYTES) {
     const bytes = data.subarray(first, first + RUN_BYTES);
