@@ -24,63 +24,83 @@ export function rotatedSize(
  */
 export function rotate(pixels: Pixels, angle: number, backdrop: Backdrop): Pixels {
   const source = pixels.channels < 3 && backdrop.alpha > 0 && !isGrey(backdrop) ? toColour(pixels) : pixels;
-  const colours = source.channels < 3 ? 1 : 3;
-  const hasAlpha = source.channels === 2 || source.channels === 4 || backdrop.alpha < 1;
-  const channels = (colours + (hasAlpha ? 1 : 0)) as Pixels['channels'];
-  const { width, height } = rotatedSize(source, angle);
-  const data = samplesLike(source.data, width * height * channels);
-  const out = { data, width, height, channels };
+  const out = canvasFor(source, angle, backdrop);
   const { cos, sin } = turn(angle);
-  const sample = sampler(source, backdrop, out);
-  for (let y = 0, to = 0; y < height; y++) {
-    const dy = y - (height - 1) / 2;
-    for (let x = 0; x < width; x++, to += channels) {
-      const dx = x - (width - 1) / 2;
-      sample(cos * dx + sin * dy + (source.width - 1) / 2, cos * dy - sin * dx + (source.height - 1) / 2, to);
+  const opaque = source.channels === 1 || source.channels === 3;
+  const mix = mixer(source, backdrop, out);
+  for (let y = 0, to = 0; y < out.height; y++) {
+    const dy = y - (out.height - 1) / 2;
+    let fromX = (source.width - 1) / 2 + sin * dy - (cos * (out.width - 1)) / 2;
+    let fromY = (source.height - 1) / 2 + cos * dy + (sin * (out.width - 1)) / 2;
+    for (let x = 0; x < out.width; x++, to += out.channels, fromX += cos, fromY -= sin) {
+      const left = Math.floor(fromX);
+      const top = Math.floor(fromY);
+      const inside = left >= 0 && top >= 0 && left < source.width - 1 && top < source.height - 1;
+      if (inside && opaque) mixOpaque(source, out, left, top, fromX - left, fromY - top, to);
+      else mix(left, top, fromX - left, fromY - top, to);
     }
   }
   return out;
 }
 
-/** Writes the bilinear mix around (x, y) of the source; beyond its edge lies the backdrop. */
-function sampler(
+function canvasFor(source: Pixels, angle: number, backdrop: Backdrop): Pixels {
+  const { width, height } = rotatedSize(source, angle);
+  const hasAlpha = source.channels === 2 || source.channels === 4;
+  const channels = (
+    hasAlpha || backdrop.alpha === 1 ? source.channels : source.channels + 1
+  ) as Pixels['channels'];
+  return { data: samplesLike(source.data, width * height * channels), width, height, channels };
+}
+
+/** The common case, written out for speed: four opaque neighbours, all inside. */
+function mixOpaque(
   source: Pixels,
-  backdrop: Backdrop,
   out: Pixels,
-): (x: number, y: number, to: number) => void {
-  const max = maximumOf(source.data);
-  const colours = source.channels < 3 ? 1 : 3;
-  const sourceHasAlpha = source.channels > colours;
-  const outHasAlpha = out.channels > colours;
+  left: number,
+  top: number,
+  right: number,
+  down: number,
+  to: number,
+): void {
+  const { data, width, channels } = source;
+  const above = (top * width + left) * channels;
+  const below = above + width * channels;
+  for (let c = 0; c < channels; c++) {
+    const upper = data[above + c]! + (data[above + channels + c]! - data[above + c]!) * right;
+    const lower = data[below + c]! + (data[below + channels + c]! - data[below + c]!) * right;
+    out.data[to + c] = upper + (lower - upper) * down + 0.5;
+  }
+  if (out.channels > channels) out.data[to + channels] = maximumOf(data);
+}
+
+/** Mixes the four neighbours of a point by their alpha; beyond the source's edge lies the backdrop. */
+function mixer(source: Pixels, backdrop: Backdrop, out: Pixels) {
+  const { data, width, height, channels } = source;
+  const max = maximumOf(data);
+  const colours = channels < 3 ? 1 : 3;
   const behind = [backdrop.r, backdrop.g, backdrop.b].map((level) => ((level * max) / 255) * backdrop.alpha);
   const mixed = new Float64Array(colours);
-  const { data, width, height, channels } = source;
-  return (x, y, to) => {
-    const left = Math.floor(x);
-    const top = Math.floor(y);
-    const alpha = addTaps(left, top, x - left, y - top);
-    for (let c = 0; c < colours; c++) out.data[to + c] = alpha > 0 ? Math.round(mixed[c]! / alpha) : 0;
-    if (outHasAlpha) out.data[to + colours] = Math.round(alpha * max);
+
+  return (left: number, top: number, right: number, down: number, to: number): void => {
+    mixed.fill(0);
+    const alpha =
+      add(left, top, (1 - right) * (1 - down)) +
+      add(left + 1, top, right * (1 - down)) +
+      add(left, top + 1, (1 - right) * down) +
+      add(left + 1, top + 1, right * down);
+    for (let c = 0; c < colours; c++)
+      out.data[to + c] = alpha > 0 ? Math.min(max, mixed[c]! / alpha + 0.5) : 0;
+    if (out.channels > colours) out.data[to + colours] = Math.min(max, alpha * max + 0.5);
   };
 
-  function addTaps(left: number, top: number, right: number, bottom: number): number {
-    mixed.fill(0);
-    return (
-      addTap(left, top, (1 - right) * (1 - bottom)) +
-      addTap(left + 1, top, right * (1 - bottom)) +
-      addTap(left, top + 1, (1 - right) * bottom) +
-      addTap(left + 1, top + 1, right * bottom)
-    );
-  }
-
   /** Adds one neighbour's colour times its alpha and weight; returns its share of the alpha. */
-  function addTap(x: number, y: number, weight: number): number {
+  function add(x: number, y: number, weight: number): number {
     if (x < 0 || y < 0 || x >= width || y >= height) {
       for (let c = 0; c < colours; c++) mixed[c]! += behind[c]! * weight;
       return backdrop.alpha * weight;
     }
     const at = (y * width + x) * channels;
-    const share = sourceHasAlpha ? (data[at + colours]! / max) * weight : weight;
+    const share = channels > colours ? (data[at + colours]! / max) * weight : weight;
     for (let c = 0; c < colours; c++) mixed[c]! += data[at + c]! * share;
     return share;
   }
