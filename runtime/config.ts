@@ -4,20 +4,41 @@ import { z } from 'zod';
 import { UserError } from './errors.ts';
 import { formatDuration, parseDuration, parseSize } from './units.ts';
 
-const duration = z.string().transform((text, issues) => parsed(parseDuration(text), 'a duration such as 500ms, 60s or 5m', issues));
-const size = z.string().transform((text, issues) => parsed(parseSize(text), 'a size such as 512KiB, 25MiB or 1GiB', issues));
+const duration = z
+  .string()
+  .transform((text, issues) => parsed(parseDuration(text), 'a duration such as 500ms, 60s or 5m', issues));
+const size = z
+  .string()
+  .transform((text, issues) => parsed(parseSize(text), 'a size such as 512KiB, 25MiB or 1GiB', issues));
 const count = (min: number, max: number) =>
-  z.string().transform((text, issues) =>
-    parsed(/^\d+$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined, `a whole number from ${min} to ${max}`, issues),
+  z
+    .string()
+    .transform((text, issues) =>
+      parsed(
+        /^\d+$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined,
+        `a whole number from ${min} to ${max}`,
+        issues,
+      ),
+    );
+const flag = z
+  .string()
+  .transform((text, issues) =>
+    parsed({ true: true, false: false, '1': true, '0': false }[text.toLowerCase()], 'true or false', issues),
   );
-const flag = z.string().transform((text, issues) =>
-  parsed({ true: true, false: false, '1': true, '0': false }[text.toLowerCase()], 'true or false', issues),
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
 );
-const list = z.string().transform((text) => text.split(',').map((item) => item.trim()).filter((item) => item !== ''));
 const durations = list.transform((items, issues) => {
   const parsedItems = items.map(parseDuration);
   const good = parsedItems.every((item): item is number => item !== undefined && item > 0);
-  return parsed(good ? parsedItems : undefined, 'durations separated by commas, such as 5s,30s,2m,10m', issues);
+  return parsed(
+    good ? parsedItems : undefined,
+    'durations separated by commas, such as 5s,30s,2m,10m',
+    issues,
+  );
 });
 const url = (protocols: string[], example: string) =>
   z.string().transform((text, issues) => {
@@ -34,7 +55,9 @@ function parsed<T>(value: T | undefined, expected: string, context: z.Refinement
 
 /** Every variable with its default. The README's table is held equal to this by a test. */
 const VARIABLES = {
-  AMQP_URL: url(['amqp:', 'amqps:'], 'amqp://user:password@host:5672/vhost').default('amqp://guest:guest@localhost:5672'),
+  AMQP_URL: url(['amqp:', 'amqps:'], 'amqp://user:password@host:5672/vhost').default(
+    'amqp://guest:guest@localhost:5672',
+  ),
   AMQP_AUTH: z.enum(['plain', 'external'], 'plain or external').default('plain'),
   AMQP_USERNAME_FILE: z.string().optional(),
   AMQP_PASSWORD_FILE: z.string().optional(),
@@ -72,7 +95,12 @@ const VARIABLES = {
   ALLOW_SVG: flag.default(false),
   INPUT_HTTPS: flag.default(false),
   INPUT_HTTPS_HOSTS: list.default([]),
-  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'trace, debug, info, warn, error, fatal or silent').default('info'),
+  LOG_LEVEL: z
+    .enum(
+      ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+      'trace, debug, info, warn, error, fatal or silent',
+    )
+    .default('info'),
   POD_DELETION_COST: flag.default(false),
   POD_NAME: z.string().optional(),
   POD_NAMESPACE: z.string().optional(),
@@ -92,10 +120,15 @@ export type Config = ReturnType<typeof shape>;
  * @throws UserError naming every faulty variable with its value and what was expected.
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
-  const set = Object.fromEntries(VARIABLE_NAMES.filter((key) => env[key] !== undefined && env[key] !== '').map((key) => [key, env[key]]));
+  const set = Object.fromEntries(
+    VARIABLE_NAMES.filter((key) => env[key] !== undefined && env[key] !== '').map((key) => [key, env[key]]),
+  );
   const result = schema.safeParse(set);
-  const faults = result.success ? chainFaults(result.data) : result.error.issues.map((issue) => fault(issue, set));
-  if (faults.length > 0) throw new UserError(`The environment is not right:\n${faults.map((line) => `  ${line}`).join('\n')}`);
+  const faults = result.success
+    ? chainFaults(result.data)
+    : result.error.issues.map((issue) => fault(issue, set));
+  if (faults.length > 0)
+    throw new UserError(`The environment is not right:\n${faults.map((line) => `  ${line}`).join('\n')}`);
   return shape(result.data as Variables);
 }
 
@@ -111,13 +144,18 @@ function chainFaults(read: Variables): string[] {
   const chain: [keyof Variables, keyof Variables, string][] = [
     ['TASK_TIMEOUT', 'DRAIN_TIMEOUT', 'a task in hand must be able to finish while the worker drains'],
     ['DRAIN_TIMEOUT', 'TERMINATION_GRACE_PERIOD', 'the worker must have drained before it is killed'],
-    ['TERMINATION_GRACE_PERIOD', 'KEDA_COOLDOWN', 'a pod must be gone before the next scale-in is considered'],
+    [
+      'TERMINATION_GRACE_PERIOD',
+      'KEDA_COOLDOWN',
+      'a pod must be gone before the next scale-in is considered',
+    ],
     ['TASK_TIMEOUT', 'CONSUMER_TIMEOUT', 'the broker must not take a task back while it is being worked on'],
   ];
   return chain
     .filter(([shorter, longer]) => (read[shorter] as number) >= (read[longer] as number))
-    .map(([shorter, longer, why]) =>
-      `${shorter} (${formatDuration(read[shorter] as number)}) must be less than ${longer} (${formatDuration(read[longer] as number)}): ${why}`,
+    .map(
+      ([shorter, longer, why]) =>
+        `${shorter} (${formatDuration(read[shorter] as number)}) must be less than ${longer} (${formatDuration(read[longer] as number)}): ${why}`,
     );
 }
 

@@ -3,8 +3,8 @@
  * marker first decides, and everything that comes later finds it and changes nothing.
  */
 import { createHash } from 'node:crypto';
-import type { Storage } from './storage/storage.ts';
 import { RUNTIME_FOLDER } from './storage/keys.ts';
+import type { Storage } from './storage/storage.ts';
 import type { Task } from './task.ts';
 
 const ENDED_FOLDER = `${RUNTIME_FOLDER}/ended`;
@@ -41,7 +41,11 @@ export function intermediateKey(task: Pick<Task, 'id' | 'fingerprint'>, step: nu
 }
 
 /** How the task ended, or undefined while it has not. */
-export async function readEnded(storage: Storage, id: string, generation: number): Promise<Ended | undefined> {
+export async function readEnded(
+  storage: Storage,
+  id: string,
+  generation: number,
+): Promise<Ended | undefined> {
   const key = endedKey(id, generation);
   if ((await storage.stat(key)) === undefined) return undefined;
   return JSON.parse((await storage.read(key, { maxBytes: MAX_MARKER_BYTES })).toString('utf8')) as Ended;

@@ -6,7 +6,15 @@ import { readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** In the order in which a step passes them. */
-export type Failpoint = 'received' | 'fetched' | 'storing' | 'stored' | 'marked' | 'publishing' | 'confirmed' | 'acked';
+export type Failpoint =
+  | 'received'
+  | 'fetched'
+  | 'storing'
+  | 'stored'
+  | 'marked'
+  | 'publishing'
+  | 'confirmed'
+  | 'acked';
 
 const [armed, folder] = process.env.DARKROOM_FAILPOINT?.split('@') ?? [];
 

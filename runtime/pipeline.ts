@@ -2,9 +2,9 @@
  * One step over one image, decoded to encoded: the code that both the queue's workers and `darkroom run` go
  * through, so that both give the same bytes.
  */
-import { Rejection, TaskFailure, asError } from './errors.ts';
-import type { Context, Encoding, Filter, Image, Pixels, Source } from './filter.ts';
+import { asError, Rejection, TaskFailure } from './errors.ts';
 import { explainIssues } from './explain.ts';
+import type { Context, Encoding, Filter, Image, Pixels, Source } from './filter.ts';
 import { listFunctions, loadFunction, parseParams } from './functions.ts';
 import { applyFilter, materialize } from './image/apply.ts';
 import { encode, encodingSchema } from './image/encode.ts';
@@ -45,17 +45,30 @@ export interface ResultFile {
  */
 export async function planTask(task: Pick<Task, 'steps' | 'output'>, functionsDir: string): Promise<Plan> {
   const known = listFunctions(functionsDir);
-  const steps = await Promise.all(task.steps.map((step, index) => planStep(step, index, known, functionsDir)));
+  const steps = await Promise.all(
+    task.steps.map((step, index) => planStep(step, index, known, functionsDir)),
+  );
   const looks = steps.findIndex(({ filter }, index) => filter.returns === 'json' && index < steps.length - 1);
   if (looks >= 0) {
-    throw new Rejection(`steps[${looks}].filter: ${task.steps[looks]?.filter} gives JSON and no image, so it can only be the last step.`, { failureType: 'invalid-task' });
+    throw new Rejection(
+      `steps[${looks}].filter: ${task.steps[looks]?.filter} gives JSON and no image, so it can only be the last step.`,
+      { failureType: 'invalid-task' },
+    );
   }
   return { steps, encoding: planEncoding(task.output, steps) };
 }
 
-async function planStep(step: Step, index: number, known: string[], functionsDir: string): Promise<Plan['steps'][number]> {
+async function planStep(
+  step: Step,
+  index: number,
+  known: string[],
+  functionsDir: string,
+): Promise<Plan['steps'][number]> {
   if (!known.includes(step.filter)) {
-    throw new Rejection(`steps[${index}].filter: expected one of ${known.join(', ')}, got "${step.filter}".`, { failureType: 'unknown-filter' });
+    throw new Rejection(
+      `steps[${index}].filter: expected one of ${known.join(', ')}, got "${step.filter}".`,
+      { failureType: 'unknown-filter' },
+    );
   }
   const filter = await loadFunction(step.filter, functionsDir);
   return { filter, params: parseParams(filter, step.params, `steps[${index}].params`) };
@@ -63,24 +76,38 @@ async function planStep(step: Step, index: number, known: string[], functionsDir
 
 /** The task's own output goes before what a step asks for (the last such step counts). */
 function planEncoding(output: Task['output'], steps: Plan['steps']): Encoding {
-  const asked = steps.map(({ filter, params }) => ('encoding' in filter ? filter.encoding?.(params) : undefined));
+  const asked = steps.map(({ filter, params }) =>
+    'encoding' in filter ? filter.encoding?.(params) : undefined,
+  );
   const { key: _, ...own } = output;
   const written: unknown = Object.assign({}, ...asked.filter(Boolean).slice(-1), own);
   const result = encodingSchema.safeParse(written);
   if (result.success) return result.data as Encoding;
-  throw new Rejection(explainIssues(result.error, written, encodingSchema, 'output'), { failureType: 'invalid-task' });
+  throw new Rejection(explainIssues(result.error, written, encodingSchema, 'output'), {
+    failureType: 'invalid-task',
+  });
 }
 
 /**
  * Runs one planned step. The last one is encoded; the others give pixels for the next.
  * @throws TaskFailure; whatever else a filter throws becomes a Rejection `filter-failed`
  */
-export async function renderStep(plan: Plan, step: number, image: Image, context: Context, limits: Limits): Promise<Rendered> {
+export async function renderStep(
+  plan: Plan,
+  step: number,
+  image: Image,
+  context: Context,
+  limits: Limits,
+): Promise<Rendered> {
   const { filter, params } = plan.steps[step]!;
   const start = performance.now();
   const applied = await guarded(() => applyFilter(filter, image, params, context, limits));
   const filtered = performance.now();
-  const timings = (): StepTimings => ({ decode: 0, filter: filtered - start, encode: performance.now() - filtered });
+  const timings = (): StepTimings => ({
+    decode: 0,
+    filter: filtered - start,
+    encode: performance.now() - filtered,
+  });
   if ('json' in applied) return { kind: 'file', file: jsonFile(applied.json), timings: timings() };
   if (step < plan.steps.length - 1) {
     const pixels = await guarded(() => materialize(applied.result, image, limits));
@@ -101,6 +128,9 @@ async function guarded<T>(work: () => Promise<T>): Promise<T> {
   } catch (thrown) {
     if (thrown instanceof TaskFailure) throw thrown;
     const error = asError(thrown);
-    throw new Rejection(`The filter failed: ${error.message}`, { failureType: 'filter-failed', cause: error });
+    throw new Rejection(`The filter failed: ${error.message}`, {
+      failureType: 'filter-failed',
+      cause: error,
+    });
   }
 }

@@ -49,3 +49,10 @@ export function redactUrl(url: string | URL): string {
 export function redactText(text: string): string {
   return RULES.reduce((clean, [pattern, replacement]) => clean.replace(pattern, replacement), text);
 }
+
+const SHOWN_CHARS = 200;
+
+/** Quotes a sender's text in a message: long text is cut. Redact first, since a cut URL hides what is a password. */
+export function shorten(text: string): string {
+  return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}…` : text;
+}

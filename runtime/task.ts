@@ -14,18 +14,39 @@ const MAX_ID_CHARACTERS = 200;
 const filterName = z
   .string('a filter name')
   .regex(/^[a-z][a-z0-9-]{0,39}$/, 'a filter name of lower-case letters, digits and dashes');
-const stepSchema = z.strictObject({ filter: filterName, params: z.record(z.string(), z.unknown(), 'an object').default({}) });
-const stepsSchema = z.array(stepSchema, 'a list of steps').min(1, 'at least one step').max(MAX_STEPS, `at most ${MAX_STEPS} steps`);
+const stepSchema = z.strictObject({
+  filter: filterName,
+  params: z.record(z.string(), z.unknown(), 'an object').default({}),
+});
+const stepsSchema = z
+  .array(stepSchema, 'a list of steps')
+  .min(1, 'at least one step')
+  .max(MAX_STEPS, `at most ${MAX_STEPS} steps`);
 const outputSchema = z.looseObject({ key: z.string('a storage key').optional() }, 'an object');
 const common = {
-  id: z.string('text').min(1, 'an id').max(MAX_ID_CHARACTERS, `at most ${MAX_ID_CHARACTERS} characters`).optional(),
+  id: z
+    .string('text')
+    .min(1, 'an id')
+    .max(MAX_ID_CHARACTERS, `at most ${MAX_ID_CHARACTERS} characters`)
+    .optional(),
   output: outputSchema.optional(),
   /** Seconds that one step may take; the worker's own TASK_TIMEOUT still holds. */
-  timeout: z.number('a number of seconds').positive('a number of seconds above 0').max(86_400, 'at most 86400 seconds').optional(),
+  timeout: z
+    .number('a number of seconds')
+    .positive('a number of seconds above 0')
+    .max(86_400, 'at most 86400 seconds')
+    .optional(),
 };
-const input = z.string('a storage key, s3://bucket/key or https://…').min(1, 'a storage key, s3://bucket/key or https://…').max(4_096);
+const input = z
+  .string('a storage key, s3://bucket/key or https://…')
+  .min(1, 'a storage key, s3://bucket/key or https://…')
+  .max(4_096);
 const longSchema = z.strictObject({ ...common, input: input.optional(), steps: stepsSchema });
-const shortSchema = z.strictObject({ ...common, input, params: z.record(z.string(), z.unknown(), 'an object').default({}) });
+const shortSchema = z.strictObject({
+  ...common,
+  input,
+  params: z.record(z.string(), z.unknown(), 'an object').default({}),
+});
 
 export interface Step {
   filter: string;
@@ -107,7 +128,8 @@ export function parseTask(message: TaskMessage, filter: string): { task: Task; h
     steps: written.steps,
     output: written.output ?? {},
     timeoutMs: written.timeout === undefined ? undefined : Math.round(written.timeout * 1_000),
-    fingerprint: text(message.headers[HEADERS.fingerprint]) ?? fingerprint(written, inline ? message.body : undefined),
+    fingerprint:
+      text(message.headers[HEADERS.fingerprint]) ?? fingerprint(written, inline ? message.body : undefined),
   };
   hop.inline ||= inline;
   checkTask(task, hop);
@@ -117,7 +139,9 @@ export function parseTask(message: TaskMessage, filter: string): { task: Task; h
 /** The body of the messages that follow an inline image's first step: the task without its image. */
 export function taskBody(task: Task): Buffer {
   const { id, steps, output, timeoutMs } = task;
-  return Buffer.from(JSON.stringify({ id, steps, output, ...(timeoutMs !== undefined && { timeout: timeoutMs / 1_000 }) }));
+  return Buffer.from(
+    JSON.stringify({ id, steps, output, ...(timeoutMs !== undefined && { timeout: timeoutMs / 1_000 }) }),
+  );
 }
 
 /** The headers that say where a task stands. */
@@ -140,11 +164,17 @@ type Written = z.output<typeof longSchema>;
 
 function jsonTask(message: TaskMessage, filter: string): Written {
   if (message.body.length > MAX_TASK_BYTES) {
-    throw new Rejection(`The message has ${message.body.length} bytes; a task in JSON has at most ${MAX_TASK_BYTES}. Send an image as content_type image/*.`, { failureType: 'invalid-message' });
+    throw new Rejection(
+      `The message has ${message.body.length} bytes; a task in JSON has at most ${MAX_TASK_BYTES}. Send an image as content_type image/*.`,
+      { failureType: 'invalid-message' },
+    );
   }
   const root = parseJson(message.body.toString('utf8'), 'The message body');
   if (typeof root !== 'object' || root === null || Array.isArray(root)) {
-    throw new Rejection(`The message body is ${described(root)}; expected a JSON object with "input" and "steps".`, { failureType: 'invalid-message' });
+    throw new Rejection(
+      `The message body is ${described(root)}; expected a JSON object with "input" and "steps".`,
+      { failureType: 'invalid-message' },
+    );
   }
   if ('steps' in root) return validated(longSchema, root);
   const { params, ...rest } = validated(shortSchema, root);
@@ -154,7 +184,10 @@ function jsonTask(message: TaskMessage, filter: string): Written {
 function inlineTask(headers: Record<string, unknown>): Written {
   const steps = text(headers[HEADERS.steps]);
   if (steps === undefined) {
-    throw new Rejection(`The message is an image; expected its steps as JSON in the header ${HEADERS.steps}, such as [{"filter":"blur","params":{"radius":3}}].`, { failureType: 'invalid-message' });
+    throw new Rejection(
+      `The message is an image; expected its steps as JSON in the header ${HEADERS.steps}, such as [{"filter":"blur","params":{"radius":3}}].`,
+      { failureType: 'invalid-message' },
+    );
   }
   const output = text(headers[HEADERS.output]);
   return validated(longSchema, {
@@ -165,7 +198,9 @@ function inlineTask(headers: Record<string, unknown>): Written {
 
 function parseHop(message: TaskMessage): Hop {
   const { headers, properties } = message;
-  const publishedMs = integer(headers[HEADERS.published], 1e15) ?? (properties.timestamp === undefined ? null : toEpochMs(properties.timestamp));
+  const publishedMs =
+    integer(headers[HEADERS.published], 1e15) ??
+    (properties.timestamp === undefined ? null : toEpochMs(properties.timestamp));
   return {
     step: integer(headers[HEADERS.step], MAX_STEPS) ?? 0,
     attempt: integer(headers[HEADERS.attempt], 1_000) ?? 0,
@@ -183,7 +218,16 @@ function toEpochMs(timestamp: number): number {
   return timestamp > 1e11 ? timestamp : timestamp * 1_000;
 }
 
-const historySchema = z.array(z.object({ filter: filterName, attempt: z.number(), queue_ms: z.number().nullable(), work_ms: z.number() })).max(MAX_STEPS);
+const historySchema = z
+  .array(
+    z.object({
+      filter: filterName,
+      attempt: z.number(),
+      queue_ms: z.number().nullable(),
+      work_ms: z.number(),
+    }),
+  )
+  .max(MAX_STEPS);
 
 function parseHistory(json: string | undefined): StepRecord[] {
   if (json === undefined) return [];
@@ -198,9 +242,12 @@ function checkTask(task: Task, hop: Hop): void {
   const fail = (message: string) => {
     throw new Rejection(message, { failureType: 'invalid-task' });
   };
-  if (task.id.length > MAX_ID_CHARACTERS) fail(`message_id: expected at most ${MAX_ID_CHARACTERS} characters, got ${task.id.length}.`);
-  if (hop.step >= task.steps.length) fail(`${HEADERS.step}: expected 0 to ${task.steps.length - 1}, got ${hop.step}.`);
-  if (task.input === undefined && !hop.inline) fail('input: expected a storage key, s3://bucket/key or https://…, got nothing.');
+  if (task.id.length > MAX_ID_CHARACTERS)
+    fail(`message_id: expected at most ${MAX_ID_CHARACTERS} characters, got ${task.id.length}.`);
+  if (hop.step >= task.steps.length)
+    fail(`${HEADERS.step}: expected 0 to ${task.steps.length - 1}, got ${hop.step}.`);
+  if (task.input === undefined && !hop.inline)
+    fail('input: expected a storage key, s3://bucket/key or https://…, got nothing.');
   if (task.output.key !== undefined) assertUserKey(task.output.key);
 }
 
@@ -220,7 +267,10 @@ function parseJson(json: string, what: string): unknown {
   try {
     return JSON.parse(json);
   } catch (error) {
-    throw new Rejection(`${what} is not JSON: ${(error as Error).message}.`, { failureType: 'invalid-message', cause: error });
+    throw new Rejection(`${what} is not JSON: ${(error as Error).message}.`, {
+      failureType: 'invalid-message',
+      cause: error,
+    });
   }
 }
 
@@ -234,5 +284,7 @@ function text(header: unknown): string | undefined {
 }
 
 function integer(header: unknown, max: number): number | undefined {
-  return typeof header === 'number' && Number.isInteger(header) && header >= 0 && header <= max ? header : undefined;
+  return typeof header === 'number' && Number.isInteger(header) && header >= 0 && header <= max
+    ? header
+    : undefined;
 }

@@ -1,7 +1,15 @@
 /** Durations and sizes as people write them (`90s`, `25MiB`), read and written in one place. */
 
 const DURATION_UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-const SIZE_UNITS_BYTES = { B: 1, KiB: 1_024, MiB: 1_048_576, GiB: 1_073_741_824, KB: 1_000, MB: 1e6, GB: 1e9 } as const;
+const SIZE_UNITS_BYTES = {
+  B: 1,
+  KiB: 1_024,
+  MiB: 1_048_576,
+  GiB: 1_073_741_824,
+  KB: 1_000,
+  MB: 1e6,
+  GB: 1e9,
+} as const;
 
 /** Milliseconds in `500ms`, `60s`, `5m`, `2h`, `7d`; undefined when the text is none of these. */
 export function parseDuration(text: string): number | undefined {

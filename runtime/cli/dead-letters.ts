@@ -1,10 +1,10 @@
 /** Reads the dead letter queue: looks at messages without taking them, and settles the ones a command chose. */
 import type { Broker } from '../amqp/broker.ts';
-import { type GotMessage, eachMessage } from '../amqp/get.ts';
+import { eachMessage, type GotMessage } from '../amqp/get.ts';
 import { names } from '../amqp/topology.ts';
-import { parseDuration } from '../units.ts';
 import { UserError } from '../errors.ts';
 import { HEADERS } from '../task.ts';
+import { parseDuration } from '../units.ts';
 
 export interface DeadLetter {
   /** The task's id where the message could be read, else its message id. */
@@ -39,7 +39,12 @@ export type Settle = (letter: DeadLetter, message: GotMessage) => Promise<boolea
  * Goes once through the queue. Messages that `settle` does not take, and all that were not chosen, stay.
  * @returns the chosen letters
  */
-export async function eachDeadLetter(broker: Broker, prefix: string, selection: Selection, settle: Settle = async () => false): Promise<DeadLetter[]> {
+export async function eachDeadLetter(
+  broker: Broker,
+  prefix: string,
+  selection: Selection,
+  settle: Settle = async () => false,
+): Promise<DeadLetter[]> {
   const chosen: DeadLetter[] = [];
   const matches = matcher(selection);
   const limit = selection.limit ?? Number.POSITIVE_INFINITY;
@@ -63,7 +68,12 @@ function matcher(selection: Selection): (letter: DeadLetter) => boolean {
     const ageMs = letter.failed_at === null ? Number.NaN : now - Date.parse(letter.failed_at);
     if (selection.id !== undefined && letter.id !== selection.id) return false;
     if (selection.filter !== undefined && letter.filter !== selection.filter) return false;
-    if (wanted !== undefined && letter.failure_type !== wanted && !letter.reason.toLowerCase().includes(wanted)) return false;
+    if (
+      wanted !== undefined &&
+      letter.failure_type !== wanted &&
+      !letter.reason.toLowerCase().includes(wanted)
+    )
+      return false;
     if (olderMs !== undefined && !(ageMs >= olderMs)) return false;
     return newerMs === undefined || ageMs <= newerMs;
   };
@@ -72,7 +82,8 @@ function matcher(selection: Selection): (letter: DeadLetter) => boolean {
 function durationOf(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const ms = parseDuration(text);
-  if (ms === undefined) throw new UserError(`${option}: expected a duration such as 30m, 12h or 7d, got "${text}".`);
+  if (ms === undefined)
+    throw new UserError(`${option}: expected a duration such as 30m, 12h or 7d, got "${text}".`);
   return ms;
 }
 
@@ -102,15 +113,27 @@ function brokerDeath(headers: Record<string, unknown>, routingKey: string, prefi
   const queue = text(death?.queue) ?? routingKey;
   const filter = queue.startsWith(`${prefix}.`) ? queue.slice(prefix.length + 1) : queue;
   const time = isoTime(((death?.time as { value?: unknown } | undefined)?.value as number) * 1_000);
-  if (death === undefined) return { filter, time, failureType: 'unroutable', reason: `No queue takes messages with the routing key "${routingKey}". Is there such a filter, and are its queues declared?` };
+  if (death === undefined)
+    return {
+      filter,
+      time,
+      failureType: 'unroutable',
+      reason: `No queue takes messages with the routing key "${routingKey}". Is there such a filter, and are its queues declared?`,
+    };
   const words: Record<string, string> = {
-    delivery_limit: 'It was delivered more often than the queue’s delivery limit allows: every worker that took it died or lost the broker.',
+    delivery_limit:
+      'It was delivered more often than the queue’s delivery limit allows: every worker that took it died or lost the broker.',
     expired: 'It expired: its publisher gave it a time to live, and no worker took it in time.',
     maxlen: 'The queue had reached its maximum length.',
     rejected: 'A consumer other than Darkroom’s rejected it.',
   };
   const why = String(death.reason);
-  return { filter, time, failureType: why === 'delivery_limit' ? 'poison' : why, reason: words[why] ?? `The broker set it aside: ${why}.` };
+  return {
+    filter,
+    time,
+    failureType: why === 'delivery_limit' ? 'poison' : why,
+    reason: words[why] ?? `The broker set it aside: ${why}.`,
+  };
 }
 
 function text(value: unknown): string | undefined {

@@ -3,7 +3,17 @@ import { glob, readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { UserError } from '../errors.ts';
 
-const PHOTO_EXTENSIONS = new Set(['.jpg', '.jpeg', '.png', '.webp', '.avif', '.tif', '.tiff', '.gif', '.svg']);
+const PHOTO_EXTENSIONS = new Set([
+  '.jpg',
+  '.jpeg',
+  '.png',
+  '.webp',
+  '.avif',
+  '.tif',
+  '.tiff',
+  '.gif',
+  '.svg',
+]);
 
 /**
  * Paths of all photos, in a stable order, each once.
@@ -33,8 +43,11 @@ async function expand(arg: string): Promise<string[]> {
 
 async function photosIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true });
-  const photos = entries.filter((entry) => entry.isFile() && isPhoto(entry.name)).map((entry) => join(folder, entry.name));
-  if (photos.length === 0) throw new UserError(`${folder}: there is no photo in it (${[...PHOTO_EXTENSIONS].join(' ')}).`);
+  const photos = entries
+    .filter((entry) => entry.isFile() && isPhoto(entry.name))
+    .map((entry) => join(folder, entry.name));
+  if (photos.length === 0)
+    throw new UserError(`${folder}: there is no photo in it (${[...PHOTO_EXTENSIONS].join(' ')}).`);
   return photos.sort();
 }
 

@@ -36,7 +36,10 @@ export interface Outcome extends Submission {
 
 export interface Publisher {
   /** Uploads the photo (unless it names something in storage), publishes its task, resolves when confirmed. */
-  submit(photo: string, task: Pick<Task, 'steps' | 'output'> & { id?: string; priority?: number }): Promise<Submission>;
+  submit(
+    photo: string,
+    task: Pick<Task, 'steps' | 'output'> & { id?: string; priority?: number },
+  ): Promise<Submission>;
   /** Resolves when the task has ended; `waiting` is told what is in the way. */
   outcome(submission: Submission, waiting?: (reason: string) => void, signal?: AbortSignal): Promise<Outcome>;
 }
@@ -56,12 +59,16 @@ export async function createPublisher(broker: Broker, storage: Storage, config: 
       await planTask({ steps, output }, config.functionsDir);
       const { input, bytes } = await place(photo, id, storage);
       const record: SubmissionRecord = { time: new Date().toISOString(), steps };
-      await storage.write(submissionKey(id), Buffer.from(JSON.stringify(record)), { contentType: 'application/json' });
+      await storage.write(submissionKey(id), Buffer.from(JSON.stringify(record)), {
+        contentType: 'application/json',
+      });
       await broker.publish({
         exchange: '',
         routingKey: at.queue(steps[0]!.filter),
         mandatory: true,
-        body: Buffer.from(JSON.stringify({ id, input, steps, ...(Object.keys(output).length > 0 && { output }) })),
+        body: Buffer.from(
+          JSON.stringify({ id, input, steps, ...(Object.keys(output).length > 0 && { output }) }),
+        ),
         properties: {
           contentType: 'application/json',
           messageId: id,
@@ -101,7 +108,9 @@ async function openReplyQueue(broker: Broker, onReply: (id: string) => void): Pr
   broker
     .withChannel(async (channel) => {
       const { queue } = await channel.assertQueue('', { exclusive: true, autoDelete: true });
-      await channel.consume(queue, (message) => onReply(String(message?.properties.correlationId)), { noAck: true });
+      await channel.consume(queue, (message) => onReply(String(message?.properties.correlationId)), {
+        noAck: true,
+      });
       opened.resolve(queue);
       await forever;
     })
@@ -109,7 +118,11 @@ async function openReplyQueue(broker: Broker, onReply: (id: string) => void): Pr
   return await opened.promise;
 }
 
-async function place(photo: string, id: string, storage: Storage): Promise<{ input: string; bytes: number | null }> {
+async function place(
+  photo: string,
+  id: string,
+  storage: Storage,
+): Promise<{ input: string; bytes: number | null }> {
   if (/^(s3|https):\/\//.test(photo)) return { input: photo, bytes: null };
   const local = await stat(photo).catch(() => undefined);
   if (local?.isFile()) {
@@ -118,25 +131,42 @@ async function place(photo: string, id: string, storage: Storage): Promise<{ inp
     return { input, bytes: local.size };
   }
   const stored = await storage.stat(photo).catch(() => undefined);
-  if (stored === undefined) throw new UserError(`${photo}: neither a file here nor a key in the storage ${storage.url}.`);
+  if (stored === undefined)
+    throw new UserError(`${photo}: neither a file here nor a key in the storage ${storage.url}.`);
   return { input: photo, bytes: stored.bytes };
 }
 
 /** Says when a task waits for a worker that is not there. */
-async function watchQueues(broker: Broker, queueOf: (filter: string) => string, storage: Storage, id: string, waiting: (reason: string) => void, signal: AbortSignal): Promise<void> {
+async function watchQueues(
+  broker: Broker,
+  queueOf: (filter: string) => string,
+  storage: Storage,
+  id: string,
+  waiting: (reason: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     await sleep(QUEUE_POLL_MS, undefined, { signal }).catch(() => {});
     if (signal.aborted) return;
     const place = await currentStep(storage, id).catch(() => undefined);
     if (place === undefined) continue;
-    const state = await broker.withChannel((channel) => inspectQueue(channel, queueOf(place.filter))).catch(() => undefined);
+    const state = await broker
+      .withChannel((channel) => inspectQueue(channel, queueOf(place.filter)))
+      .catch(() => undefined);
     if (state === undefined) continue;
-    waiting(state.consumers === 0 ? `queued since ${place.since}: no worker consumes ${queueOf(place.filter)}` : `${state.messages} waiting in ${queueOf(place.filter)}, ${state.consumers} workers`);
+    waiting(
+      state.consumers === 0
+        ? `queued since ${place.since}: no worker consumes ${queueOf(place.filter)}`
+        : `${state.messages} waiting in ${queueOf(place.filter)}, ${state.consumers} workers`,
+    );
   }
 }
 
 /** The step that a task which has not ended waits for or is in; undefined when nothing is known of it. */
-export async function currentStep(storage: Storage, id: string): Promise<{ step: number; steps: Step[]; filter: string; since: string } | undefined> {
+export async function currentStep(
+  storage: Storage,
+  id: string,
+): Promise<{ step: number; steps: Step[]; filter: string; since: string } | undefined> {
   const stat = await storage.stat(submissionKey(id));
   if (stat === undefined) return undefined;
   const record = JSON.parse((await storage.read(submissionKey(id))).toString('utf8')) as SubmissionRecord;

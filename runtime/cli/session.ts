@@ -3,7 +3,7 @@ import { type Broker, openBroker } from '../amqp/broker.ts';
 import { managementClient } from '../amqp/management.ts';
 import { declareTopology } from '../amqp/topology.ts';
 import type { Config } from '../config.ts';
-import { UserError, asError } from '../errors.ts';
+import { asError, UserError } from '../errors.ts';
 import { listFunctions } from '../functions.ts';
 import { redactUrl } from '../redact.ts';
 
@@ -16,7 +16,10 @@ export async function withBroker<T>(config: Config, use: (broker: Broker) => Pro
   const broker = openBroker({ ...config.amqp, name: `darkroom cli ${process.pid}`, log: SILENT });
   try {
     await broker.ready(AbortSignal.timeout(CONNECT_TIMEOUT_MS)).catch((error: unknown) => {
-      throw new UserError(`No connection to the broker at ${redactUrl(config.amqp.url)}: ${asError(error).message}\nSet AMQP_URL, or see darkroom doctor.`, { cause: error });
+      throw new UserError(
+        `No connection to the broker at ${redactUrl(config.amqp.url)}: ${asError(error).message}\nSet AMQP_URL, or see darkroom doctor.`,
+        { cause: error },
+      );
     });
     return await use(broker);
   } finally {

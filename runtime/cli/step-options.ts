@@ -14,10 +14,21 @@ export interface StepOptions {
 
 export function withStepOptions(command: Command): Command {
   return command
-    .option('-s, --step <name:key=value,…>', 'a filter with its parameters; repeat for more steps, in order', collectStep)
-    .option('-f, --format <format>', 'jpeg, png, webp, avif, tiff or gif (default: as the input, or by the output’s extension)')
+    .option(
+      '-s, --step <name:key=value,…>',
+      'a filter with its parameters; repeat for more steps, in order',
+      collectStep,
+    )
+    .option(
+      '-f, --format <format>',
+      'jpeg, png, webp, avif, tiff or gif (default: as the input, or by the output’s extension)',
+    )
     .option('-q, --quality <1-100>', 'quality of the result', wholeNumber)
-    .option('--option <key=value>', 'another option of the output format, such as progressive=true; repeatable', collectOption);
+    .option(
+      '--option <key=value>',
+      'another option of the output format, such as progressive=true; repeatable',
+      collectOption,
+    );
 }
 
 /** The steps; at least one. @throws UserError */
@@ -29,10 +40,23 @@ export function stepsOf(options: StepOptions): Step[] {
 /** The encoding asked for; a single output file's extension says the format where --format does not. */
 export function encodingOf(options: StepOptions, outputFile?: string): Task['output'] {
   const format = options.format ?? (outputFile === undefined ? undefined : formatOf(outputFile));
-  return { ...(format !== undefined && { format }), ...(options.quality !== undefined && { quality: options.quality }), ...options.option };
+  return {
+    ...(format !== undefined && { format }),
+    ...(options.quality !== undefined && { quality: options.quality }),
+    ...options.option,
+  };
 }
 
-const FORMATS_BY_EXTENSION: Record<string, string> = { jpg: 'jpeg', jpeg: 'jpeg', png: 'png', webp: 'webp', avif: 'avif', tif: 'tiff', tiff: 'tiff', gif: 'gif' };
+const FORMATS_BY_EXTENSION: Record<string, string> = {
+  jpg: 'jpeg',
+  jpeg: 'jpeg',
+  png: 'png',
+  webp: 'webp',
+  avif: 'avif',
+  tif: 'tiff',
+  tiff: 'tiff',
+  gif: 'gif',
+};
 
 function formatOf(file: string): string | undefined {
   return FORMATS_BY_EXTENSION[extname(file).slice(1).toLowerCase()];

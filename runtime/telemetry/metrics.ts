@@ -35,7 +35,9 @@ interface Instruments {
   inFlight: UpDownCounter;
 }
 
-const PHASE_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3_600];
+const PHASE_BUCKETS_SECONDS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3_600,
+];
 /** Far more than a worker does before the SDK is there. */
 const MAX_KEPT = 10_000;
 
@@ -79,8 +81,14 @@ async function loadSdk(observed: Observed): Promise<Loaded> {
     import('@opentelemetry/exporter-prometheus'),
     import('@opentelemetry/api'),
   ]);
-  const exporter = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true, withoutTargetInfo: true });
-  const exportsTraces = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'].some((name) => process.env[name]);
+  const exporter = new PrometheusExporter({
+    preventServerStart: true,
+    withoutScopeInfo: true,
+    withoutTargetInfo: true,
+  });
+  const exportsTraces = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'].some(
+    (name) => process.env[name],
+  );
   const sdk = new NodeSDK({
     serviceName: process.env.OTEL_SERVICE_NAME ?? 'darkroom',
     autoDetectResources: false,
@@ -95,7 +103,10 @@ async function loadSdk(observed: Observed): Promise<Loaded> {
   return {
     instruments: {
       tasks: meter.createCounter('darkroom_tasks', { description: 'Deliveries settled, by outcome' }),
-      phases: meter.createHistogram('darkroom_task_phase_seconds', { description: 'Time in each part of a task, seconds', advice: { explicitBucketBoundaries: PHASE_BUCKETS_SECONDS } }),
+      phases: meter.createHistogram('darkroom_task_phase_seconds', {
+        description: 'Time in each part of a task, seconds',
+        advice: { explicitBucketBoundaries: PHASE_BUCKETS_SECONDS },
+      }),
       bytes: meter.createCounter('darkroom_bytes', { description: 'Bytes of images read and written' }),
       inFlight: meter.createUpDownCounter('darkroom_tasks_in_flight', { description: 'Tasks in hand' }),
     },
@@ -105,9 +116,19 @@ async function loadSdk(observed: Observed): Promise<Loaded> {
 }
 
 function observe(meter: import('@opentelemetry/api').Meter, observed: Observed): void {
-  meter.createObservableGauge('darkroom_broker_connected', { description: '1 while both connections to the broker are up' }).addCallback((result) => result.observe(observed.connected() ? 1 : 0));
-  meter.createObservableGauge('darkroom_consuming', { description: '1 while the queue is consumed' }).addCallback((result) => {
-    for (const { filter, consuming } of observed.consuming()) result.observe(consuming ? 1 : 0, { filter });
-  });
-  meter.createObservableCounter('darkroom_child_restarts', { description: 'Children replaced after a crash, a deadline, or wear' }).addCallback((result) => result.observe(observed.childRestarts()));
+  meter
+    .createObservableGauge('darkroom_broker_connected', {
+      description: '1 while both connections to the broker are up',
+    })
+    .addCallback((result) => result.observe(observed.connected() ? 1 : 0));
+  meter
+    .createObservableGauge('darkroom_consuming', { description: '1 while the queue is consumed' })
+    .addCallback((result) => {
+      for (const { filter, consuming } of observed.consuming()) result.observe(consuming ? 1 : 0, { filter });
+    });
+  meter
+    .createObservableCounter('darkroom_child_restarts', {
+      description: 'Children replaced after a crash, a deadline, or wear',
+    })
+    .addCallback((result) => result.observe(observed.childRestarts()));
 }

@@ -1,5 +1,5 @@
 /** One small HTTP server for probes and scraping: /livez, /readyz, /metrics. */
-import { type Server, createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { UserError } from '../errors.ts';
 import type { Metrics } from './metrics.ts';
@@ -17,12 +17,19 @@ export interface ProbeServer {
   close(): Promise<void>;
 }
 
-export async function startProbeServer(at: { port: number; host?: string | undefined }, health: Health, metrics: Metrics): Promise<ProbeServer> {
+export async function startProbeServer(
+  at: { port: number; host?: string | undefined },
+  health: Health,
+  metrics: Metrics,
+): Promise<ProbeServer> {
   const server = createServer((request, response) => {
     const path = request.url?.split('?')[0];
     const answer = (problem: string | undefined) =>
-      response.writeHead(problem === undefined ? 200 : 503, { 'content-type': 'text/plain; charset=utf-8' }).end(`${problem ?? 'ok'}\n`);
-    if (request.method !== 'GET' && request.method !== 'HEAD') return response.writeHead(405, { allow: 'GET, HEAD' }).end();
+      response
+        .writeHead(problem === undefined ? 200 : 503, { 'content-type': 'text/plain; charset=utf-8' })
+        .end(`${problem ?? 'ok'}\n`);
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return response.writeHead(405, { allow: 'GET, HEAD' }).end();
     if (path === '/livez') return answer(health.wedged());
     if (path === '/readyz') return answer(health.notReady());
     if (path === '/metrics') return metrics.handler(request, response);
@@ -43,7 +50,13 @@ function listen(server: Server, { port, host }: { port: number; host?: string | 
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const taken = error.code === 'EADDRINUSE';
-      reject(taken ? new UserError(`HTTP_PORT: port ${port} is taken; choose another, or 0 for any free one.`, { cause: error }) : error);
+      reject(
+        taken
+          ? new UserError(`HTTP_PORT: port ${port} is taken; choose another, or 0 for any free one.`, {
+              cause: error,
+            })
+          : error,
+      );
     });
     server.listen({ port, ...(host !== undefined && { host }) }, () => resolve());
   });

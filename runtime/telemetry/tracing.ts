@@ -2,7 +2,7 @@
  * W3C trace context through every hop. A `traceparent` that comes with a task is carried on; with an OTLP
  * endpoint configured each step becomes a span of that trace.
  */
-import { SpanKind, SpanStatusCode, context, propagation, trace } from '@opentelemetry/api';
+import { context, propagation, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { Hop, Task } from '../task.ts';
 
 export interface Span {
@@ -23,9 +23,20 @@ export function createTracing(): Tracing {
   const tracer = trace.getTracer('darkroom');
   return {
     start(filter, task, hop, headers) {
-      const carried = typeof headers.traceparent === 'string' && TRACEPARENT.test(headers.traceparent) ? headers.traceparent : undefined;
-      const parent = propagation.extract(context.active(), { traceparent: carried, tracestate: headers.tracestate });
-      const attributes = { 'messaging.system': 'rabbitmq', 'darkroom.task.id': task.id, 'darkroom.step': hop.step, 'darkroom.attempt': hop.attempt };
+      const carried =
+        typeof headers.traceparent === 'string' && TRACEPARENT.test(headers.traceparent)
+          ? headers.traceparent
+          : undefined;
+      const parent = propagation.extract(context.active(), {
+        traceparent: carried,
+        tracestate: headers.tracestate,
+      });
+      const attributes = {
+        'messaging.system': 'rabbitmq',
+        'darkroom.task.id': task.id,
+        'darkroom.step': hop.step,
+        'darkroom.attempt': hop.attempt,
+      };
       const span = tracer.startSpan(`${filter} process`, { kind: SpanKind.CONSUMER, attributes }, parent);
       const injected: { traceparent?: string } = {};
       propagation.inject(trace.setSpan(parent, span), injected);

@@ -16,7 +16,8 @@ export function memoryLimit(root = '/sys/fs/cgroup', total = totalmem()): number
 
 function cpuQuota(root: string): number | undefined {
   const [quota, period] = read(root, 'cpu.max')?.split(' ') ?? [];
-  const limit = ratio(quota, period) ?? ratio(read(root, 'cpu/cpu.cfs_quota_us'), read(root, 'cpu/cpu.cfs_period_us'));
+  const limit =
+    ratio(quota, period) ?? ratio(read(root, 'cpu/cpu.cfs_quota_us'), read(root, 'cpu/cpu.cfs_period_us'));
   return limit;
 }
 

@@ -97,7 +97,12 @@ export function startChild(options: ChildOptions): Child {
 
   async function runJob(job: Job, timeoutMs: number): Promise<StepResult> {
     const child = current;
-    if (!(await child.ready)) return lostResult({ type: 'lost', failureType: 'child-lost', message: 'The child process did not start.' });
+    if (!(await child.ready))
+      return lostResult({
+        type: 'lost',
+        failureType: 'child-lost',
+        message: 'The child process did not start.',
+      });
     const stopWatching = watchMemory(child);
     const response = await ask({ type: 'run', seq: ++seq, job }, timeoutMs, () => ({
       type: 'lost',
@@ -111,7 +116,11 @@ export function startChild(options: ChildOptions): Child {
   }
 
   /** One request, one response; past the time the child is killed and the answer is `lost`. */
-  function ask(request: Request, timeoutMs: number, late: () => Lost = () => tooLate(request)): Promise<Response | Lost> {
+  function ask(
+    request: Request,
+    timeoutMs: number,
+    late: () => Lost = () => tooLate(request),
+  ): Promise<Response | Lost> {
     const child = current;
     return new Promise((resolve) => {
       const timer = setTimeout(() => end(child, late()), timeoutMs);
@@ -121,7 +130,12 @@ export function startChild(options: ChildOptions): Child {
         resolve(response);
       });
       child.process.send(request, (error) => {
-        if (error !== null) child.pending.get(request.seq)?.({ type: 'lost', failureType: 'child-lost', message: error.message });
+        if (error !== null)
+          child.pending.get(request.seq)?.({
+            type: 'lost',
+            failureType: 'child-lost',
+            message: error.message,
+          });
       });
     });
   }
@@ -136,7 +150,9 @@ export function startChild(options: ChildOptions): Child {
     const ready = Promise.withResolvers<boolean>();
     const child: Running = { process: started, ready: ready.promise, tasks: 0, pending: new Map() };
     const timer = setTimeout(() => started.kill('SIGKILL'), READY_TIMEOUT_MS);
-    started.stderr?.on('data', (text: Buffer) => log.warn({ child: started.pid }, text.toString('utf8').slice(0, 4_096).trim()));
+    started.stderr?.on('data', (text: Buffer) =>
+      log.warn({ child: started.pid }, text.toString('utf8').slice(0, 4_096).trim()),
+    );
     started.on('message', (response: Response) => {
       if (response.type !== 'ready') return child.pending.get(response.seq)?.(response);
       clearTimeout(timer);
@@ -148,7 +164,11 @@ export function startChild(options: ChildOptions): Child {
       clearTimeout(timer);
       void ready.promise.then((was) => was || failedStarts++);
       ready.resolve(false);
-      end(child, { type: 'lost', failureType: 'child-lost', message: `The child process died (${signal ?? `exit code ${code}`}) while working.` });
+      end(child, {
+        type: 'lost',
+        failureType: 'child-lost',
+        message: `The child process died (${signal ?? `exit code ${code}`}) while working.`,
+      });
       if (current === child) replace(child);
     });
     return child;
@@ -166,7 +186,12 @@ export function startChild(options: ChildOptions): Child {
     restarts++;
     const delayMs = failedStarts === 0 ? 0 : Math.min(RESTART_DELAY_MAX_MS, 100 * 2 ** failedStarts);
     if (delayMs === 0) current = spawn();
-    else current = { ...child, pending: new Map(), ready: new Promise((resolve) => setTimeout(() => resolve(respawn()), delayMs)) };
+    else
+      current = {
+        ...child,
+        pending: new Map(),
+        ready: new Promise((resolve) => setTimeout(() => resolve(respawn()), delayMs)),
+      };
   }
 
   async function respawn(): Promise<boolean> {
@@ -191,19 +216,34 @@ export function startChild(options: ChildOptions): Child {
       const rssBytes = await residentBytes(child.process.pid);
       if (rssBytes === undefined || rssBytes <= options.maxMemoryBytes) return;
       const mebibytes = (bytes: number) => `${Math.round(bytes / 1_048_576)} MiB`;
-      end(child, { type: 'lost', failureType: 'memory', message: `The task needed more memory than its ${mebibytes(options.maxMemoryBytes)} (${mebibytes(rssBytes)}) and was stopped.` });
+      end(child, {
+        type: 'lost',
+        failureType: 'memory',
+        message: `The task needed more memory than its ${mebibytes(options.maxMemoryBytes)} (${mebibytes(rssBytes)}) and was stopped.`,
+      });
     }, MEMORY_POLL_MS);
     return () => clearInterval(timer);
   }
 }
 
 function lostResult(response: Response | Lost): StepResult {
-  const lost: Lost = response.type === 'lost' ? response : { type: 'lost', failureType: 'child-lost', message: 'message' in response ? response.message : response.type };
+  const lost: Lost =
+    response.type === 'lost'
+      ? response
+      : {
+          type: 'lost',
+          failureType: 'child-lost',
+          message: 'message' in response ? response.message : response.type,
+        };
   return { kind: 'failed', consequence: 'retry', failureType: lost.failureType, message: lost.message };
 }
 
 function tooLate(request: Request): Lost {
-  return { type: 'lost', failureType: 'timeout', message: `The child process did not answer "${request.type}" in time.` };
+  return {
+    type: 'lost',
+    failureType: 'timeout',
+    message: `The child process did not answer "${request.type}" in time.`,
+  };
 }
 
 async function residentBytes(pid: number | undefined): Promise<number | undefined> {
@@ -216,7 +256,8 @@ async function residentBytes(pid: number | undefined): Promise<number | undefine
 }
 
 /** What a child may know: enough to run, to reach the storage and to trust its certificates. Never the broker. */
-const CHILD_VARIABLES = /^(PATH|HOME|TMPDIR|TEMP|TMP|TZ|LANG|LC_.*|SYSTEMROOT|AWS_.*|NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|SSL_CERT_.*|LD_PRELOAD|LD_LIBRARY_PATH|MALLOC_.*|FONTCONFIG_.*|DARKROOM_FAILPOINT)$/;
+const CHILD_VARIABLES =
+  /^(PATH|HOME|TMPDIR|TEMP|TMP|TZ|LANG|LC_.*|SYSTEMROOT|AWS_.*|NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|SSL_CERT_.*|LD_PRELOAD|LD_LIBRARY_PATH|MALLOC_.*|FONTCONFIG_.*|DARKROOM_FAILPOINT)$/;
 
 function childEnvironment(env: NodeJS.ProcessEnv, threads: number): NodeJS.ProcessEnv {
   const kept = Object.fromEntries(Object.entries(env).filter(([name]) => CHILD_VARIABLES.test(name)));

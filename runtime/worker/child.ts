@@ -5,7 +5,7 @@ import { asError } from '../errors.ts';
 import { loadFunction } from '../functions.ts';
 import { openInputs } from '../storage/inputs.ts';
 import { openStorage } from '../storage/storage.ts';
-import { type Workshop, performStep } from './perform.ts';
+import { performStep, type Workshop } from './perform.ts';
 import type { Job, Request, Response, StepResult } from './protocol.ts';
 
 /** What the parent hands over at start; nothing else of the environment is read here. */
@@ -29,9 +29,11 @@ async function main(): Promise<void> {
   const settings = JSON.parse(process.argv[2] ?? '{}') as ChildSettings;
   const opening = openShop(settings);
   process.on('message', (request: Request) => {
-    void opening.then((shop) => answer(request, shop)).then(send, (error: unknown) =>
-      send({ type: 'error', seq: request.seq, message: asError(error).message }),
-    );
+    void opening
+      .then((shop) => answer(request, shop))
+      .then(send, (error: unknown) =>
+        send({ type: 'error', seq: request.seq, message: asError(error).message }),
+      );
   });
   process.on('disconnect', () => process.exit(0));
   // Ctrl-C in a terminal reaches the whole process group; the parent decides when the child ends.
@@ -54,13 +56,24 @@ function dieBeforeTheParent(): void {
 async function openShop(settings: ChildSettings): Promise<Workshop> {
   const storage = await openStorage(settings.storageUrl);
   const inputs = openInputs({ storage, buckets: settings.buckets, https: settings.https });
-  return { storage, inputs, limits: settings.limits, functionsDir: settings.functionsDir, inputGraceMs: settings.inputGraceMs };
+  return {
+    storage,
+    inputs,
+    limits: settings.limits,
+    functionsDir: settings.functionsDir,
+    inputGraceMs: settings.inputGraceMs,
+  };
 }
 
 async function answer(request: Request, shop: Workshop): Promise<Response> {
   switch (request.type) {
     case 'run':
-      return { type: 'ran', seq: request.seq, result: await run(request.job, shop), rssBytes: process.memoryUsage.rss() };
+      return {
+        type: 'ran',
+        seq: request.seq,
+        result: await run(request.job, shop),
+        rssBytes: process.memoryUsage.rss(),
+      };
     case 'fail':
       return { type: 'failed', seq: request.seq, ended: await markEnded(shop.storage, request.ended) };
     case 'clean':
@@ -89,4 +102,3 @@ async function run(job: Job, shop: Workshop): Promise<StepResult> {
 function send(response: Response): void {
   process.send?.(response);
 }
-

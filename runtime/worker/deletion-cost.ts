@@ -28,7 +28,11 @@ export interface PodIdentity {
 /** Sends the annotation; rejects with a reason in words. */
 export type AnnotatePod = (pod: { name: string; namespace: string }, cost: string) => Promise<void>;
 
-export function startDeletionCost(pod: PodIdentity, log: Logger, annotate: AnnotatePod = patchPod): DeletionCost {
+export function startDeletionCost(
+  pod: PodIdentity,
+  log: Logger,
+  annotate: AnnotatePod = patchPod,
+): DeletionCost {
   const { name, namespace } = pod;
   if (!pod.deletionCost) return { busy: () => {}, stop: async () => {} };
   if (name === undefined || namespace === undefined) {
@@ -67,7 +71,9 @@ export function startDeletionCost(pod: PodIdentity, log: Logger, annotate: Annot
 }
 
 function patchPod({ name, namespace }: { name: string; namespace: string }, cost: string): Promise<void> {
-  const body = JSON.stringify({ metadata: { annotations: { 'controller.kubernetes.io/pod-deletion-cost': cost } } });
+  const body = JSON.stringify({
+    metadata: { annotations: { 'controller.kubernetes.io/pod-deletion-cost': cost } },
+  });
   return new Promise((resolve, reject) => {
     const patch = request(
       {
@@ -86,7 +92,12 @@ function patchPod({ name, namespace }: { name: string; namespace: string }, cost
       (response) => {
         response.resume();
         if (response.statusCode === 200) resolve();
-        else reject(new Error(`PATCH of the pod answered ${response.statusCode}; may the service account patch pods?`));
+        else
+          reject(
+            new Error(
+              `PATCH of the pod answered ${response.statusCode}; may the service account patch pods?`,
+            ),
+          );
       },
     );
     patch.on('timeout', () => patch.destroy(new Error('the Kubernetes API did not answer')));

@@ -5,14 +5,14 @@ import type { Config } from '../config.ts';
 import { UserError } from '../errors.ts';
 import { nearest } from '../explain.ts';
 import { listFunctions } from '../functions.ts';
-import { type Logger, createLog } from '../telemetry/log.ts';
-import { type Metrics, createMetrics } from '../telemetry/metrics.ts';
+import { createLog, type Logger } from '../telemetry/log.ts';
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { type Health, startProbeServer } from '../telemetry/server.ts';
 import { createTracing } from '../telemetry/tracing.ts';
 import { cpuLimit, memoryLimit } from './cgroup.ts';
 import { type Child, startChild } from './child-process.ts';
 import { startDeletionCost } from './deletion-cost.ts';
-import { type Worker, startWorker } from './worker.ts';
+import { startWorker, type Worker } from './worker.ts';
 
 /** A child may use this share of the container's memory; the parent and the page cache need the rest. */
 const CHILD_MEMORY_SHARE = 0.75;
@@ -34,7 +34,9 @@ export async function runWorker(config: Config): Promise<void> {
   const stop = stopSignal();
   const deletionCost = startDeletionCost(config.pod, log);
   const broker = openBroker({ ...config.amqp, name: `darkroom ${filters.join(',')} ${name}`, log });
-  const units = filters.map((filter) => startUnit(filter, { config, name, log, metrics, broker, onBusy: deletionCost.busy }));
+  const units = filters.map((filter) =>
+    startUnit(filter, { config, name, log, metrics, broker, onBusy: deletionCost.busy }),
+  );
   const health = healthOf(broker, units, stop.signal);
   const server = await startProbeServer(config.http, health, metrics);
   log.info({ filters, port: server.port, threads: threadsPerChild(filters.length) }, 'worker started');
@@ -54,11 +56,16 @@ export async function runWorker(config: Config): Promise<void> {
 
 function checkFilters(filters: string[], functionsDir: string): void {
   const known = listFunctions(functionsDir);
-  if (filters.length === 0) throw new UserError(`Say which filter to work on: darkroom worker FILTER…, or FUNCTION=FILTER. There are ${known.join(', ')}.`);
+  if (filters.length === 0)
+    throw new UserError(
+      `Say which filter to work on: darkroom worker FILTER…, or FUNCTION=FILTER. There are ${known.join(', ')}.`,
+    );
   for (const filter of filters) {
     if (known.includes(filter)) continue;
     const near = nearest(filter, known);
-    throw new UserError(`There is no filter "${filter}"${near === undefined ? '' : `; did you mean "${near}"?`} There are ${known.join(', ')}.`);
+    throw new UserError(
+      `There is no filter "${filter}"${near === undefined ? '' : `; did you mean "${near}"?`} There are ${known.join(', ')}.`,
+    );
   }
 }
 
@@ -115,7 +122,8 @@ function healthOf(broker: Broker, units: Unit[], stopping: AbortSignal): Health 
     wedged() {
       const { state } = broker;
       const consuming = units.every(({ worker }) => worker.consuming);
-      if (consuming || state.consume !== 'connected' || state.lastError !== undefined || stopping.aborted) consumedAtMs = performance.now();
+      if (consuming || state.consume !== 'connected' || state.lastError !== undefined || stopping.aborted)
+        consumedAtMs = performance.now();
       if (performance.now() - consumedAtMs > CONSUMING_WEDGED_MS) return 'connected, but not consuming';
       const wedged = units.find(({ worker }) => worker.wedged);
       return wedged && `the task in hand of ${wedged.worker.filter} is long past its deadline`;
@@ -123,9 +131,11 @@ function healthOf(broker: Broker, units: Unit[], stopping: AbortSignal): Health 
     notReady() {
       if (stopping.aborted) return 'draining';
       const { state } = broker;
-      if (state.consume !== 'connected' || state.publish !== 'connected') return `no connection to the broker${state.lastError ? `: ${state.lastError}` : ''}`;
+      if (state.consume !== 'connected' || state.publish !== 'connected')
+        return `no connection to the broker${state.lastError ? `: ${state.lastError}` : ''}`;
       const idle = units.find(({ worker }) => !worker.consuming);
-      if (idle !== undefined) return `not consuming the queue of ${idle.worker.filter}${state.lastError ? `: ${state.lastError}` : ''}`;
+      if (idle !== undefined)
+        return `not consuming the queue of ${idle.worker.filter}${state.lastError ? `: ${state.lastError}` : ''}`;
       const sick = units.find(({ child }) => !child.healthy);
       return sick && `the child process of ${sick.worker.filter} does not start`;
     },

@@ -1,11 +1,17 @@
 /** What a worker publishes: next steps, retries, forwards, dead letters, events and replies, with their headers. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Broker, type Delivery, type PublishProperties, type PublishRequest, Unroutable } from '../amqp/broker.ts';
+import {
+  type Broker,
+  type Delivery,
+  type PublishProperties,
+  type PublishRequest,
+  Unroutable,
+} from '../amqp/broker.ts';
 import { names } from '../amqp/topology.ts';
-import { EVENT_CONTENT_TYPE, type TaskEvent, encodeEvent, eventId } from '../events.ts';
+import { EVENT_CONTENT_TYPE, encodeEvent, eventId, type TaskEvent } from '../events.ts';
 import { failpoint } from '../failpoint.ts';
 import { redactText } from '../redact.ts';
-import { type Hop, type Task, hopHeaders, taskBody } from '../task.ts';
+import { type Hop, hopHeaders, type Task, taskBody } from '../task.ts';
 import type { ReplyImage } from './protocol.ts';
 
 const REPUBLISH_DELAY_MS = 250;
@@ -13,7 +19,8 @@ const REPUBLISH_DELAY_MS = 250;
 const MAX_REASON_CHARACTERS = 2_000;
 
 /** Headers that a broker or sender means for one hop only. Carried along they would mislead the next one. */
-const HOP_BY_HOP = /^(x-death|x-first-death-.*|x-last-death-.*|x-delivery-count|x-acquired-count|x-opt-.*|CC|BCC)$/i;
+const HOP_BY_HOP =
+  /^(x-death|x-first-death-.*|x-last-death-.*|x-delivery-count|x-acquired-count|x-opt-.*|CC|BCC)$/i;
 
 /** Why and when a message was set aside, as it stands in the dead letter's headers. */
 export interface DeathNote {
@@ -51,18 +58,37 @@ export function createOutbox(broker: Broker, prefix: string): Outbox {
       const sent = await Promise.all(messages.map((message) => publishUntilConfirmed(delivery, message)));
       return sent.every(Boolean);
     },
-    event: (event) => ({ exchange: at.events, routingKey: `task.${event.type}`, body: encodeEvent(event), properties: eventProperties(event) }),
+    event: (event) => ({
+      exchange: at.events,
+      routingKey: `task.${event.type}`,
+      body: encodeEvent(event),
+      properties: eventProperties(event),
+    }),
     eventLater: (event) => broker.publishLater(outbox.event(event)),
     toStep: (delivery, task, hop, filter) => toQueue(at.queue(filter), taskMessage(delivery, task, hop)),
     toRetry: (delivery, task, hop, filter, delayMs) => {
       const message = taskMessage(delivery, task, hop);
       // Jitter: up to a quarter earlier than the queue's own time to live.
       const expiration = String(Math.round(delayMs * (0.75 + 0.25 * Math.random())));
-      return { exchange: at.retry(delayMs), routingKey: filter, mandatory: true, body: message.body, properties: { ...message.properties, expiration } };
+      return {
+        exchange: at.retry(delayMs),
+        routingKey: filter,
+        mandatory: true,
+        body: message.body,
+        properties: { ...message.properties, expiration },
+      };
     },
-    again: (delivery, filter) => toQueue(at.queue(filter), { body: delivery.body, properties: carried(delivery) }),
-    toDead: (delivery, note) => ({ exchange: at.dead, routingKey: note.filter, mandatory: true, body: delivery.body, properties: deadProperties(delivery, note) }),
-    reply: (delivery, event, image) => (delivery.properties.replyTo ? [replyMessage(delivery, event, image)] : []),
+    again: (delivery, filter) =>
+      toQueue(at.queue(filter), { body: delivery.body, properties: carried(delivery) }),
+    toDead: (delivery, note) => ({
+      exchange: at.dead,
+      routingKey: note.filter,
+      mandatory: true,
+      body: delivery.body,
+      properties: deadProperties(delivery, note),
+    }),
+    reply: (delivery, event, image) =>
+      delivery.properties.replyTo ? [replyMessage(delivery, event, image)] : [],
   };
   return outbox;
 
@@ -92,7 +118,11 @@ function toQueue(queue: string, message: { body: Buffer; properties: PublishProp
   return { exchange: '', routingKey: queue, mandatory: true, ...message };
 }
 
-function taskMessage(delivery: Incoming, task: Task, hop: Hop): { body: Buffer; properties: PublishProperties } {
+function taskMessage(
+  delivery: Incoming,
+  task: Task,
+  hop: Hop,
+): { body: Buffer; properties: PublishProperties } {
   const image = hop.inline && hop.step > 0;
   const original = delivery.properties.contentType?.startsWith('image/') === true;
   return {
@@ -107,8 +137,30 @@ function taskMessage(delivery: Incoming, task: Task, hop: Hop): { body: Buffer; 
 }
 
 function carried(delivery: Incoming): PublishProperties {
-  const { contentType, contentEncoding, correlationId, replyTo, priority, messageId, type, appId, timestamp } = delivery.properties;
-  return { contentType, contentEncoding, correlationId, replyTo, priority, messageId, type, appId, timestamp, persistent: true, headers: carriedHeaders(delivery) };
+  const {
+    contentType,
+    contentEncoding,
+    correlationId,
+    replyTo,
+    priority,
+    messageId,
+    type,
+    appId,
+    timestamp,
+  } = delivery.properties;
+  return {
+    contentType,
+    contentEncoding,
+    correlationId,
+    replyTo,
+    priority,
+    messageId,
+    type,
+    appId,
+    timestamp,
+    persistent: true,
+    headers: carriedHeaders(delivery),
+  };
 }
 
 function carriedHeaders(delivery: Incoming): Record<string, unknown> {
@@ -116,7 +168,12 @@ function carriedHeaders(delivery: Incoming): Record<string, unknown> {
 }
 
 function eventProperties(event: TaskEvent): PublishProperties {
-  return { contentType: EVENT_CONTENT_TYPE, messageId: eventId(event), persistent: true, timestamp: seconds() };
+  return {
+    contentType: EVENT_CONTENT_TYPE,
+    messageId: eventId(event),
+    persistent: true,
+    timestamp: seconds(),
+  };
 }
 
 function deadProperties(delivery: Incoming, note: DeathNote): PublishProperties {
@@ -143,10 +200,17 @@ function replyMessage(delivery: Incoming, event: TaskEvent, image?: ReplyImage):
   const properties = { ...eventProperties(event), correlationId };
   if (image === undefined) return { ...base, body: encodeEvent(event), properties };
   const output = event.data.output as { key?: string } | undefined;
-  return { ...base, body: image.bytes, properties: { ...properties, contentType: image.contentType, headers: { 'darkroom-id': event.taskId, 'darkroom-output': output?.key } } };
+  return {
+    ...base,
+    body: image.bytes,
+    properties: {
+      ...properties,
+      contentType: image.contentType,
+      headers: { 'darkroom-id': event.taskId, 'darkroom-output': output?.key },
+    },
+  };
 }
 
 function seconds(): number {
   return Math.floor(Date.now() / 1_000);
 }
-

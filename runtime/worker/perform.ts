@@ -1,15 +1,17 @@
 /** One step of one task, in the child: look for earlier work, fetch, decode, apply, encode, store. */
 import { createHash } from 'node:crypto';
 import { type Ended, intermediateKey, markEnded, pathName, readEnded } from '../ended.ts';
-import { Rejection, TaskFailure, asError } from '../errors.ts';
+import { asError, Rejection, TaskFailure } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Context, Image } from '../filter.ts';
 import { decode } from '../image/decode.ts';
 import { packIntermediate, unpackIntermediate } from '../image/intermediate.ts';
 import type { Limits } from '../image/limits.ts';
-import { type Rendered, type ResultFile, planTask, renderStep } from '../pipeline.ts';
+import { planTask, type Rendered, type ResultFile, renderStep } from '../pipeline.ts';
 import { redactText } from '../redact.ts';
 import type { Inputs } from '../storage/inputs.ts';
 import { ObjectNotFound, type Storage } from '../storage/storage.ts';
+import type { StepRecord } from '../task.ts';
 import type { Job, ReplyImage, StepResult, Timings } from './protocol.ts';
 
 /** What a step works with. */
@@ -41,17 +43,19 @@ async function attemptStep(job: Job, shop: Workshop, signal: AbortSignal): Promi
     isLast ? undefined : shop.storage.stat(intermediateKey(task, step)),
   ]);
   if (ended !== undefined) return repeated(job, ended, shop);
-  if (done !== undefined) return { kind: 'stepped', repeated: true, timings: noTime(), bytesIn: 0, bytesOut: done.bytes };
+  if (done !== undefined)
+    return { kind: 'stepped', repeated: true, timings: noTime(), bytesIn: 0, bytesOut: done.bytes };
   const plan = await planTask(task, shop.functionsDir);
   const bytes = await fetching;
   if (bytes === undefined) return { kind: 'restart' };
+  failpoint('fetched');
   const fetched = performance.now();
   const image = step === 0 ? await decode(bytes, shop.limits) : await unpackIntermediate(bytes, shop.limits);
   const decoded = performance.now();
   const rendered = await renderStep(plan, step, image, contextOf(job, shop, signal), shop.limits);
   signal.throwIfAborted();
   const timings = { ...rendered.timings, fetch: fetched - started, decode: decoded - fetched, store: 0 };
-  const outcome = await store(job, rendered, image, timings, shop, signal);
+  const outcome = await store(job, rendered, image, timings, started, shop, signal);
   return { ...outcome, bytesIn: bytes.length };
 }
 
@@ -67,7 +71,9 @@ async function fetchInput(job: Job, shop: Workshop, signal: AbortSignal): Promis
   }
   if (job.image !== undefined) {
     if (job.image.length <= maxBytes) return job.image;
-    throw new Rejection(`The image has ${job.image.length} bytes; expected at most ${maxBytes}.`, { failureType: 'limit-exceeded' });
+    throw new Rejection(`The image has ${job.image.length} bytes; expected at most ${maxBytes}.`, {
+      failureType: 'limit-exceeded',
+    });
   }
   try {
     return await shop.inputs.read(task.input!, { maxBytes, signal });
@@ -84,36 +90,73 @@ function graceIsOver(job: Job, graceMs: number): boolean {
   return job.waitingSinceMs !== null && Date.now() - job.waitingSinceMs > graceMs;
 }
 
-async function store(job: Job, rendered: Rendered, image: Image, timings: Timings, shop: Workshop, signal: AbortSignal) {
+async function store(
+  job: Job,
+  rendered: Rendered,
+  image: Image,
+  timings: Timings,
+  started: number,
+  shop: Workshop,
+  signal: AbortSignal,
+) {
   const start = performance.now();
   if (rendered.kind === 'pixels') {
     const bytes = await packIntermediate(rendered.pixels, rendered.source);
     const packed = performance.now();
+    failpoint('storing');
     await shop.storage.write(intermediateKey(job.task, job.step), bytes, { signal });
+    failpoint('stored');
     timings.encode += packed - start;
     timings.store = performance.now() - packed;
     return { kind: 'stepped' as const, repeated: false, timings, bytesOut: bytes.length };
   }
   const { file } = rendered;
   const key = job.task.output.key ?? `out/${pathName(job.task.id)}.${file.extension}`;
+  failpoint('storing');
   await shop.storage.write(key, file.bytes, { contentType: file.contentType, signal });
-  const ended = await markEnded(shop.storage, completion(job, key, file, image));
+  failpoint('stored');
+  const ended = await markEnded(shop.storage, completion(job, key, file, image, performance.now() - started));
+  failpoint('marked');
   timings.store = performance.now() - start;
-  return { kind: 'completed' as const, ended, timings, bytesOut: file.bytes.length, ...(job.wantsImage && { image: replyImage(file) }) };
+  return {
+    kind: 'completed' as const,
+    ended,
+    timings,
+    bytesOut: file.bytes.length,
+    ...(job.wantsImage && { image: replyImage(file) }),
+  };
 }
 
-function completion(job: Job, key: string, file: ResultFile, image: Image): Ended {
+function completion(job: Job, key: string, file: ResultFile, image: Image, workMs: number): Ended {
   const { bytes, format, width, height, json } = file;
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  const output = { key, format, bytes: bytes.length, ...(width !== undefined && { width, height }), sha256, ...(json !== undefined && { json }) };
-  const input = { format: image.source.format, width: image.source.width, height: image.source.height, bytes: image.source.bytes };
+  const output = {
+    key,
+    format,
+    bytes: bytes.length,
+    ...(width !== undefined && { width, height }),
+    sha256,
+    ...(json !== undefined && { json }),
+  };
+  const input = {
+    format: image.source.format,
+    width: image.source.width,
+    height: image.source.height,
+    bytes: image.source.bytes,
+  };
+  const last: StepRecord = {
+    filter: job.task.steps[job.step]!.filter,
+    attempt: job.attempt,
+    queue_ms: job.queueMs,
+    work_ms: Math.round(workMs),
+  };
   return {
     task_id: job.task.id,
     generation: job.generation,
     fingerprint: job.task.fingerprint,
     outcome: 'completed',
     time: new Date().toISOString(),
-    data: { ...job.about, input, output },
+    data: { ...job.about, steps: [...job.history, last], input, output },
   };
 }
 
@@ -143,7 +186,8 @@ function contextOf(job: Job, shop: Workshop, signal: AbortSignal): Context {
     taskId: job.task.id,
     step: job.step,
     signal,
-    load: async (input) => decode(await shop.inputs.read(input, { maxBytes: shop.limits.inputBytes, signal }), shop.limits),
+    load: async (input) =>
+      decode(await shop.inputs.read(input, { maxBytes: shop.limits.inputBytes, signal }), shop.limits),
   };
 }
 

@@ -1,7 +1,7 @@
 /** What the parent and the child of a worker say to each other. */
 import type { Ended } from '../ended.ts';
 import type { FailureType } from '../errors.ts';
-import type { Task } from '../task.ts';
+import type { StepRecord, Task } from '../task.ts';
 
 /** One step to do. */
 export interface Job {
@@ -16,7 +16,11 @@ export interface Job {
   wantsImage: boolean;
   /** Since when the input has been waited for, epoch ms; null when this is the first look. */
   waitingSinceMs: number | null;
-  /** What the final event says beside the result. */
+  /** The steps before this one, for the final event. */
+  history: StepRecord[];
+  /** How long this step waited in its queue; null when unknown. */
+  queueMs: number | null;
+  /** What the final event says beside the result and the steps. */
   about: Record<string, unknown>;
 }
 
@@ -44,7 +48,13 @@ export type StepResult =
   | { kind: 'ended'; ended: Ended; image?: ReplyImage; abandoned?: boolean }
   /** The previous step's image is gone although the task has not ended: start it again. */
   | { kind: 'restart' }
-  | { kind: 'failed'; consequence: 'reject' | 'retry'; failureType: FailureType; message: string; stack?: string };
+  | {
+      kind: 'failed';
+      consequence: 'reject' | 'retry';
+      failureType: FailureType;
+      message: string;
+      stack?: string;
+    };
 
 export interface ReplyImage {
   bytes: Buffer;

@@ -6,14 +6,14 @@ import type { Logger } from 'pino';
 import { type Broker, type Delivery, Unroutable } from '../amqp/broker.ts';
 import { names } from '../amqp/topology.ts';
 import type { Ended } from '../ended.ts';
-import { Rejection, TaskFailure, asError } from '../errors.ts';
+import { asError, Rejection, TaskFailure } from '../errors.ts';
 import type { EventType, TaskEvent } from '../events.ts';
 import { failpoint } from '../failpoint.ts';
+import { HEADERS, type Hop, parseTask, type Task } from '../task.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Span, Tracing } from '../telemetry/tracing.ts';
-import { HEADERS, type Hop, type Task, parseTask } from '../task.ts';
 import type { Child } from './child-process.ts';
-import { type Incoming, createOutbox } from './outbox.ts';
+import { createOutbox, type Incoming } from './outbox.ts';
 import type { Job, StepResult, Timings } from './protocol.ts';
 
 /** Marker and clean-up requests to the child are small; longer means that the storage hangs. */
@@ -92,7 +92,8 @@ export function startWorker(options: WorkerOptions): Worker {
       return inHand !== undefined;
     },
     get wedged() {
-      const overdue = inHand !== undefined && performance.now() - inHand.sinceMs > inHand.timeoutMs + WEDGED_MARGIN_MS;
+      const overdue =
+        inHand !== undefined && performance.now() - inHand.sinceMs > inHand.timeoutMs + WEDGED_MARGIN_MS;
       return overdue && broker.state.publish === 'connected' && broker.state.blocked === undefined;
     },
     async drain() {
@@ -131,7 +132,11 @@ export function startWorker(options: WorkerOptions): Worker {
 
   async function work(delivery: Delivery, task: Task, hop: Hop): Promise<void> {
     const span = options.tracing.start(filter, task, hop, delivery.headers);
-    const log = options.log.child({ task: task.id, step: hop.step, ...(span.traceId && { trace_id: span.traceId }) });
+    const log = options.log.child({
+      task: task.id,
+      step: hop.step,
+      ...(span.traceId && { trace_id: span.traceId }),
+    });
     const queueMs = hop.publishedMs === null ? null : Math.max(0, delivery.receivedAtMs - hop.publishedMs);
     if (queueMs !== null) metrics.phase(filter, 'queue', queueMs);
     const unit: Work = { delivery, task, hop, span, log, queueMs };
@@ -165,31 +170,66 @@ export function startWorker(options: WorkerOptions): Worker {
   }
 
   async function nextStep(unit: Work, workMs: number, timings: Timings): Promise<void> {
-    const { delivery, task, hop, log } = unit;
+    const { task, hop, log } = unit;
     const record = { filter, attempt: hop.attempt, queue_ms: unit.queueMs, work_ms: Math.round(workMs) };
-    const next: Hop = { ...hop, step: hop.step + 1, attempt: 0, publishedMs: Date.now(), submittedMs: submitted(unit), firstFailedMs: null, history: [...hop.history, record] };
+    const next: Hop = {
+      ...hop,
+      step: hop.step + 1,
+      attempt: 0,
+      publishedMs: Date.now(),
+      submittedMs: submitted(unit),
+      firstFailedMs: null,
+      history: [...hop.history, record],
+    };
     const following = task.steps[next.step]!.filter;
     const message = outbox.toStep(withTrace(unit), task, next, following);
     if (!(await routed(unit, message, following))) return;
-    outbox.eventLater(eventOf(unit, 'step-completed', { ...record, next: following, timings_ms: rounded(timings), worker: options.name }));
+    outbox.eventLater(
+      eventOf(unit, 'step-completed', {
+        ...record,
+        next: following,
+        timings_ms: rounded(timings),
+        worker: options.name,
+      }),
+    );
     acknowledge(unit, 'completed');
     log.info({ filter, work_ms: record.work_ms, queue_ms: unit.queueMs, next: following }, 'step completed');
   }
 
   /** Ends the task for its publisher: the final event and the reply are confirmed before the acknowledgement. */
-  async function finish(unit: Work, result: Extract<StepResult, { ended: Ended }>, outcome: 'completed' | 'cancelled' | 'repeated'): Promise<void> {
+  async function finish(
+    unit: Work,
+    result: Extract<StepResult, { ended: Ended }>,
+    outcome: 'completed' | 'cancelled' | 'repeated',
+  ): Promise<void> {
     const { delivery, task, log } = unit;
     const { ended, image } = result;
     const event = endedEvent(unit, ended);
-    const fits = image !== undefined && ended.outcome === 'completed' && image.bytes.length <= MAX_REPLY_BYTES;
+    const fits =
+      image !== undefined && ended.outcome === 'completed' && image.bytes.length <= MAX_REPLY_BYTES;
     const messages = [outbox.event(event), ...outbox.reply(delivery, event, fits ? image : undefined)];
     // A worker that died between marker and dead letter left the letter to whoever comes next.
-    if (ended.outcome === 'failed' && delivery.redelivered) messages.push(outbox.toDead(delivery, { ...deathOf(unit), failureType: String(ended.data.failure_type), reason: String(ended.data.failure_reason) }));
+    if (ended.outcome === 'failed' && delivery.redelivered)
+      messages.push(
+        outbox.toDead(delivery, {
+          ...deathOf(unit),
+          failureType: String(ended.data.failure_type),
+          reason: String(ended.data.failure_reason),
+        }),
+      );
     if (!(await outbox.surely(delivery, ...messages))) return;
     const leftovers = task.steps.length > 1 || delivery.headers[HEADERS.recorded] === true;
     if (leftovers && ended.outcome !== 'failed') await child.clean(task.id, CHILD_REQUEST_TIMEOUT_MS);
     acknowledge(unit, outcome);
-    log.info({ filter, outcome: ended.outcome, repeat: outcome === 'repeated', output: (ended.data.output as { key?: string } | undefined)?.key }, 'task ended');
+    log.info(
+      {
+        filter,
+        outcome: ended.outcome,
+        repeat: outcome === 'repeated',
+        output: (ended.data.output as { key?: string } | undefined)?.key,
+      },
+      'task ended',
+    );
   }
 
   /** Somebody removed the image between two steps: the task begins again rather than being lost. */
@@ -197,7 +237,12 @@ export function startWorker(options: WorkerOptions): Worker {
     const { task, hop } = unit;
     if (hop.inline) {
       const message = `The image that step ${hop.step - 1} left for step ${hop.step} is gone from the storage, and the original came inside the first message.`;
-      return await failed(unit, { kind: 'failed', consequence: 'reject', failureType: 'input-not-found', message });
+      return await failed(unit, {
+        kind: 'failed',
+        consequence: 'reject',
+        failureType: 'input-not-found',
+        message,
+      });
     }
     unit.log.warn({ filter }, 'the image between two steps is gone; the task begins again');
     const first: Hop = { ...hop, step: 0, attempt: 0, publishedMs: Date.now(), history: [] };
@@ -210,11 +255,28 @@ export function startWorker(options: WorkerOptions): Worker {
     const delayMs = options.retryDelaysMs[hop.attempt];
     if (failure.consequence === 'reject' || delayMs === undefined) return await giveUp(unit, failure);
     const reason = { failure_type: failure.failureType, failure_reason: failure.message };
-    const next: Hop = { ...hop, attempt: hop.attempt + 1, publishedMs: Date.now() + delayMs, submittedMs: submitted(unit), firstFailedMs: hop.firstFailedMs ?? Date.now() };
-    if (!(await outbox.surely(delivery, outbox.toRetry(withTrace(unit), task, next, filter, delayMs)))) return;
-    outbox.eventLater(eventOf(unit, 'retrying', { ...reason, attempt: hop.attempt + 1, delay_ms: delayMs, worker: options.name }));
+    const next: Hop = {
+      ...hop,
+      attempt: hop.attempt + 1,
+      publishedMs: Date.now() + delayMs,
+      submittedMs: submitted(unit),
+      firstFailedMs: hop.firstFailedMs ?? Date.now(),
+    };
+    if (!(await outbox.surely(delivery, outbox.toRetry(withTrace(unit), task, next, filter, delayMs))))
+      return;
+    outbox.eventLater(
+      eventOf(unit, 'retrying', {
+        ...reason,
+        attempt: hop.attempt + 1,
+        delay_ms: delayMs,
+        worker: options.name,
+      }),
+    );
     acknowledge(unit, 'retried');
-    log.warn({ filter, ...reason, attempt: hop.attempt + 1, delay_ms: delayMs, stack: failure.stack }, 'step failed; it will be tried again');
+    log.warn(
+      { filter, ...reason, attempt: hop.attempt + 1, delay_ms: delayMs, stack: failure.stack },
+      'step failed; it will be tried again',
+    );
   }
 
   /** The end of a task that cannot succeed: marker, dead letter, final event, acknowledgement. */
@@ -222,13 +284,29 @@ export function startWorker(options: WorkerOptions): Worker {
     const { delivery, task, hop, log } = unit;
     const attempts = hop.attempt + 1;
     const retried = failure.consequence === 'retry' ? ` (given up after ${attempts} attempts)` : '';
-    const data = { failure_type: failure.failureType, failure_reason: failure.message + retried, attempts, worker: options.name };
-    const mine: Ended = { task_id: task.id, generation: hop.generation, fingerprint: task.fingerprint, outcome: 'failed', time: new Date().toISOString(), data };
+    const data = {
+      failure_type: failure.failureType,
+      failure_reason: failure.message + retried,
+      attempts,
+      worker: options.name,
+    };
+    const mine: Ended = {
+      task_id: task.id,
+      generation: hop.generation,
+      fingerprint: task.fingerprint,
+      outcome: 'failed',
+      time: new Date().toISOString(),
+      data,
+    };
     const reused = failure.failureType === 'task-id-reused';
     const ended = reused ? mine : ((await child.fail(mine, CHILD_REQUEST_TIMEOUT_MS)) ?? mine);
     if (ended.outcome !== 'failed') return await finish(unit, { kind: 'ended', ended }, 'repeated');
     const event = endedEvent(unit, mine);
-    const letter = outbox.toDead(delivery, { ...deathOf(unit), failureType: failure.failureType, reason: data.failure_reason });
+    const letter = outbox.toDead(delivery, {
+      ...deathOf(unit),
+      failureType: failure.failureType,
+      reason: data.failure_reason,
+    });
     // The other task that owns this id has told its own end.
     const telling = reused ? [] : [outbox.event(event)];
     if (!(await outbox.surely(delivery, letter, ...telling, ...outbox.reply(delivery, event)))) return;
@@ -239,16 +317,36 @@ export function startWorker(options: WorkerOptions): Worker {
   /** A message that cannot be read as a task. */
   async function bury(delivery: Delivery, failure: TaskFailure): Promise<void> {
     const note = { filter, failureType: failure.failureType, reason: failure.message, worker: options.name };
-    if (!(await outbox.surely(delivery, outbox.toDead(delivery, note), ...unreadableReply(delivery, failure)))) return;
+    if (
+      !(await outbox.surely(delivery, outbox.toDead(delivery, note), ...unreadableReply(delivery, failure)))
+    )
+      return;
     delivery.ack();
     metrics.task(filter, 'rejected');
-    options.log.warn({ filter, failure_type: failure.failureType, failure_reason: failure.message, message_id: delivery.properties.messageId }, 'message rejected');
+    options.log.warn(
+      {
+        filter,
+        failure_type: failure.failureType,
+        failure_reason: failure.message,
+        message_id: delivery.properties.messageId,
+      },
+      'message rejected',
+    );
   }
 
   function unreadableReply(delivery: Delivery, failure: TaskFailure) {
     const taskId = String(delivery.headers['darkroom-id'] ?? delivery.properties.messageId ?? 'unknown');
     const data = { failure_type: failure.failureType, failure_reason: failure.message, worker: options.name };
-    return outbox.reply(delivery, { type: 'failed', taskId, step: 0, generation: 0, attempt: 0, filter, time: new Date().toISOString(), data });
+    return outbox.reply(delivery, {
+      type: 'failed',
+      taskId,
+      step: 0,
+      generation: 0,
+      attempt: 0,
+      filter,
+      time: new Date().toISOString(),
+      data,
+    });
   }
 
   async function poison(delivery: Delivery): Promise<void> {
@@ -284,7 +382,12 @@ export function startWorker(options: WorkerOptions): Worker {
       return await outbox.surely(unit.delivery, message);
     } catch (error) {
       if (!(error instanceof Unroutable)) throw error;
-      await failed(unit, { kind: 'failed', consequence: 'retry', failureType: 'network', message: `There is no queue for the next step's filter "${to}". Declare it with: darkroom queues declare` });
+      await failed(unit, {
+        kind: 'failed',
+        consequence: 'retry',
+        failureType: 'network',
+        message: `There is no queue for the next step's filter "${to}". Declare it with: darkroom queues declare`,
+      });
       return false;
     }
   }
@@ -292,7 +395,12 @@ export function startWorker(options: WorkerOptions): Worker {
   /** Something nobody foresaw: never lose the message, and say what happened. */
   async function lastResort(delivery: Delivery, error: Error): Promise<void> {
     options.log.error({ err: error, filter }, 'a task could not be settled');
-    const note = { filter, failureType: 'filter-failed', reason: `Darkroom itself failed: ${error.message}`, worker: options.name };
+    const note = {
+      filter,
+      failureType: 'filter-failed',
+      reason: `Darkroom itself failed: ${error.message}`,
+      worker: options.name,
+    };
     const bare: Incoming = { body: delivery.body, properties: delivery.properties, headers: {} };
     const buried = await outbox.surely(delivery, outbox.toDead(bare, note)).catch(() => false);
     if (buried) delivery.ack();
@@ -307,7 +415,8 @@ export function startWorker(options: WorkerOptions): Worker {
   }
 
   function measure(timings: Timings, bytesIn: number, bytesOut: number): void {
-    for (const phase of ['fetch', 'decode', 'filter', 'encode', 'store'] as const) metrics.phase(filter, phase, timings[phase]);
+    for (const phase of ['fetch', 'decode', 'filter', 'encode', 'store'] as const)
+      metrics.phase(filter, phase, timings[phase]);
     metrics.bytes(filter, 'in', bytesIn);
     metrics.bytes(filter, 'out', bytesOut);
   }
@@ -316,24 +425,57 @@ export function startWorker(options: WorkerOptions): Worker {
     const { delivery, task, hop } = unit;
     const image = hop.inline && hop.step === 0 ? delivery.body : undefined;
     const wantsImage = hop.inline && Boolean(delivery.properties.replyTo);
-    const about = { worker: options.name, attempts: hop.attempt + 1, steps: hop.history, queue_ms: unit.queueMs, submitted_at: isoOrNull(submitted(unit)) };
+    const about = {
+      worker: options.name,
+      attempts: hop.attempt + 1,
+      submitted_at: new Date(submitted(unit)).toISOString(),
+    };
     const waitingSinceMs = hop.submittedMs ?? hop.firstFailedMs;
-    return { task, step: hop.step, generation: hop.generation, attempt: hop.attempt, wantsImage, waitingSinceMs, about, ...(image !== undefined && { image }) };
+    return {
+      task,
+      step: hop.step,
+      generation: hop.generation,
+      attempt: hop.attempt,
+      wantsImage,
+      waitingSinceMs,
+      history: hop.history,
+      queueMs: unit.queueMs,
+      about,
+      ...(image !== undefined && { image }),
+    };
   }
 
   function timeoutOf(task: Task): number {
     return Math.min(options.taskTimeoutMs, task.timeoutMs ?? Number.POSITIVE_INFINITY);
   }
 
-  function eventOf(unit: Work, type: EventType, data: Record<string, unknown>, time = new Date().toISOString()): TaskEvent {
+  function eventOf(
+    unit: Work,
+    type: EventType,
+    data: Record<string, unknown>,
+    time = new Date().toISOString(),
+  ): TaskEvent {
     const { task, hop, span } = unit;
-    return { type, taskId: task.id, step: hop.step, generation: hop.generation, attempt: hop.attempt, filter, time, data, traceparent: span.traceparent };
+    return {
+      type,
+      taskId: task.id,
+      step: hop.step,
+      generation: hop.generation,
+      attempt: hop.attempt,
+      filter,
+      time,
+      data,
+      traceparent: span.traceparent,
+    };
   }
 
   /** The same from whichever copy of the task it is told. */
   function endedEvent(unit: Work, ended: Ended): TaskEvent {
     const type = ended.outcome === 'completed' ? 'completed' : 'failed';
-    return { ...eventOf(unit, type, { outcome: ended.outcome, ...ended.data }, ended.time), generation: ended.generation };
+    return {
+      ...eventOf(unit, type, { outcome: ended.outcome, ...ended.data }, ended.time),
+      generation: ended.generation,
+    };
   }
 
   function deathOf(unit: Work) {
@@ -348,13 +490,13 @@ export function startWorker(options: WorkerOptions): Worker {
 /** The delivery with this hop's trace context in place of the one it came with. */
 function withTrace({ delivery, span }: Work): Incoming {
   const { body, properties, headers } = delivery;
-  return { body, properties, headers: span.traceparent === undefined ? headers : { ...headers, traceparent: span.traceparent } };
+  return {
+    body,
+    properties,
+    headers: span.traceparent === undefined ? headers : { ...headers, traceparent: span.traceparent },
+  };
 }
 
 function rounded(timings: Timings): Record<string, number> {
   return Object.fromEntries(Object.entries(timings).map(([phase, ms]) => [phase, Math.round(ms * 10) / 10]));
-}
-
-function isoOrNull(epochMs: number | null): string | null {
-  return epochMs === null ? null : new Date(epochMs).toISOString();
 }

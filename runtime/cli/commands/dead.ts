@@ -12,7 +12,7 @@ import { UserError } from '../../errors.ts';
 import { listFunctions } from '../../functions.ts';
 import { openStorage } from '../../storage/storage.ts';
 import { HEADERS } from '../../task.ts';
-import { type DeadLetter, type Selection, eachDeadLetter } from '../dead-letters.ts';
+import { type DeadLetter, eachDeadLetter, type Selection } from '../dead-letters.ts';
 import { withBroker } from '../session.ts';
 import { wholeNumber } from '../step-options.ts';
 import { conventional, print, printJson, printTable, progress } from '../terminal.ts';
@@ -25,20 +25,44 @@ interface DeadOptions extends Selection {
 }
 
 /** Headers that tell of the failure, and that a replay starts without. */
-const DEATH_HEADERS = /^(x-death|x-first-death-.*|x-last-death-.*|x-delivery-count|darkroom-(failure-type|failure-reason|failed-at|attempts|worker|filter|first-failed-ms))$/;
+const DEATH_HEADERS =
+  /^(x-death|x-first-death-.*|x-last-death-.*|x-delivery-count|darkroom-(failure-type|failure-reason|failed-at|attempts|worker|filter|first-failed-ms))$/;
 
 export function deadCommand(): Command {
-  const dead = new Command('dead').description('Dead letters: tasks that failed for good, kept with their reason until they are replayed or purged.');
-  dead.addCommand(selecting(new Command('list'), 'darkroom dead list --filter blur --older-than 1h').description('Lists dead letters, oldest first (at most 100 unless --limit).').action(list));
-  dead.addCommand(conventional(new Command('show').description('Shows one dead letter whole, with its message.').argument('<id>', 'task id or message id').action(show), 'darkroom dead show 0198c1d2-…'));
+  const dead = new Command('dead').description(
+    'Dead letters: tasks that failed for good, kept with their reason until they are replayed or purged.',
+  );
+  dead.addCommand(
+    selecting(new Command('list'), 'darkroom dead list --filter blur --older-than 1h')
+      .description('Lists dead letters, oldest first (at most 100 unless --limit).')
+      .action(list),
+  );
+  dead.addCommand(
+    conventional(
+      new Command('show')
+        .description('Shows one dead letter whole, with its message.')
+        .argument('<id>', 'task id or message id')
+        .action(show),
+      'darkroom dead show 0198c1d2-…',
+    ),
+  );
   dead.addCommand(
     selecting(new Command('replay'), 'darkroom dead replay --reason storage --rate 20')
-      .description('Publishes the chosen letters to the step they failed in, attempts reset; each leaves the dead letters once its copy is confirmed.')
+      .description(
+        'Publishes the chosen letters to the step they failed in, attempts reset; each leaves the dead letters once its copy is confirmed.',
+      )
       .option('--dry-run', 'only say what would be replayed')
       .option('--rate <n>', 'at most so many a second', wholeNumber)
       .action(replay),
   );
-  dead.addCommand(selecting(new Command('export').argument('<file>', 'JSON lines, one letter each, the body in base64'), 'darkroom dead export letters.jsonl').description('Writes the chosen letters to a file; they stay in the queue.').action(exportTo));
+  dead.addCommand(
+    selecting(
+      new Command('export').argument('<file>', 'JSON lines, one letter each, the body in base64'),
+      'darkroom dead export letters.jsonl',
+    )
+      .description('Writes the chosen letters to a file; they stay in the queue.')
+      .action(exportTo),
+  );
   dead.addCommand(
     selecting(new Command('purge'), 'darkroom dead purge --filter blur --older-than 30d --yes')
       .description('Removes the chosen letters, and the images they left between steps, for good.')
@@ -62,10 +86,22 @@ function selecting(command: Command, example: string): Command {
 
 async function list(options: DeadOptions): Promise<void> {
   const config = readConfig();
-  const letters = await withBroker(config, (broker) => eachDeadLetter(broker, config.prefix, { limit: 100, ...options }));
+  const letters = await withBroker(config, (broker) =>
+    eachDeadLetter(broker, config.prefix, { limit: 100, ...options }),
+  );
   if (options.json === true) return printJson(letters);
   if (letters.length === 0) return print('No dead letters.');
-  printTable(['Task', 'Filter', 'Failed at', 'Tries', 'Type', 'Reason'], letters.map((letter) => [letter.id, letter.filter, letter.failed_at ?? '', letter.attempts || '', letter.failure_type, letter.reason.slice(0, 100)]));
+  printTable(
+    ['Task', 'Filter', 'Failed at', 'Tries', 'Type', 'Reason'],
+    letters.map((letter) => [
+      letter.id,
+      letter.filter,
+      letter.failed_at ?? '',
+      letter.attempts || '',
+      letter.failure_type,
+      letter.reason.slice(0, 100),
+    ]),
+  );
 }
 
 async function show(id: string, options: { json?: boolean }): Promise<void> {
@@ -81,7 +117,8 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
   const { letter, message } = found;
   const shown = { ...letter, headers: message.properties.headers, body: bodyText(message) };
   if (options.json === true) return printJson(shown);
-  for (const [name, value] of Object.entries(shown)) print(`${name.padEnd(16)} ${typeof value === 'object' ? JSON.stringify(value) : value}`);
+  for (const [name, value] of Object.entries(shown))
+    print(`${name.padEnd(16)} ${typeof value === 'object' ? JSON.stringify(value) : value}`);
 }
 
 async function replay(options: DeadOptions): Promise<void> {
@@ -108,9 +145,16 @@ async function replay(options: DeadOptions): Promise<void> {
 }
 
 /** To the step where it failed. It stays a dead letter unless the broker confirms. */
-async function republish(broker: Broker, config: Config, letter: DeadLetter, message: GotMessage): Promise<void> {
+async function republish(
+  broker: Broker,
+  config: Config,
+  letter: DeadLetter,
+  message: GotMessage,
+): Promise<void> {
   const { properties, body } = message;
-  const kept = Object.entries((properties.headers ?? {}) as Record<string, unknown>).filter(([name]) => !DEATH_HEADERS.test(name));
+  const kept = Object.entries((properties.headers ?? {}) as Record<string, unknown>).filter(
+    ([name]) => !DEATH_HEADERS.test(name),
+  );
   await broker.publish({
     exchange: '',
     routingKey: names(config.prefix).queue(letter.filter),
@@ -146,7 +190,8 @@ async function exportTo(file: string, options: DeadOptions): Promise<void> {
 
 async function purge(options: DeadOptions): Promise<void> {
   const config = readConfig();
-  if (options.dryRun !== true && options.yes !== true) await confirmed('Remove the chosen dead letters for good?');
+  if (options.dryRun !== true && options.yes !== true)
+    await confirmed('Remove the chosen dead letters for good?');
   const storage = await openStorage(config.storage.url);
   const letters = await withBroker(config, (broker) =>
     eachDeadLetter(broker, config.prefix, options, async (letter) => {
@@ -170,5 +215,7 @@ export async function confirmed(question: string): Promise<void> {
 
 function bodyText({ body, properties }: GotMessage): string {
   const isText = !String(properties.contentType ?? '').startsWith('image/');
-  return isText ? body.toString('utf8').slice(0, 10_000) : `${body.length} bytes of ${properties.contentType}`;
+  return isText
+    ? body.toString('utf8').slice(0, 10_000)
+    : `${body.length} bytes of ${properties.contentType}`;
 }

@@ -41,17 +41,17 @@ async function show(name: string, functionsDir: string, json: boolean): Promise<
     );
   }
   const filter = await loadFunction(name, functionsDir);
-  const params = describeFunction(filter);
-  if (json) return printJson({ name, summary: filter.summary, returns: filter.returns ?? 'image', params });
+  const description = describeFunction(filter);
+  if (json) return printJson({ name, ...description });
   print(`${bold(name)}  ${filter.summary}\n`);
-  if (params.length === 0) return print('It takes no parameters.');
+  if (description.params.length === 0) return print('It takes no parameters.');
   printTable(
     ['Parameter', 'Expects', 'Default', 'Meaning'],
-    params.map((param) => [
+    description.params.map((param) => [
       param.name,
-      param.type,
+      param.accepts,
       param.default === undefined ? (param.required ? 'required' : '') : JSON.stringify(param.default),
-      param.description ?? '',
+      param.description,
     ]),
   );
 }

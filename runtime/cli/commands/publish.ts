@@ -4,13 +4,12 @@ import { basename, join } from 'node:path';
 import { Command } from 'commander';
 import { type Config, readConfig } from '../../config.ts';
 import { UserError } from '../../errors.ts';
-import { type Storage, openStorage } from '../../storage/storage.ts';
-import type { Task } from '../../task.ts';
+import { openStorage, type Storage } from '../../storage/storage.ts';
 import { humanSize } from '../../units.ts';
 import { findPhotos, resultName } from '../photos.ts';
-import { type Outcome, type Publisher, type Submission, createPublisher } from '../publisher.ts';
+import { createPublisher, type Outcome, type Publisher, type Submission } from '../publisher.ts';
 import { declareAll, withBroker } from '../session.ts';
-import { type StepOptions, encodingOf, stepsOf, wholeNumber, withStepOptions } from '../step-options.ts';
+import { encodingOf, type StepOptions, stepsOf, wholeNumber, withStepOptions } from '../step-options.ts';
 import { conventional, note, printJson, printTable, progress } from '../terminal.ts';
 
 interface PublishOptions extends StepOptions {
@@ -24,12 +23,17 @@ interface PublishOptions extends StepOptions {
 
 export function publishCommand(): Command {
   const command = withStepOptions(new Command('publish'))
-    .description('Uploads each PHOTO (file, folder, glob, storage key, s3:// or https:// URL) and publishes its task; resolves when the broker has confirmed.')
+    .description(
+      'Uploads each PHOTO (file, folder, glob, storage key, s3:// or https:// URL) and publishes its task; resolves when the broker has confirmed.',
+    )
     .argument('<photo...>', 'photos')
     .option('-w, --wait [seconds]', 'wait for the results, at most so long')
     .option('-o, --output <folder>', 'fetch the results into this folder (implies --wait)')
     .option('--id <id>', 'the task’s id: publishing it again changes nothing (one photo only)')
-    .option('--key <key>', 'where in the storage the result goes (one photo only; default: out/<id>.<extension>)')
+    .option(
+      '--key <key>',
+      'where in the storage the result goes (one photo only; default: out/<id>.<extension>)',
+    )
     .option('--priority <0-255>', 'message priority', wholeNumber)
     .action(publish);
   return conventional(command, 'darkroom publish photos/*.jpg --step resize:width=800 --wait -o results/');
@@ -39,18 +43,25 @@ async function publish(args: string[], options: PublishOptions): Promise<void> {
   const config = readConfig();
   const steps = stepsOf(options);
   const photos = (await Promise.all(args.map(photosOf))).flat();
-  if (photos.length > 1 && (options.id !== undefined || options.key !== undefined)) throw new UserError(`--id and --key are for one photo; there are ${photos.length}.`);
+  if (photos.length > 1 && (options.id !== undefined || options.key !== undefined))
+    throw new UserError(`--id and --key are for one photo; there are ${photos.length}.`);
   const waits = options.wait !== undefined || options.output !== undefined;
   const output = { ...encodingOf(options), ...(options.key !== undefined && { key: options.key }) };
   const storage = await openStorage(config.storage.url);
   await withBroker(config, async (broker) => {
     await declareAll(broker, config);
     const publisher = await createPublisher(broker, storage, config);
-    const task = { steps, output, ...(options.id !== undefined && { id: options.id }), ...(options.priority !== undefined && { priority: options.priority }) };
+    const task = {
+      steps,
+      output,
+      ...(options.id !== undefined && { id: options.id }),
+      ...(options.priority !== undefined && { priority: options.priority }),
+    };
     const submissions = await submitAll(publisher, photos, task);
     if (!waits) return reportSubmissions(submissions, options.json === true);
     const outcomes = await waitForAll(publisher, submissions, options.wait);
-    const files = options.output === undefined ? undefined : await fetchAll(storage, outcomes, options.output);
+    const files =
+      options.output === undefined ? undefined : await fetchAll(storage, outcomes, options.output);
     reportOutcomes(outcomes, files, options.json === true, config);
   });
 }
@@ -64,7 +75,11 @@ async function photosOf(arg: string): Promise<string[]> {
   });
 }
 
-async function submitAll(publisher: Publisher, photos: string[], task: Parameters<Publisher['submit']>[1]): Promise<Submission[]> {
+async function submitAll(
+  publisher: Publisher,
+  photos: string[],
+  task: Parameters<Publisher['submit']>[1],
+): Promise<Submission[]> {
   const bar = progress(photos.length, 'published');
   const submissions: Submission[] = [];
   for (const photo of photos) {
@@ -75,7 +90,11 @@ async function submitAll(publisher: Publisher, photos: string[], task: Parameter
   return submissions;
 }
 
-async function waitForAll(publisher: Publisher, submissions: Submission[], wait: boolean | string | undefined): Promise<Outcome[]> {
+async function waitForAll(
+  publisher: Publisher,
+  submissions: Submission[],
+  wait: boolean | string | undefined,
+): Promise<Outcome[]> {
   const signal = waitSignal(wait);
   const bar = progress(submissions.length, 'done');
   let done = 0;
@@ -98,7 +117,15 @@ function waitSignal(wait: boolean | string | undefined): AbortSignal | undefined
   const seconds = Number(wait.replace(/s$/, ''));
   if (!(seconds > 0)) throw new UserError(`--wait: expected a number of seconds, got "${wait}".`);
   const abort = new AbortController();
-  setTimeout(() => abort.abort(new UserError(`Not all tasks ended within ${seconds} s. They stay queued: darkroom status ID says where.`)), seconds * 1_000).unref();
+  setTimeout(
+    () =>
+      abort.abort(
+        new UserError(
+          `Not all tasks ended within ${seconds} s. They stay queued: darkroom status ID says where.`,
+        ),
+      ),
+    seconds * 1_000,
+  ).unref();
   return abort.signal;
 }
 
@@ -117,16 +144,28 @@ async function fetchAll(storage: Storage, outcomes: Outcome[], folder: string): 
 }
 
 /** What a completed task's final event says of its result. */
-export function resultOf(data: Record<string, unknown>): { key: string; format: string; bytes: number; width?: number; height?: number; json?: unknown } | undefined {
+export function resultOf(
+  data: Record<string, unknown>,
+):
+  | { key: string; format: string; bytes: number; width?: number; height?: number; json?: unknown }
+  | undefined {
   return data.output as ReturnType<typeof resultOf>;
 }
 
 function reportSubmissions(submissions: Submission[], json: boolean): void {
   if (json) return printJson(submissions);
-  printTable(['Task', 'Photo', 'Input'], submissions.map(({ id, photo, input }) => [id, photo, input]));
+  printTable(
+    ['Task', 'Photo', 'Input'],
+    submissions.map(({ id, photo, input }) => [id, photo, input]),
+  );
 }
 
-function reportOutcomes(outcomes: Outcome[], files: Map<string, string> | undefined, json: boolean, config: Config): void {
+function reportOutcomes(
+  outcomes: Outcome[],
+  files: Map<string, string> | undefined,
+  json: boolean,
+  config: Config,
+): void {
   const failed = outcomes.filter(({ outcome }) => outcome !== 'completed').length;
   if (failed > 0) process.exitCode = 1;
   if (json) return printJson(outcomes.map((outcome) => ({ ...outcome, file: files?.get(outcome.id) })));
@@ -135,8 +174,17 @@ function reportOutcomes(outcomes: Outcome[], files: Map<string, string> | undefi
     outcomes.map(({ id, photo, bytes, outcome, data }) => {
       const result = resultOf(data);
       const where = files?.get(id) ?? result?.key ?? '';
-      return [id, photo, bytes === null ? '' : humanSize(bytes), result ? humanSize(result.bytes) : '', outcome === 'completed' ? where : `${outcome}: ${data.failure_reason ?? ''}`];
+      return [
+        id,
+        photo,
+        bytes === null ? '' : humanSize(bytes),
+        result ? humanSize(result.bytes) : '',
+        outcome === 'completed' ? where : `${outcome}: ${data.failure_reason ?? ''}`,
+      ];
     }),
   );
-  if (failed > 0) note(`${failed} of ${outcomes.length} failed; darkroom dead list shows what is kept in ${config.prefix}.dead.`);
+  if (failed > 0)
+    note(
+      `${failed} of ${outcomes.length} failed; darkroom dead list shows what is kept in ${config.prefix}.dead.`,
+    );
 }

@@ -18,11 +18,27 @@ interface QueueState {
 
 export function queuesCommand(): Command {
   const queues = new Command('queues').description('Declares, lists or purges Darkroom’s queues.');
-  queues.addCommand(conventional(new Command('declare').description('Declares every exchange and queue; what is there already is left as it is.').action(declare), 'darkroom queues declare'));
-  queues.addCommand(conventional(new Command('list').description('Lists the queues with their messages and consumers.').action(list), 'darkroom queues list'));
   queues.addCommand(
     conventional(
-      new Command('purge').description('Removes all messages that wait in the queues of the given filters, for good.').argument('<filter...>', 'filters, or "dead"').option('--yes', 'do not ask').action(purge),
+      new Command('declare')
+        .description('Declares every exchange and queue; what is there already is left as it is.')
+        .action(declare),
+      'darkroom queues declare',
+    ),
+  );
+  queues.addCommand(
+    conventional(
+      new Command('list').description('Lists the queues with their messages and consumers.').action(list),
+      'darkroom queues list',
+    ),
+  );
+  queues.addCommand(
+    conventional(
+      new Command('purge')
+        .description('Removes all messages that wait in the queues of the given filters, for good.')
+        .argument('<filter...>', 'filters, or "dead"')
+        .option('--yes', 'do not ask')
+        .action(purge),
       'darkroom queues purge blur --yes',
     ),
   );
@@ -34,23 +50,35 @@ async function declare(options: { json?: boolean }): Promise<void> {
   await withBroker(config, (broker) => declareAll(broker, config));
   const { filters, prefix } = topologyOf(config);
   if (options.json === true) printJson({ prefix, filters, declared: true });
-  else print(`Declared the queues of ${filters.length} filters (${filters.join(', ')}), the retry queues, ${names(prefix).dead} and ${names(prefix).events}.`);
+  else
+    print(
+      `Declared the queues of ${filters.length} filters (${filters.join(', ')}), the retry queues, ${names(prefix).dead} and ${names(prefix).events}.`,
+    );
 }
 
 async function list(options: { json?: boolean }): Promise<void> {
   const config = readConfig();
   const at = names(config.prefix);
-  const wanted = [...listFunctions(config.functionsDir).map(at.queue), ...config.retry.delaysMs.map(at.retry), at.dead];
+  const wanted = [
+    ...listFunctions(config.functionsDir).map(at.queue),
+    ...config.retry.delaysMs.map(at.retry),
+    at.dead,
+  ];
   const states = await withBroker(config, async (broker) => {
     const found: QueueState[] = [];
     for (const queue of wanted) {
-      const state = await broker.withChannel((channel) => inspectQueue(channel, queue)).catch(() => undefined);
+      const state = await broker
+        .withChannel((channel) => inspectQueue(channel, queue))
+        .catch(() => undefined);
       found.push({ queue, messages: state?.messages ?? null, consumers: state?.consumers ?? null });
     }
     return found;
   });
   if (options.json === true) return printJson(states);
-  printTable(['Queue', 'Ready', 'Consumers'], states.map(({ queue, messages, consumers }) => [queue, messages ?? 'not declared', consumers ?? '']));
+  printTable(
+    ['Queue', 'Ready', 'Consumers'],
+    states.map(({ queue, messages, consumers }) => [queue, messages ?? 'not declared', consumers ?? '']),
+  );
 }
 
 async function purge(filters: string[], options: { yes?: boolean; json?: boolean }): Promise<void> {
@@ -67,7 +95,8 @@ async function purge(filters: string[], options: { yes?: boolean; json?: boolean
   const purged = await withBroker(config, (broker) =>
     broker.withChannel(async (channel) => {
       const counts: { queue: string; messages: number }[] = [];
-      for (const queue of queues) counts.push({ queue, messages: (await channel.purgeQueue(queue)).messageCount });
+      for (const queue of queues)
+        counts.push({ queue, messages: (await channel.purgeQueue(queue)).messageCount });
       return counts;
     }),
   );

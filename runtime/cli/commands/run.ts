@@ -3,15 +3,15 @@ import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { readConfig } from '../../config.ts';
-import { Rejection, UserError, asError } from '../../errors.ts';
+import { asError, Rejection, UserError } from '../../errors.ts';
 import type { Context } from '../../filter.ts';
 import { decode } from '../../image/decode.ts';
 import { packIntermediate, unpackIntermediate } from '../../image/intermediate.ts';
 import type { Limits } from '../../image/limits.ts';
-import { type Plan, type ResultFile, planTask, renderStep } from '../../pipeline.ts';
+import { type Plan, planTask, type ResultFile, renderStep } from '../../pipeline.ts';
 import { humanDuration, humanSize } from '../../units.ts';
 import { findPhotos, resultName } from '../photos.ts';
-import { type StepOptions, encodingOf, stepsOf, withStepOptions } from '../step-options.ts';
+import { encodingOf, type StepOptions, stepsOf, withStepOptions } from '../step-options.ts';
 import { conventional, print, printJson, printTable, progress } from '../terminal.ts';
 
 interface RunOptions extends StepOptions {
@@ -34,11 +34,20 @@ interface Outcome {
 
 export function runCommand(): Command {
   const command = withStepOptions(new Command('run'))
-    .description('Runs the steps over each PHOTO (file, folder or glob) here, without a broker. The result is the same, byte for byte, as a worker’s.')
+    .description(
+      'Runs the steps over each PHOTO (file, folder or glob) here, without a broker. The result is the same, byte for byte, as a worker’s.',
+    )
     .argument('<photo...>', 'photos, folders or globs')
-    .option('-o, --output <file|folder>', 'where the result goes; a folder for several photos (default: ./darkroom-results)')
+    .option(
+      '-o, --output <file|folder>',
+      'where the result goes; a folder for several photos (default: ./darkroom-results)',
+    )
     .action(run);
-  return conventional(command, 'darkroom run photo.jpg --step resize:width=800,height=600 --step blur:radius=3 -o out.webp', 'darkroom run photos/ --step grayscale -o grey/');
+  return conventional(
+    command,
+    'darkroom run photo.jpg --step resize:width=800,height=600 --step blur:radius=3 -o out.webp',
+    'darkroom run photos/ --step grayscale -o grey/',
+  );
 }
 
 async function run(args: string[], options: RunOptions): Promise<void> {
@@ -53,7 +62,14 @@ async function run(args: string[], options: RunOptions): Promise<void> {
   const outcomes: Outcome[] = [];
   for (const photo of photos) {
     bar.update(outcomes.length, basename(photo));
-    outcomes.push(await runOne(photo, plan, config.limits, (result) => file ?? join(folder, resultName(photo, result.extension))));
+    outcomes.push(
+      await runOne(
+        photo,
+        plan,
+        config.limits,
+        (result) => file ?? join(folder, resultName(photo, result.extension)),
+      ),
+    );
   }
   bar.stop();
   report(outcomes, options.json === true);
@@ -62,13 +78,24 @@ async function run(args: string[], options: RunOptions): Promise<void> {
 /** The one file to write, when `-o` names a file rather than a folder. */
 async function singleOutput(output: string | undefined, photos: string[]): Promise<string | undefined> {
   if (output === undefined) return undefined;
-  const isFolder = output.endsWith('/') || (await stat(output).then((stats) => stats.isDirectory(), () => false));
+  const isFolder =
+    output.endsWith('/') ||
+    (await stat(output).then(
+      (stats) => stats.isDirectory(),
+      () => false,
+    ));
   if (isFolder || !/\.[a-z0-9]+$/i.test(output)) return undefined;
-  if (photos.length > 1) throw new UserError(`-o ${output}: there are ${photos.length} photos; expected a folder.`);
+  if (photos.length > 1)
+    throw new UserError(`-o ${output}: there are ${photos.length} photos; expected a folder.`);
   return output;
 }
 
-async function runOne(photo: string, plan: Plan, limits: Limits, place: (result: ResultFile) => string): Promise<Outcome> {
+async function runOne(
+  photo: string,
+  plan: Plan,
+  limits: Limits,
+  place: (result: ResultFile) => string,
+): Promise<Outcome> {
   const start = performance.now();
   const bytes = await readFile(photo);
   const done = () => ({ photo, bytes_before: bytes.length, ms: Math.round(performance.now() - start) });
@@ -77,7 +104,14 @@ async function runOne(photo: string, plan: Plan, limits: Limits, place: (result:
     const output = place(result);
     await replaceFile(output, result.bytes);
     const { format, width, height, json } = result;
-    return { ...done(), output, format, ...(width !== undefined && { width, height }), bytes_after: result.bytes.length, ...(json !== undefined && { result: json }) };
+    return {
+      ...done(),
+      output,
+      format,
+      ...(width !== undefined && { width, height }),
+      bytes_after: result.bytes.length,
+      ...(json !== undefined && { result: json }),
+    };
   } catch (thrown) {
     return { ...done(), error: asError(thrown).message };
   }
@@ -85,7 +119,10 @@ async function runOne(photo: string, plan: Plan, limits: Limits, place: (result:
 
 /** All steps of a plan, with the same lossless form between them as the queue's workers use. */
 async function renderAll(bytes: Buffer, plan: Plan, limits: Limits): Promise<ResultFile> {
-  if (bytes.length > limits.inputBytes) throw new Rejection(`The file has ${bytes.length} bytes; expected at most ${limits.inputBytes}.`, { failureType: 'limit-exceeded' });
+  if (bytes.length > limits.inputBytes)
+    throw new Rejection(`The file has ${bytes.length} bytes; expected at most ${limits.inputBytes}.`, {
+      failureType: 'limit-exceeded',
+    });
   let image = await decode(bytes, limits);
   for (let step = 0; ; step++) {
     const rendered = await renderStep(plan, step, image, localContext(step, limits), limits);
@@ -102,7 +139,10 @@ function localContext(step: number, limits: Limits): Context {
     signal: new AbortController().signal,
     load: async (input) => {
       const bytes = await readFile(input).catch((error: unknown) => {
-        throw new Rejection(`${input}: cannot be read: ${asError(error).message}`, { failureType: 'input-not-found', cause: error });
+        throw new Rejection(`${input}: cannot be read: ${asError(error).message}`, {
+          failureType: 'input-not-found',
+          cause: error,
+        });
       });
       return await decode(bytes, limits);
     },
@@ -128,7 +168,9 @@ function report(outcomes: Outcome[], json: boolean): void {
       humanSize(bytes_before),
       bytes_after === undefined ? '' : humanSize(bytes_after),
       humanDuration(ms),
-      error === undefined ? `${output}${width === undefined ? '' : ` (${width} × ${height})`}` : `failed: ${error}`,
+      error === undefined
+        ? `${output}${width === undefined ? '' : ` (${width} × ${height})`}`
+        : `failed: ${error}`,
     ]),
   );
   if (failed.length > 0) print(`\n${failed.length} of ${outcomes.length} failed.`);

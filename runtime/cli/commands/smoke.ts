@@ -1,7 +1,7 @@
 /** `darkroom smoke`: one small image through queue, worker and storage, for `helm test` and for nerves. */
 import { Command } from 'commander';
 import { readConfig } from '../../config.ts';
-import { Rejection, UserError, asError } from '../../errors.ts';
+import { asError, Rejection, UserError } from '../../errors.ts';
 import { openStorage } from '../../storage/storage.ts';
 import { createPublisher } from '../publisher.ts';
 import { declareAll, withBroker } from '../session.ts';
@@ -21,7 +21,9 @@ interface SmokeOptions {
 
 export function smokeCommand(): Command {
   const command = new Command('smoke')
-    .description('Publishes a small image as a real task and waits for its result; exit code 0 when it came back right.')
+    .description(
+      'Publishes a small image as a real task and waits for its result; exit code 0 when it came back right.',
+    )
     .option('--step <name:key=value,…>', 'the filter to send it through', 'resize:width=16')
     .option('--wait <seconds>', 'how long to wait, scaling from zero included', String(DEFAULT_WAIT_SECONDS))
     .option('--no-declare', 'do not declare the queues first (a user without that right)')
@@ -39,18 +41,30 @@ async function smoke(options: SmokeOptions): Promise<void> {
   const outcome = await withBroker(config, async (broker) => {
     if (options.declare) await declareAll(broker, config);
     const publisher = await createPublisher(broker, storage, config);
-    const submission = await publisher.submit(TEST_CARD_KEY, { steps: [parseStep(options.step)], output: { format: 'png' } });
-    const late = new UserError(`No result within ${seconds} s. darkroom status ${submission.id} says where the task is.`);
+    const submission = await publisher.submit(TEST_CARD_KEY, {
+      steps: [parseStep(options.step)],
+      output: { format: 'png' },
+    });
+    const late = new UserError(
+      `No result within ${seconds} s. darkroom status ${submission.id} says where the task is.`,
+    );
     return await publisher.outcome(submission, note, abortAfter(seconds * 1_000, late));
   });
   const ms = Math.round(performance.now() - started);
   const result = resultOf(outcome.data);
-  if (outcome.outcome !== 'completed' || result === undefined) throw new Rejection(`The task ${outcome.outcome}: ${outcome.data.failure_reason}`, { failureType: 'filter-failed' });
+  if (outcome.outcome !== 'completed' || result === undefined)
+    throw new Rejection(`The task ${outcome.outcome}: ${outcome.data.failure_reason}`, {
+      failureType: 'filter-failed',
+    });
   const stored = await storage.read(result.key).catch((error: unknown) => {
     throw new UserError(`The result ${result.key} cannot be read: ${asError(error).message}`);
   });
-  if (options.json === true) printJson({ ok: true, task: outcome.id, ms, bytes: stored.length, ...result });
-  else print(`A ${result.width} × ${result.height} result came back in ${ms} ms (task ${outcome.id}, ${result.key}).`);
+  if (options.json === true)
+    printJson({ ok: stored.length === result.bytes, task: outcome.id, ms, ...result });
+  else
+    print(
+      `A ${result.width} × ${result.height} result came back in ${ms} ms (task ${outcome.id}, ${result.key}).`,
+    );
 }
 
 /** Colour bars with a gradient, drawn here so that nothing has to be shipped. 64 × 64 pixels. */
@@ -65,7 +79,9 @@ async function testCard(): Promise<Buffer> {
       data.set([bar & 4 ? level : 0, bar & 2 ? level : 0, bar & 1 ? level : 0], (y * side + x) * 3);
     }
   }
-  return await sharp(data, { raw: { width: side, height: side, channels: 3 } }).png().toBuffer();
+  return await sharp(data, { raw: { width: side, height: side, channels: 3 } })
+    .png()
+    .toBuffer();
 }
 
 function abortAfter(ms: number, reason: Error): AbortSignal {

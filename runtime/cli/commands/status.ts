@@ -18,7 +18,9 @@ interface Status {
 
 export function statusCommand(): Command {
   const command = new Command('status')
-    .description('Says where a task stands: completed, failed and why, cancelled, queued with workers, or waiting because no worker is there. Exit code 1 for failed, cancelled and unknown.')
+    .description(
+      'Says where a task stands: completed, failed and why, cancelled, queued with workers, or waiting because no worker is there. Exit code 1 for failed, cancelled and unknown.',
+    )
     .argument('<id>', 'the task’s id')
     .action(async (id: string, options: { json?: boolean }) => {
       const status = await statusOf(id, readConfig());
@@ -36,16 +38,44 @@ async function statusOf(id: string, config: Config): Promise<Status> {
   if (ended !== undefined) {
     const { outcome, time, data } = ended;
     const output = data.output as { key?: string } | undefined;
-    const words = outcome === 'completed' ? `at ${time}: ${output?.key}` : `at ${time}: ${data.failure_reason} (${data.failure_type})`;
+    const words =
+      outcome === 'completed'
+        ? `at ${time}: ${output?.key}`
+        : `at ${time}: ${data.failure_reason} (${data.failure_type})`;
     return { id, state: outcome, words, time, ...data };
   }
-  if (place === undefined) return { id, state: 'unknown', words: 'No worker has ended this task and it was not published from here. It may be queued, or the id is wrong.' };
+  if (place === undefined)
+    return {
+      id,
+      state: 'unknown',
+      words:
+        'No worker has ended this task and it was not published from here. It may be queued, or the id is wrong.',
+    };
   return await withBroker(config, async (broker) => {
     const queue = names(config.prefix).queue(place.filter);
     const { messages, consumers } = await broker.withChannel((channel) => inspectQueue(channel, queue));
     const where = `step ${place.step + 1} of ${place.steps.length} (${place.filter}), since ${place.since}`;
-    const detail = { step: place.step, steps: place.steps.length, filter: place.filter, since: place.since, queue, messages, consumers };
-    if (consumers === 0) return { id, state: 'waiting', words: `${where}: no worker available (queue ${queue}: ${messages} messages, 0 consumers)`, ...detail };
-    return { id, state: 'queued', words: `${where}: ${messages} messages wait in ${queue}, ${consumers} workers`, ...detail };
+    const detail = {
+      step: place.step,
+      steps: place.steps.length,
+      filter: place.filter,
+      since: place.since,
+      queue,
+      messages,
+      consumers,
+    };
+    if (consumers === 0)
+      return {
+        id,
+        state: 'waiting',
+        words: `${where}: no worker available (queue ${queue}: ${messages} messages, 0 consumers)`,
+        ...detail,
+      };
+    return {
+      id,
+      state: 'queued',
+      words: `${where}: ${messages} messages wait in ${queue}, ${consumers} workers`,
+      ...detail,
+    };
   });
 }

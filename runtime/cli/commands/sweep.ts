@@ -9,12 +9,18 @@ import { conventional, print, printJson } from '../terminal.ts';
 
 export function sweepCommand(): Command {
   const command = new Command('sweep')
-    .description('Removes markers of ended tasks and abandoned intermediates older than ENDED_RETENTION (7 days). A repeat of a task that comes later than that runs again.')
+    .description(
+      'Removes markers of ended tasks and abandoned intermediates older than ENDED_RETENTION (7 days). A repeat of a task that comes later than that runs again.',
+    )
     .option('--older-than <duration>', 'instead of ENDED_RETENTION, such as 12h or 30d')
     .action(async (options: { olderThan?: string; json?: boolean }) => {
       const config = readConfig();
-      const olderThanMs = options.olderThan === undefined ? config.storage.endedRetentionMs : parseDuration(options.olderThan);
-      if (olderThanMs === undefined) throw new UserError(`--older-than: expected a duration such as 12h or 30d, got "${options.olderThan}".`);
+      const olderThanMs =
+        options.olderThan === undefined ? config.storage.endedRetentionMs : parseDuration(options.olderThan);
+      if (olderThanMs === undefined)
+        throw new UserError(
+          `--older-than: expected a duration such as 12h or 30d, got "${options.olderThan}".`,
+        );
       const removed = await sweep(await openStorage(config.storage.url), olderThanMs);
       if (options.json === true) printJson({ removed, older_than_ms: olderThanMs });
       else print(`Removed ${removed} objects older than ${formatDuration(olderThanMs)}.`);
