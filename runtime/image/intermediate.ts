@@ -20,7 +20,7 @@ import { Rejection } from '../errors.ts';
 import type { Image, Pixels, Source } from '../filter.ts';
 import { configureLibrary } from './library.ts';
 import type { Limits } from './limits.ts';
-import { asUint16, imageOfPixels } from './pixels.ts';
+import { asUint8, asUint16, imageOfPixels } from './pixels.ts';
 
 /** Like PNG's: the high bit, both line endings and ^Z show a transfer that altered the bytes. The 1 is the version. */
 const MAGIC = Buffer.from('\x89DRM1\r\n\x1a', 'latin1');
@@ -65,7 +65,10 @@ export async function unpackIntermediate(bytes: Buffer, limits: Limits): Promise
   const expected = width * height * channels * (bits / 8);
   if (samples.length !== expected)
     throw broken(`it has ${samples.length} bytes of samples; expected ${expected}`);
-  return imageOfPixels({ data: bits === 16 ? asUint16(samples) : samples, width, height, channels }, source);
+  return imageOfPixels(
+    { data: bits === 16 ? asUint16(samples) : asUint8(samples), width, height, channels },
+    source,
+  );
 }
 
 /** Whether bytes begin like a packed intermediate. */

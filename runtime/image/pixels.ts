@@ -60,7 +60,7 @@ export function imageOfPixels(pixels: Pixels, source: Source): Image {
 async function readRaw(pipeline: Sharp, depth: 'uchar' | 'ushort'): Promise<Pixels> {
   const { data, info } = await pipeline.raw({ depth }).toBuffer({ resolveWithObject: true });
   return {
-    data: depth === 'ushort' ? asUint16(data) : data,
+    data: depth === 'ushort' ? asUint16(data) : asUint8(data),
     width: info.width,
     height: info.height,
     channels: info.channels as Channels,
@@ -81,6 +81,11 @@ function foldGrey(pixels: Pixels): Pixels {
     if (folded === 2) out[to + 1] = data[from + 3]!;
   }
   return { data: out, width, height, channels: folded };
+}
+
+/** The same memory without Buffer's own methods, whose `slice` does not copy. */
+export function asUint8(data: Buffer): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.length);
 }
 
 /** The same memory as 16-bit samples; copied only where it is not aligned for that. */
