@@ -1,6 +1,6 @@
 /** Which `https` URLs an operator allows: INPUT_HTTPS_HOSTS as rules, and the check of a URL against them. */
 import { Rejection, UserError } from '../errors.ts';
-import { redactUrl } from '../redact.ts';
+import { redactUrl, shorten } from '../redact.ts';
 
 const HTTPS_PORT = 443;
 
@@ -36,7 +36,7 @@ export function parseHostRules(hosts: string[]): HostRule[] {
  */
 export function allowedUrl(text: string, rules: HostRule[]): URL {
   const refuse = (why: string): never => {
-    throw new Rejection(`The input ${redactUrl(text)} is not fetched: ${why}.`, {
+    throw new Rejection(`The input ${shorten(redactUrl(text))} is not fetched: ${why}.`, {
       failureType: 'input-forbidden',
     });
   };

@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { asError, Rejection, Retryable, TaskFailure } from '../errors.ts';
-import { redactText, redactUrl } from '../redact.ts';
+import { redactText, redactUrl, shorten } from '../redact.ts';
 import { isPublicAddress } from './address.ts';
 import { allowedUrl, type HostRule, parseHostRules } from './https-policy.ts';
 import { tooLarge } from './limits.ts';
@@ -48,7 +48,7 @@ export function httpsReader(options: HttpsOptions): HttpsReader {
       signal?.throwIfAborted();
       if (error instanceof TaskFailure) throw error;
       const why = deadline.aborted ? 'it took too long' : redactText(asError(error).message);
-      throw new Retryable(`The input ${redactUrl(url)} could not be fetched: ${why}.`, {
+      throw new Retryable(`The input ${shorten(redactUrl(url))} could not be fetched: ${why}.`, {
         failureType: 'network',
         cause: error,
       });
@@ -177,7 +177,7 @@ function assertUsable(response: IncomingMessage, url: URL, maxBytes: number): vo
   if (status === 401 || status === 403) throw forbidden(url.href, `the server answered ${status}`);
   if (status !== 200) {
     throw new Rejection(
-      `The input ${redactUrl(url)} is not there: the server answered ${status}, expected 200.`,
+      `The input ${shorten(redactUrl(url))} is not there: the server answered ${status}, expected 200.`,
       {
         failureType: 'input-not-found',
       },
@@ -193,7 +193,7 @@ function assertUsable(response: IncomingMessage, url: URL, maxBytes: number): vo
 
 function redirectTarget(response: IncomingMessage, url: URL): string {
   const target = response.headers.location ?? '';
-  if (target === '' || !URL.canParse(target, url))
+  if (target === '' || !URL.canParse(target, url.href))
     throw forbidden(url.href, 'the server redirects to no URL');
   return new URL(target, url).href;
 }
@@ -204,7 +204,7 @@ function hostOf(url: URL): string {
 }
 
 function forbidden(url: string, why: string): Rejection {
-  return new Rejection(`The input ${redactUrl(url)} is not fetched: ${why}.`, {
+  return new Rejection(`The input ${shorten(redactUrl(url))} is not fetched: ${why}.`, {
     failureType: 'input-forbidden',
   });
 }

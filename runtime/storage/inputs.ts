@@ -1,8 +1,8 @@
 /** Reads what a task names as its `input`: a key, an object in an allowed bucket, or an allowed `https` URL. */
 import { Rejection, UserError } from '../errors.ts';
-import { redactUrl } from '../redact.ts';
+import { redactUrl, shorten } from '../redact.ts';
 import type { HttpsOptions, HttpsReader } from './https.ts';
-import { assertUserKey, RUNTIME_FOLDER } from './keys.ts';
+import { assertUserKey, isRuntimeKey } from './keys.ts';
 import { formatStorageUrl, parseObjectUrl, parseStorageUrl } from './s3-url.ts';
 import { openStorage, type ReadOptions, type Storage, type StorageOptions } from './storage.ts';
 
@@ -48,8 +48,7 @@ export function openInputs({ storage, buckets = [], https, storageOptions }: Inp
     const { bucket, key } = object;
     assertUserKey(key, 'input');
     // The runtime's folder lies at the end of a prefix, so it may be anywhere in a bucket.
-    if (key.toLowerCase().split('/').includes(RUNTIME_FOLDER))
-      throw forbidden(input, 'it is the runtime’s own');
+    if (key.split('/').some(isRuntimeKey)) throw forbidden(input, 'it belongs to the runtime');
     const other = others.get(bucket);
     if (other) return { from: await opened(other.url), key: below(other.prefix, key, input) };
     if (own?.bucket === bucket) return { from: storage, key: below(own.prefix, key, input) };
@@ -103,11 +102,8 @@ function below(prefix: string, key: string, input: string): string {
   throw forbidden(input, `of this bucket only ${prefix}/ is allowed`);
 }
 
-const SHOWN_INPUT_CHARS = 200;
-
 function forbidden(input: string, why: string): Rejection {
-  const shown = input.length > SHOWN_INPUT_CHARS ? `${input.slice(0, SHOWN_INPUT_CHARS)}…` : input;
-  return new Rejection(`The input ${redactUrl(shown)} is not read: ${why}. ${EXPECTED}.`, {
+  return new Rejection(`The input ${shorten(redactUrl(input))} is not read: ${why}. ${EXPECTED}.`, {
     failureType: 'input-forbidden',
   });
 }

@@ -1,5 +1,6 @@
 /** Which keys a storage accepts: relative, `/`-separated names that cannot leave their root on any system. */
 import { Rejection } from '../errors.ts';
+import { redactText, shorten } from '../redact.ts';
 
 /** The folder that belongs to the runtime: intermediates, markers, temporary files. */
 export const RUNTIME_FOLDER = '.darkroom';
@@ -8,7 +9,6 @@ export const RUNTIME_FOLDER = '.darkroom';
 const MAX_KEY_BYTES = 900;
 /** What ext4, XFS, APFS and NTFS allow for one name. */
 const MAX_SEGMENT_BYTES = 255;
-const SHOWN_KEY_CHARS = 120;
 
 /** The field of a task that a key came from: it decides the failure type and starts the message. */
 export type KeyField = 'input' | 'output.key' | 'key';
@@ -71,8 +71,7 @@ function segmentFault(segments: string[]): string | undefined {
 }
 
 function refuse(key: unknown, field: KeyField, fault: string): never {
-  const text = JSON.stringify(key) ?? String(key);
-  const shown = text.length > SHOWN_KEY_CHARS ? `${text.slice(0, SHOWN_KEY_CHARS)}…` : text;
+  const shown = shorten(redactText(JSON.stringify(key) ?? String(key)));
   throw new Rejection(
     `${field} ${shown} cannot be used: ${fault}. Expected a relative key such as "photos/cat.jpg".`,
     {
