@@ -172,14 +172,3 @@ async function stateOf(channel: Channel, name: string): Promise<QueueState | und
     throw error;
   }
 }
-
-/** Removes every queue and exchange of the topology with all that is in them. For demos and tests. */
-export async function deleteTopology(
-  channel: Channel,
-  { prefix, filters, retryDelays }: Pick<Topology, 'prefix' | 'filters' | 'retryDelays'>,
-): Promise<void> {
-  const at = names(prefix);
-  const both = [...retryDelays.map(at.retry), at.dead];
-  for (const name of [...filters.map(at.queue), ...both]) await channel.deleteQueue(name);
-  for (const name of [at.tasks, at.events, ...both]) await channel.deleteExchange(name);
-}
