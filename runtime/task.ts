@@ -248,7 +248,7 @@ function checkTask(task: Task, hop: Hop): void {
     fail(`${HEADERS.step}: expected 0 to ${task.steps.length - 1}, got ${hop.step}.`);
   if (task.input === undefined && !hop.inline)
     fail('input: expected a storage key, s3://bucket/key or https://…, got nothing.');
-  if (task.output.key !== undefined) assertUserKey(task.output.key);
+  if (task.output.key !== undefined) assertUserKey(task.output.key, 'output.key');
 }
 
 function fingerprint(written: Written, image: Buffer | undefined): string {

@@ -5,6 +5,7 @@ import {
   type Delivery,
   type PublishProperties,
   type PublishRequest,
+  PublishRefused,
   Unroutable,
 } from '../amqp/broker.ts';
 import { names } from '../amqp/topology.ts';
@@ -100,7 +101,7 @@ export function createOutbox(broker: Broker, prefix: string): Outbox {
         return true;
       } catch (error) {
         // No confirmation means no certainty: publish again. A repeat is harmless.
-        if (error instanceof Unroutable || !isBrokerTrouble(error)) throw error;
+        if (!isBrokerTrouble(error)) throw error;
         await sleep(REPUBLISH_DELAY_MS);
       }
     }
@@ -108,9 +109,12 @@ export function createOutbox(broker: Broker, prefix: string): Outbox {
   }
 }
 
-/** Anything the broker or the way to it did; as opposed to a message that cannot be encoded. */
+/** Whether sending the same message again can help: not one that cannot be encoded or that the broker finds too large. */
 function isBrokerTrouble(error: unknown): boolean {
-  return !(error instanceof RangeError || error instanceof TypeError);
+  if (error instanceof RangeError || error instanceof TypeError || error instanceof Unroutable) return false;
+  // A missing exchange (404) or right (403) is the installation's fault: it can be mended while the task waits.
+  const code = error instanceof PublishRefused ? (error.cause as { code?: number } | undefined)?.code : undefined;
+  return !(error instanceof PublishRefused) || code === 404 || code === 403;
 }
 
 /** Straight to the queue, so that `mandatory` finds a missing one; through the exchange it would go to the dead letters. */
