@@ -1,0 +1,335 @@
+/** No `https` input reaches what is not public: every way to write, resolve or redirect to it is refused. */
+import diagnostics from 'node:diagnostics_channel';
+import { describe, expect, test } from 'vitest';
+import { Rejection } from '../../../runtime/errors.ts';
+import { isPublicAddress } from '../../../runtime/storage/address.ts';
+import { httpsReader } from '../../../runtime/storage/https.ts';
+
+const FORBIDDEN_ADDRESSES = [
+  // IPv4: this network, private, shared, loopback, link-local with metadata, protocol, documentation, benchmarks
+  '0.0.0.0',
+  '0.1.2.3',
+  '10.0.0.1',
+  '10.255.255.255',
+  '100.64.0.1',
+  '100.100.100.200',
+  '100.127.255.255',
+  '127.0.0.1',
+  '127.1.2.3',
+  '127.255.255.254',
+  '169.254.0.1',
+  '169.254.169.254',
+  '169.254.170.2',
+  '172.16.0.1',
+  '172.31.255.255',
+  '192.0.0.1',
+  '192.0.0.192',
+  '192.0.2.1',
+  '192.31.196.1',
+  '192.52.193.1',
+  '192.88.99.1',
+  '192.168.0.1',
+  '192.168.255.255',
+  '192.175.48.1',
+  '198.18.0.1',
+  '198.19.255.255',
+  '198.51.100.1',
+  '203.0.113.1',
+  // multicast, reserved, broadcast, inside Azure
+  '224.0.0.1',
+  '239.255.255.255',
+  '240.0.0.1',
+  '255.255.255.255',
+  '168.63.129.16',
+  // IPv6: unspecified, loopback, unique local with metadata, link-local, site-local, multicast, discard
+  '::',
+  '::1',
+  'fc00::1',
+  'fd00:ec2::254',
+  'fdff::1',
+  'fe80::1',
+  'febf::1',
+  'fec0::1',
+  'ff02::1',
+  'ff0e::1',
+  '100::1',
+  'fe80::1%eth0',
+  '::1%lo',
+  '2606:4700::1%eth0',
+  // protocol, benchmarking, ORCHID, documentation, segment routing, not allocated
+  '2001::1',
+  '2001:2::1',
+  '2001:3::1',
+  '2001:4:112::1',
+  '2001:10::1',
+  '2001:20::1',
+  '2001:30::1',
+  '2001:db8::1',
+  '3fff::1',
+  '5f00::1',
+  '4000::1',
+  '8000::1',
+  '2620:4f:8000::1',
+  // IPv4 inside IPv6: mapped, compatible, translated, NAT64 (of forbidden and local kind), 6to4, Teredo, ISATAP
+  '::ffff:127.0.0.1',
+  '::ffff:7f00:1',
+  '::ffff:a9fe:a9fe',
+  '::ffff:10.0.0.1',
+  '::ffff:8.8.8.8',
+  '::127.0.0.1',
+  '::7f00:1',
+  '::ffff:0:127.0.0.1',
+  '64:ff9b::127.0.0.1',
+  '64:ff9b::7f00:1',
+  '64:ff9b::10.0.0.1',
+  '64:ff9b::169.254.169.254',
+  '64:ff9b::c0a8:1',
+  '64:ff9b:1::8.8.8.8',
+  '64:ff9b:1::7f00:1',
+  '2002:7f00:1::',
+  '2002:a9fe:a9fe::1',
+  '2002:0a00:0001::1',
+  '2002:808:808::1',
+  '2001:0:7f00:1::',
+  '2001:0:53aa:64c:0:fffe:80ff:fffe',
+  '2606:4700::5efe:127.0.0.1',
+  '2606:4700::200:5efe:10.0.0.1',
+  // not addresses, though some would read them as such
+  '',
+  '127.1',
+  '0177.0.0.1',
+  '0x7f.0.0.1',
+  '2130706433',
+  '127.0.0.1 ',
+  ' 8.8.8.8',
+  '8.8.8.8:443',
+  '[::1]',
+  'localhost',
+  '1.2.3',
+  '1.2.3.4.5',
+  '256.1.1.1',
+  '١٢٧.0.0.1',
+];
+
+const PUBLIC_ADDRESSES = [
+  '1.1.1.1',
+  '8.8.8.8',
+  '93.184.216.34',
+  '100.63.255.255',
+  '100.128.0.1',
+  '172.15.255.255',
+  '172.32.0.1',
+  '169.253.255.255',
+  '192.167.255.255',
+  '223.255.255.255',
+  '2606:4700:4700::1111',
+  '2a00:1450:4001:800::200e',
+  '2001:4860:4860::8888',
+  '64:ff9b::8.8.8.8',
+  '64:ff9b::808:808',
+];
+
+/** Refused although every host is allowed. */
+const FORBIDDEN_URLS = [
+  // an address in every notation that the URL parser knows
+  'https://127.0.0.1/',
+  'https://127.1/',
+  'https://127.0.1/',
+  'https://0177.0.0.1/',
+  'https://0x7f.0.0.1/',
+  'https://0x7f000001/',
+  'https://2130706433/',
+  'https://017700000001/',
+  'https://0/',
+  'https://0.0.0.0/',
+  'https://127.0.0.1./',
+  'https://１２７.０.０.１/',
+  'https://①②⑦.⓪.⓪.①/',
+  'https://127。0。0。1/',
+  'https://%31%32%37.0.0.1/',
+  'https://169.254.169.254/latest/meta-data/',
+  'https://0xa9fea9fe/',
+  'https://2852039166/',
+  'https://0251.0376.0251.0376/',
+  'https://169.254.43518/',
+  'https://10.0.0.1/',
+  'https://10.1/',
+  'https://192.168.1.1/',
+  'https://172.16.0.1/',
+  'https://100.64.0.1/',
+  'https://[::1]/',
+  'https://[::]/',
+  'https://[0:0:0:0:0:0:0:1]/',
+  'https://[::ffff:127.0.0.1]/',
+  'https://[::ffff:7f00:1]/',
+  'https://[0:0:0:0:0:ffff:169.254.169.254]/',
+  'https://[64:ff9b::7f00:1]/',
+  'https://[2002:7f00:1::]/',
+  'https://[fd00:ec2::254]/',
+  'https://[fe80::1]/',
+  'https://[::127.0.0.1]/',
+  // names that resolve to one
+  'https://localhost/',
+  'https://LOCALHOST/',
+  'https://localhost./',
+  'https://metadata.internal/',
+  'https://rebind.example/',
+  'https://mixed.example/',
+  'https://mixed6.example/',
+  'https://mapped.example/',
+  'https://nat64.example/',
+  'https://ⓛocalhost/',
+  // other ports than 443
+  'https://ok.example:80/',
+  'https://ok.example:8443/',
+  'https://ok.example:22/',
+  'https://ok.example:6379/',
+  'https://ok.example:15672/',
+  'https://ok.example:0/',
+  'https://ok.example:65536/',
+  'https://ok.example:+443/',
+  // other schemes
+  'http://ok.example/',
+  'HTTP://ok.example/',
+  'ftp://ok.example/',
+  'file:///etc/passwd',
+  'file://ok.example/etc/passwd',
+  'data:image/png;base64,AAAA',
+  'gopher://127.0.0.1:6379/_INFO',
+  'dict://127.0.0.1:11211/',
+  'ws://ok.example/',
+  'blob:https://ok.example/x',
+  'javascript:1',
+  'view-source:https://ok.example/',
+  'jar:https://ok.example/!x',
+  '//ok.example/',
+  // users and passwords, and what they are used for: to hide the host
+  'https://user:secret@ok.example/',
+  'https://user@ok.example/',
+  'https://ok.example@127.0.0.1/',
+  'https://:@127.0.0.1/',
+  'https://ok.example:secret@127.0.0.1/',
+  'https://ok.example%40127.0.0.1/',
+  'https://127.0.0.1#@ok.example/',
+  'https://127.0.0.1?@ok.example/',
+  'https://ok.example#@127.0.0.1:x@x/ y',
+  // what the URL parser drops or turns
+  'https://127.0.0.1\\@ok.example/',
+  'https:\\\\127.0.0.1/',
+  'https:/\\127.0.0.1/',
+  'https://\t127.0.0.1/',
+  ' https://127.0.0.1/',
+  'https://ok.example/\r\nX-Injected: 1',
+  'https://ok.example/\0',
+  'https://ok.example/a b',
+  'ht\ntps://127.0.0.1/',
+  // more notations of what is inside
+  'https://127.127.127.127/',
+  'https://127.0.0.0x1/',
+  'https://0x7F.1/',
+  'https://00000177.1/',
+  'https://168.63.129.16/',
+  'https://100.100.100.200/',
+  'https://192.0.0.192/',
+  'https://198.18.0.1/',
+  'https://224.0.0.1/',
+  'https://255.255.255.255/',
+  'https://[fec0::1]/',
+  'https://[ff02::1]/',
+  'https://[2001:0:7f00:1::]/',
+  'https://[::ffff:0:7f00:1]/',
+  'https://[64:ff9b:1::a00:1]/',
+  'https://127.0.0.1:443/',
+  'https://[::1]:443/',
+  'https://localhost:443/',
+  // not URLs
+  '',
+  'https://',
+  'https:///',
+  'https://[::1',
+  'https://[::1%25lo]/',
+  'https://ok.example:port/',
+  'https://%00/',
+  'https://./',
+  'https://../',
+  'https:ok.example:80',
+  'https://256.256.256.256/',
+  'https://ok..example\\/',
+];
+
+const DNS: Record<string, string[]> = {
+  localhost: ['127.0.0.1', '::1'],
+  'metadata.internal': ['169.254.169.254'],
+  'rebind.example': ['10.0.0.1'],
+  'mixed.example': ['93.184.216.34', '192.168.0.1'],
+  'mixed6.example': ['2606:4700:4700::1111', 'fd00::1'],
+  'mapped.example': ['::ffff:127.0.0.1'],
+  'nat64.example': ['64:ff9b::a00:1'],
+  'ok.example': ['93.184.216.34'],
+};
+
+test('has more than a hundred URLs', () => {
+  expect(new Set(FORBIDDEN_URLS).size).toBeGreaterThan(100);
+});
+
+describe('an address', () => {
+  test.each(FORBIDDEN_ADDRESSES)('%j is not public', (address) => {
+    expect(isPublicAddress(address)).toBe(false);
+  });
+
+  test.each(PUBLIC_ADDRESSES)('%j is public', (address) => {
+    expect(isPublicAddress(address)).toBe(true);
+  });
+});
+
+describe('a URL', () => {
+  test.each(FORBIDDEN_URLS)('%j is refused before anything is connected to', async (url) => {
+    const read = httpsReader({
+      enabled: true,
+      hosts: ['*'],
+      // Names that are not in the table do not resolve.
+      resolve: async (host) => DNS[host] ?? [],
+    });
+    let sockets = 0;
+    const count = () => sockets++;
+    diagnostics.subscribe('net.client.socket', count);
+    try {
+      const error = await read(url).catch((thrown: unknown) => thrown);
+
+      if (url === 'https://./' || url === 'https://../')
+        expect(error).toMatchObject({ failureType: 'network' });
+      else {
+        expect(error).toBeInstanceOf(Rejection);
+        expect(error).toMatchObject({ failureType: 'input-forbidden' });
+      }
+      expect(String(error)).not.toContain('secret');
+      expect(sockets).toBe(0);
+    } finally {
+      diagnostics.unsubscribe('net.client.socket', count);
+    }
+  });
+
+  test.each([
+    ['images.example', 'https://evil.example/'],
+    ['images.example', 'https://images.example.evil.example/'],
+    ['images.example', 'https://sub.images.example/'],
+    ['images.example', 'https://evilimages.example/'],
+    ['images.example', 'https://images.example:8443/'],
+    ['*.images.example', 'https://images.example/'],
+    ['*.images.example', 'https://evilimages.example/'],
+    ['*.images.example', 'https://x.images.example.evil/'],
+    ['images.example:8443', 'https://images.example/'],
+    ['images.example:8443', 'https://images.example:443/'],
+    ['images.example', 'https://ímages.example/'],
+  ])('with hosts %j, %j is refused', async (host, url) => {
+    const read = httpsReader({ enabled: true, hosts: [host], resolve: async () => ['93.184.216.34'] });
+
+    await expect(read(url)).rejects.toMatchObject({ failureType: 'input-forbidden', consequence: 'reject' });
+  });
+
+  test('is refused when no host is allowed', async () => {
+    await expect(httpsReader({ enabled: true, hosts: [] })('https://ok.example/')).rejects.toBeInstanceOf(
+      Rejection,
+    );
+  });
+});
