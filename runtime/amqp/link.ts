@@ -22,7 +22,7 @@ export interface Session {
 export interface LinkOwner {
   /** Prepares channels; must end with a broker round trip, so that a connection that died meanwhile is noticed. */
   setUp(session: Session): Promise<void>;
-  /** After the session has gone, once per successful or failed set-up. */
+  /** After a session has gone, or an attempt at one has failed. */
   tearDown(reason: Error): void;
   /** The broker takes no messages (reason) or takes them again (undefined). */
   blocked(reason: string | undefined): void;
@@ -73,6 +73,7 @@ export function createLink(purpose: 'consume' | 'publish', options: BrokerOption
     try {
       connection = await openConnection({ ...options, name: `${options.name} (${purpose})` }, closing.signal);
     } catch (error) {
+      owner.tearDown(asError(error));
       return { error: asError(error), lastedMs: 0 };
     }
     const life = beginSession(connection, ++generation, owner);

@@ -40,6 +40,8 @@ const MAX_WAITING = 10_000;
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 const TICK_MS = 500;
 const REOPEN_DELAY_MS = 1000;
+/** amqplib's text for the broker's nack; the only other one is "channel closed". */
+const NACKED = 'message nacked';
 
 /** `drop` ends the present session, when its answers stay away. */
 export function createPublisher(
@@ -126,9 +128,11 @@ export function createPublisher(
   }
 
   function confirmed(entry: Entry, error: Error | null) {
-    // Not in flight any more: given up or lost with its session, and settled by that.
+    // The channel has closed: what ends the session knows why, and detach settles the entry with that.
+    if (error !== null && error.message !== NACKED) return;
+    // Not in flight any more: given up or refused, and settled by that.
     if (!inFlight.delete(entry)) return;
-    if (error !== null) entry.settle(unknown(error.message));
+    if (error !== null) entry.settle(unknown('RabbitMQ could not store it (nack)'));
     else if (entry.returned === undefined) entry.settle();
     else entry.settle(new Unroutable(`no queue takes ${place(entry)}: ${entry.returned}`));
     if (waiting.size > 0) flush();

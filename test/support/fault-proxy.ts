@@ -24,6 +24,8 @@ export interface FaultProxy extends AsyncDisposable {
   refuse(): Promise<void>;
   /** Cuts the next connection when it has passed on `bytes` from the server to the client. */
   cutNext(bytes: number, how?: 'reset' | 'end'): void;
+  /** Writes bytes to the server on the newest connection, as if its client had sent them. */
+  inject(bytes: Buffer): void;
   /** Ends black hole, throttle and refusal. */
   heal(): Promise<void>;
 }
@@ -163,6 +165,9 @@ export async function startFaultProxy(target: { port: number; host?: string }): 
     refuse,
     cutNext(bytes, how = 'reset') {
       cut = { bytes, how };
+    },
+    inject(bytes) {
+      [...pairs].at(-1)?.server.write(bytes);
     },
     async heal() {
       holding = false;
