@@ -66,10 +66,12 @@ async function prepare(
   limits: Limits,
 ): Promise<Sharp> {
   const { deep, alpha, maxSide } = FORMATS[format];
+  const narrows = image.bits === 16 && !deep;
   // The library flattens before it filters, so what may be transparent is filtered first and laid on a colour then.
-  const fused = isPipeline(result) && (alpha || !image.hasAlpha);
-  if (fused)
-    return image.bits === 16 && !deep ? result.toColourspace(colourspaceOf({ ...image, bits: 8 })) : result;
+  // Deep grey may have become colour, which only samples show.
+  if (isPipeline(result) && (alpha || !image.hasAlpha) && !(narrows && image.channels < 3)) {
+    return narrows ? result.toColourspace('srgb') : result;
+  }
   const pixels = isPipeline(result) ? await readPixels(result, image) : result;
   checkOutputSize(pixels, limits);
   checkSide(pixels, format, maxSide);

@@ -1,0 +1,134 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { Rejection, UserError } from '../../runtime/errors.ts';
+import {
+  describeFunction,
+  FUNCTIONS_DIR,
+  listFunctions,
+  loadFunction,
+  parseParams,
+} from '../../runtime/functions.ts';
+
+const FILTERS = [
+  'blur',
+  'brightness',
+  'contrast',
+  'convert',
+  'crop',
+  'edges',
+  'flip',
+  'grayscale',
+  'info',
+  'resize',
+  'rotate',
+  'saturation',
+  'sharpen',
+  'watermark',
+];
+
+describe('listFunctions', () => {
+  it('gives the names of the files, without loading them', async () => {
+    await using folder = await temporaryFolder({
+      'negate.ts': 'throw new Error()',
+      'README.md': '',
+      'Upper.ts': '',
+      'types.d.ts': '',
+    });
+    expect(listFunctions(folder.path)).toEqual(['negate']);
+  });
+
+  it('knows the filters that Darkroom ships', () => {
+    expect(listFunctions()).toEqual(FILTERS);
+    expect(listFunctions(FUNCTIONS_DIR)).toEqual(FILTERS);
+  });
+});
+
+describe('loadFunction', () => {
+  it.each(FILTERS)('loads %s, and every parameter of it is described', async (name) => {
+    const filter = await loadFunction(name);
+    expect(filter.summary).toMatch(/^[A-Z].*\.$/);
+    for (const param of describeFunction(filter).params) expect(param.description, param.name).not.toBe('');
+  });
+
+  it.each(['../runtime/filter', 'blur.ts', 'Blur', '', 'a'.repeat(41), 'constructor', '__proto__'])(
+    'refuses the name %j',
+    async (name) => {
+      await expect(loadFunction(name)).rejects.toMatchObject({
+        failureType: 'unknown-filter',
+        consequence: 'reject',
+      });
+    },
+  );
+
+  it('suggests the nearest name', async () => {
+    await expect(loadFunction('resise')).rejects.toThrow('unknown filter "resise": did you mean resize?');
+  });
+
+  it.each([
+    ['export const x = 1;', 'expected a default export made with defineFilter'],
+    ['export default { params: {}, apply() {} };', 'expected `summary`'],
+    ["export default { summary: 'x', apply() {} };", 'expected `params`'],
+    ["export default { summary: 'x', params: { safeParse() {} } };", 'expected `apply`'],
+    [
+      "export default { summary: 'x', params: { safeParse() {} }, apply() {}, returns: 'text' };",
+      "'image' or 'json', got \"text\"",
+    ],
+    ["import './missing.ts';", 'cannot be loaded'],
+    ['export default {', 'cannot be loaded'],
+  ])('names the file and the fault of %j', async (source, words) => {
+    await using folder = await temporaryFolder({ 'broken.ts': source });
+    const loading = loadFunction('broken', folder.path);
+    await expect(loading).rejects.toBeInstanceOf(UserError);
+    await expect(loading).rejects.toThrow(path.join(folder.path, 'broken.ts'));
+    await expect(loading).rejects.toThrow(words);
+  });
+});
+
+describe('parseParams', () => {
+  it('fills in defaults, also for parameters that are not there', async () => {
+    expect(parseParams(await loadFunction('flip'), undefined, 'params')).toEqual({ direction: 'horizontal' });
+  });
+
+  it('rejects with path, value and expectation of every fault', async () => {
+    const filter = await loadFunction('blur');
+    const parse = () => parseParams(filter, { radius: 'big', sigma: 2 }, 'steps[0].params');
+    expect(parse).toThrow(Rejection);
+    expect(parse).toThrow(
+      'steps[0].params.radius: expected a number from 0 to 1000, got "big"; steps[0].params.sigma: unknown, known are radius',
+    );
+  });
+});
+
+describe('describeFunction', () => {
+  it('lists type, default, bounds and description', async () => {
+    const { returns, params } = describeFunction(await loadFunction('info'));
+    expect(returns).toBe('json');
+    expect(params[0]).toEqual({
+      name: 'blurhashX',
+      type: 'integer',
+      required: false,
+      default: 4,
+      minimum: 1,
+      maximum: 9,
+      accepts: 'a whole number from 1 to 9',
+      description: 'Detail of the BlurHash from left to right',
+    });
+  });
+
+  it('names the values of a choice', async () => {
+    const { params } = describeFunction(await loadFunction('flip'));
+    expect(params[0]).toMatchObject({
+      type: 'string',
+      values: ['horizontal', 'vertical', 'both'],
+      default: 'horizontal',
+    });
+  });
+});
+
+async function temporaryFolder(files: Record<string, string>) {
+  const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-functions-'));
+  for (const [name, text] of Object.entries(files)) await writeFile(path.join(folder, name), text);
+  return { path: folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+}
