@@ -1,0 +1,164 @@
+import { execFile, spawn } from 'node:child_process';
+import { chmod, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import sharp from 'sharp';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { dockerEngine } from '../../runtime/broker/start-rabbitmq.ts';
+import { type Installation, startInstallation } from '../support/installation.ts';
+
+const BASE_IMAGE = 'node:24-trixie-slim';
+const IMAGE = 'darkroom:test';
+const BUILD_LIMIT_MS = 300_000;
+const TASK_LIMIT_MS = 60_000;
+/** The image is measured at 158 MB, node itself being 109 MB of it; more than this is an accident. */
+const SIZE_LIMIT_BYTES = 200e6;
+const LOCKED_DOWN = [
+  '--read-only',
+  '--cap-drop',
+  'ALL',
+  '--security-opt',
+  'no-new-privileges',
+  '--user',
+  '1000',
+];
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+const buildable = process.platform === 'linux' && (await hasBaseImage());
+if (!buildable)
+  console.warn(`The container image is NOT tested: that needs Linux, a Docker engine and ${BASE_IMAGE}.`);
+
+describe.skipIf(!buildable)('the container image', () => {
+  beforeAll(() => docker('build', '--quiet', '--tag', IMAGE, ROOT), BUILD_LIMIT_MS);
+
+  it('is small, and starts as a user without rights', async () => {
+    const [image] = JSON.parse(await docker('image', 'inspect', IMAGE));
+
+    expect(image.Size).toBeLessThan(SIZE_LIMIT_BYTES);
+    expect(image.Config.User).toBe('1000:1000');
+  });
+
+  it('runs commands with a read-only root and no capabilities', async () => {
+    const output = await docker('run', '--rm', ...LOCKED_DOWN, IMAGE, 'functions', 'blur');
+
+    expect(output).toContain('radius');
+  });
+
+  it('gives the exit code of a mistake, and its message without a stack trace', async () => {
+    const running = docker('run', '--rm', ...LOCKED_DOWN, IMAGE, 'functions', 'blurr');
+
+    await expect(running).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/did you mean "blur"/),
+    });
+    await expect(running).rejects.toMatchObject({ stderr: expect.not.stringContaining('    at ') });
+  });
+
+  it(
+    'works on a photo by FUNCTION, to the bytes that the command line makes, and drains on SIGTERM',
+    async () => {
+      await using installation = await startInstallation();
+      await installation.put('photo.png', await noise());
+      await using worker = await startWorker(installation);
+      const steps = [
+        { filter: 'resize', params: { width: 80 } },
+        { filter: 'blur', params: { radius: 2 } },
+      ];
+
+      await installation.publish({
+        id: 'contained',
+        input: 'photo.png',
+        steps,
+        output: { key: 'out/made.png' },
+      });
+      const event = await installation.ended('contained');
+      const photo = join(installation.folder, 'photo.png');
+      const expected = join(installation.folder, 'expected.png');
+      await installation.darkroom(
+        ...['run', photo, '--step', 'resize:width=80', '--step', 'blur:radius=2', '--output', expected],
+      );
+
+      expect(event.key).toBe('task.completed');
+      expect((await installation.read('out/made.png')).equals(await readFile(expected))).toBe(true);
+      expect(await worker.stop()).toBe(0);
+    },
+    TASK_LIMIT_MS,
+  );
+});
+
+async function hasBaseImage(): Promise<boolean> {
+  const engine = await dockerEngine(BASE_IMAGE);
+  if (engine !== 'needs-pull') return engine === 'ready';
+  return docker('pull', '--quiet', BASE_IMAGE).then(
+    () => true,
+    () => false,
+  );
+}
+
+function noise(): Promise<Buffer> {
+  const options = { type: 'gaussian', mean: 128, sigma: 40 } as const;
+  return sharp({ create: { width: 160, height: 120, channels: 3, background: 'white', noise: options } })
+    .png()
+    .toBuffer();
+}
+
+/** A worker for two filters in a container on this machine's network, with the installation's folder as storage. */
+async function startWorker({ prefix, folder, env }: Installation) {
+  const name = `darkroom-test-${prefix}`;
+  const settings: NodeJS.ProcessEnv = { ...env, STORAGE_URL: 'file:///data', FUNCTION: 'resize,blur' };
+  const passed = [
+    'AMQP_URL',
+    'DARKROOM_PREFIX',
+    'STORAGE_URL',
+    'FUNCTION',
+    'HTTP_PORT',
+    'RETRY_DELAYS',
+  ] as const;
+  const variables = passed.flatMap((key) => ['--env', `${key}=${settings[key]}`]);
+  // The container's user is another than the one who runs the tests.
+  await chmod(folder, 0o777);
+  const options = [
+    '--name',
+    name,
+    '--network',
+    'host',
+    '--volume',
+    `${folder}:/data`,
+    ...LOCKED_DOWN,
+    ...variables,
+  ];
+  await docker('run', '--detach', ...options, IMAGE);
+  await logLine(name, 'consuming');
+  return {
+    /** The exit code after `docker stop`, which sends SIGTERM. */
+    async stop(): Promise<number> {
+      await docker('stop', '--time', '30', name);
+      return Number(await docker('inspect', '--format', '{{.State.ExitCode}}', name));
+    },
+    async [Symbol.asyncDispose]() {
+      await docker('rm', '--force', name);
+    },
+  };
+}
+
+/** Resolves when the container's log has a line with this message. */
+async function logLine(container: string, message: string): Promise<void> {
+  const logs = spawn('docker', ['logs', '--follow', container], { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    const lines: string[] = [];
+    for await (const line of createInterface({ input: logs.stdout })) {
+      lines.push(line);
+      if (line.includes(`"${message}"`)) return;
+    }
+    throw new Error(`The worker ended before it said "${message}":\n${lines.join('\n')}`);
+  } finally {
+    logs.kill();
+  }
+}
+
+async function docker(...parameters: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)('docker', parameters);
+  return stdout.trim();
+}
