@@ -17,7 +17,13 @@ export {
 } from './simulator/load.ts';
 export type { Series } from './simulator/series.ts';
 export { parseServiceTime, type ServiceTime } from './simulator/service.ts';
-export { type Percentiles, percentiles, type Summary } from './simulator/summary.ts';
+export {
+  type Percentiles,
+  percentiles,
+  type Summary,
+  type WaitCourse,
+  waitCourse,
+} from './simulator/summary.ts';
 export type { Outage, Run, ScaleChange, SimulationInput } from './simulator/types.ts';
 
 /** Everything but what and how much comes: a start of 5 s, RabbitMQ's statistics every 5 s, idle pods first. */

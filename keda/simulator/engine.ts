@@ -3,7 +3,7 @@ import { initialState, nextDueMs, type ScalingSettings, type ScalingState, step 
 import { randomStream } from '../random.ts';
 import { EventHeap } from './event-heap.ts';
 import { Fleet, type Pod } from './fleet.ts';
-import { SeriesRecorder } from './series.ts';
+import { type Level, SeriesRecorder } from './series.ts';
 import { serviceTimes } from './service.ts';
 import type { Outage, Run, SimulationInput } from './types.ts';
 
@@ -74,7 +74,7 @@ class Simulation {
       else if (nextMs === this.#events.nextMs) this.#onPodEvent();
       else this.#onScaler();
     }
-    return { ...this.#run, endMs: this.#nowMs, series: this.#recorder.finish() };
+    return { ...this.#run, endMs: this.#nowMs, series: this.#recorder.finish(this.#level()) };
   }
 
   /** Polls and syncs of a real cluster stand in no fixed relation to the first message. */
@@ -124,13 +124,13 @@ class Simulation {
     this.#run.podMs += fleet.size * elapsedMs;
     this.#run.busyMs += fleet.busy * elapsedMs;
     if (depth > this.#run.maxDepth) this.#run.maxDepth = depth;
-    this.#recorder.advance(nowMs, {
-      replicas: this.#scaling.replicas,
-      pods: fleet.size,
-      busy: fleet.busy,
-      depth,
-    });
+    this.#recorder.advance(nowMs, this.#level());
     this.#nowMs = nowMs;
+  }
+
+  #level(): Level {
+    const { size: pods, busy } = this.#fleet;
+    return { replicas: this.#scaling.replicas, pods, busy, depth: this.#depth };
   }
 
   #onArrival(): void {

@@ -58,8 +58,10 @@ export class SeriesRecorder {
     this.#open.completed++;
   }
 
-  finish(): Series {
+  /** One step more shows what the run ended in. */
+  finish({ replicas, pods }: Level): Series {
     this.#close();
+    this.#steps.push({ ...empty(), replicas, pods: pods * this.#stepMs });
     const stepMs = this.#stepMs;
     const column = (pick: (step: Step) => number) => this.#steps.map(pick);
     return {

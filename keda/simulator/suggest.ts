@@ -6,8 +6,8 @@ import type { Load } from './load.ts';
 export interface SuggestOptions extends SimulationOptions {
   /** 95 % of the messages should begin within this time. */
   targetWaitP95Ms: number;
-  /** Called after each simulated run. */
-  onRun?: (done: number, about: string) => void;
+  /** Called after each simulated run; `expected` is how many there will be, roughly. */
+  onRun?: (done: number, expected: number, about: string) => void;
 }
 
 export interface Candidate extends Simulation {
@@ -15,6 +15,7 @@ export interface Candidate extends Simulation {
 }
 
 export interface Suggestion {
+  targetWaitP95Ms: number;
   /** The settings as they are. */
   current: Candidate;
   /** The cheapest that meets the target; null when none does. */
@@ -36,12 +37,15 @@ const MOST_REPLICAS = 1_000;
 
 /** Pure but slow: about fifty simulations. */
 export function suggest(options: SuggestOptions): Suggestion {
-  const search = new Search(options);
   const { settings } = options;
   const ceiling = needAtMost(options);
+  const search = new Search(options);
   let alternatives: Candidate[] = [];
   for (const variant of variants(settings, ceiling)) {
     if (alternatives.length > 0) break;
+    search.expect(
+      MESSAGES_PER_REPLICA.length * Math.ceil(1 + Math.log2(ceiling)) + POLLING_INTERVALS_MS.length + 1,
+    );
     alternatives = MESSAGES_PER_REPLICA.flatMap(
       (messagesPerReplica) => search.fewestReplicas({ ...variant, messagesPerReplica }, ceiling) ?? [],
     );
@@ -51,8 +55,9 @@ export function suggest(options: SuggestOptions): Suggestion {
   const last = variants(settings, ceiling).at(-1) ?? settings;
   const quickest = { ...last, messagesPerReplica: 1, maxReplicas: ceiling };
   return {
+    targetWaitP95Ms: options.targetWaitP95Ms,
     current: search.candidate(settings),
-    best: cheapest === undefined ? null : search.slowestPolling(cheapest),
+    best: cheapest === undefined ? null : tidied(search.slowestPolling(cheapest)),
     fastest: cheapest ?? search.candidate(quickest),
     alternatives,
     runs: search.runs,
@@ -82,6 +87,17 @@ function variants(settings: ScalingSettings, ceiling: number): ScalingSettings[]
   return [settings, eager, { ...eager, behavior: { scaleUp: atOnce, scaleDown } }];
 }
 
+/** A scale-up policy wider than maxReplicas says no more than one as wide. */
+function tidied(candidate: Candidate): Candidate {
+  const { behavior, maxReplicas } = candidate.settings;
+  if (behavior === null) return candidate;
+  const policies = behavior.scaleUp.policies.map((policy) =>
+    policy.type === 'Pods' ? { ...policy, value: Math.min(policy.value, maxReplicas) } : policy,
+  );
+  const scaleUp = { ...behavior.scaleUp, policies };
+  return { ...candidate, settings: { ...candidate.settings, behavior: { ...behavior, scaleUp } } };
+}
+
 /** Replicas beyond which more cannot help: the busiest stretch as long as the target, done at once. */
 function needAtMost({ load, service, settings, targetWaitP95Ms }: SuggestOptions): number {
   const windowMs = Math.max(1_000, targetWaitP95Ms);
@@ -106,9 +122,15 @@ function busiest({ arrivalsMs }: Load, windowMs: number): number {
 class Search {
   readonly #options: SuggestOptions;
   runs = 0;
+  #expected = 0;
 
   constructor(options: SuggestOptions) {
     this.#options = options;
+  }
+
+  /** Up to so many runs follow: only for showing progress. */
+  expect(further: number): void {
+    this.#expected = this.runs + further;
   }
 
   candidate(settings: ScalingSettings): Candidate {
@@ -162,7 +184,11 @@ class Search {
       ...(mayGiveUp && { giveUp: late }),
     });
     this.runs++;
-    onRun?.(this.runs, `${settings.messagesPerReplica} a replica, at most ${settings.maxReplicas}`);
+    onRun?.(
+      this.runs,
+      Math.max(this.runs, this.#expected),
+      `${settings.messagesPerReplica} a replica, at most ${settings.maxReplicas}`,
+    );
     return { ...result, settings };
   }
 }

@@ -1,4 +1,5 @@
 /** What a simulated run means in numbers: waits, pod-hours, cost. */
+import type { Load } from './load.ts';
 import type { Run } from './types.ts';
 
 export interface Percentiles {
@@ -68,4 +69,31 @@ export function percentiles(values: Float32Array): Percentiles {
   let sum = 0;
   for (const value of sorted) sum += value;
   return { mean: sum / length, p50: rank(0.5), p95: rank(0.95), p99: rank(0.99), max: rank(1) };
+}
+
+/** How the wait went, by the time at which work began: one value a step, NaN where none began. */
+export interface WaitCourse {
+  stepMs: number;
+  p50Ms: number[];
+  p95Ms: number[];
+}
+
+const COURSE_STEPS = 240;
+
+export function waitCourse({ arrivalsMs }: Load, { waitsMs }: Pick<Run, 'waitsMs'>): WaitCourse {
+  const startsMs = arrivalsMs.map((arrivedMs, message) => arrivedMs + (waitsMs[message] as number));
+  const endMs = startsMs.reduce((latest, startMs) => (startMs > latest ? startMs : latest), 0);
+  const stepMs = Math.max(1_000, Math.ceil(endMs / COURSE_STEPS / 1_000) * 1_000);
+  const steps: number[][] = Array.from({ length: Math.floor(endMs / stepMs) + 1 }, () => []);
+  startsMs.forEach((startMs, message) => {
+    if (!Number.isNaN(startMs)) steps[Math.floor(startMs / stepMs)]?.push(waitsMs[message] as number);
+  });
+  const course = steps.map((waits) =>
+    waits.length === 0 ? undefined : percentiles(Float32Array.from(waits)),
+  );
+  return {
+    stepMs,
+    p50Ms: course.map((step) => step?.p50 ?? Number.NaN),
+    p95Ms: course.map((step) => step?.p95 ?? Number.NaN),
+  };
 }

@@ -1,0 +1,117 @@
+/**
+ * One self-contained HTML page of figures and charts: for a simulated load, and for a measured one with the
+ * simulation laid over it. Works offline, without scripts (hovering aside), in light and dark.
+ */
+import { drawChart } from './report/chart.ts';
+import { escapeHtml } from './report/escape.ts';
+import { HOVER_SCRIPT } from './report/hover.ts';
+import { STYLE } from './report/style.ts';
+
+export const COLORS = ['blue', 'amber', 'teal', 'violet', 'rose', 'grey'] as const;
+
+/** One line of a chart: values at times, in milliseconds from the start, ascending. NaN leaves a gap. */
+export interface ReportSeries {
+  name: string;
+  timesMs: ArrayLike<number>;
+  values: ArrayLike<number>;
+  color: (typeof COLORS)[number];
+  /** `step` holds each value until the next, as a count does. Default `line`. */
+  shape?: 'line' | 'step' | 'area';
+  /** Predicted rather than measured. */
+  dashed?: boolean;
+}
+
+export interface ReportPanel {
+  title: string;
+  /** What the axis counts: `replicas`, `messages/s`, `s`. */
+  unit: string;
+  series: ReportSeries[];
+  /** Where the axis ends, cutting what lies above; the highest value unless given. */
+  top?: number | undefined;
+  /** A sentence under the chart. */
+  note?: string | undefined;
+}
+
+export interface ReportFigure {
+  label: string;
+  value: string;
+  /** Small print under the value, such as the other file's value or the threshold. */
+  detail?: string | undefined;
+  /** Coloured as passed or failed. */
+  verdict?: 'good' | 'bad' | undefined;
+}
+
+export interface ReportTable {
+  title: string;
+  head: string[];
+  rows: (string | number)[][];
+  /** Folded away until opened. */
+  folded?: boolean;
+}
+
+export interface Report {
+  title: string;
+  subtitle: string;
+  figures: ReportFigure[];
+  /** Sentences that say what the figures mean. */
+  findings?: string[];
+  panels: ReportPanel[];
+  tables: ReportTable[];
+  /** How to get this page again: the command line. */
+  command?: string | undefined;
+}
+
+/** A series of equal steps, as the simulator records them; each value stands at its step's beginning. */
+export function evenly(stepMs: number, values: ArrayLike<number>): Pick<ReportSeries, 'timesMs' | 'values'> {
+  return { timesMs: Float64Array.from({ length: values.length }, (_, index) => index * stepMs), values };
+}
+
+/** The page as text. Everything it needs is in it; it asks the network for nothing. */
+export function renderReport(report: Report): string {
+  const endMs = Math.max(1, ...report.panels.flatMap(({ series }) => series.map(lastTime)));
+  const { title, subtitle, figures, findings = [], panels, tables, command } = report;
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${escapeHtml(title)}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<main>
+<header><p class="brand">Darkroom</p><h1>${escapeHtml(title)}</h1><p class="subtitle">${escapeHtml(subtitle)}</p></header>
+<section class="figures" aria-label="Key figures">${figures.map(figure).join('')}</section>
+${findings.length === 0 ? '' : `<section class="findings">${findings.map((text) => `<p>${escapeHtml(text)}</p>`).join('')}</section>`}
+${panels.map((panel) => drawChart(panel, endMs)).join('\n')}
+${tables.map(table).join('\n')}
+${command === undefined ? '' : `<footer><p>Made by</p><pre>${escapeHtml(command)}</pre></footer>`}
+</main>
+<script>${HOVER_SCRIPT}</script>
+</body>
+</html>
+`;
+}
+
+function lastTime({ timesMs }: ReportSeries): number {
+  return timesMs.length === 0 ? 0 : (timesMs[timesMs.length - 1] as number);
+}
+
+function figure({ label, value, detail, verdict }: ReportFigure): string {
+  const small = detail === undefined ? '' : `<small>${escapeHtml(detail)}</small>`;
+  return `<div class="figure ${verdict ?? ''}"><span>${escapeHtml(label)}</span><strong>${escapeHtml(value)}</strong>${small}</div>`;
+}
+
+function table({ title, head, rows, folded }: ReportTable): string {
+  const cells = (row: (string | number)[], tag: 'td' | 'th') =>
+    `<tr>${row.map((cell) => `<${tag}${isNumeric(cell) ? ' class="number"' : ''}>${escapeHtml(String(cell))}</${tag}>`).join('')}</tr>`;
+  const body = `<div class="scroll"><table><thead>${cells(head, 'th')}</thead><tbody>${rows.map((row) => cells(row, 'td')).join('')}</tbody></table></div>`;
+  return folded === true
+    ? `<details class="card"><summary><h2>${escapeHtml(title)}</h2></summary>${body}</details>`
+    : `<section class="card"><h2>${escapeHtml(title)}</h2>${body}</section>`;
+}
+
+function isNumeric(cell: string | number): boolean {
+  return typeof cell === 'number' || /^[-+]?[\d.,]+( ?(ms|s|m|h|%|MiB|KiB|B))?$/.test(cell);
+}
