@@ -27,7 +27,7 @@ import {
   type NodeOptions,
   type RabbitNode,
   START_TIMEOUT_MS,
-  tlsConfig,
+  FRESH_COUNTS, tlsConfig,
   whenServing,
 } from './rabbitmq-node.ts';
 
@@ -150,13 +150,14 @@ management.tcp.ip = 127.0.0.1
 management.tcp.port = ${ports.management}
 log.console = true
 log.file = false
+${FRESH_COUNTS.config}
 ${options.tlsFolder === undefined ? '' : tlsConfig(`127.0.0.1:${ports.amqps}`, options.tlsFolder)}
 ${options.config ?? ''}
 `;
   const plugins = ['rabbitmq_management', ...(options.plugins ?? [])];
   await mkdir(join(folder, 'plugins'));
   await writeFile(join(folder, 'rabbitmq.conf'), config);
-  await writeFile(join(folder, 'advanced.config'), '[].\n');
+  await writeFile(join(folder, 'advanced.config'), FRESH_COUNTS.advanced);
   await writeFile(join(folder, 'enabled_plugins'), `[${plugins.join(',')}].\n`);
   await writeFile(join(folder, '.erlang.cookie'), folder.slice(-6).padStart(20, 'x'), { mode: 0o400 });
   const pluginsFolder = await leanPlugins(server, folder, plugins);

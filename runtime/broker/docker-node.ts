@@ -12,7 +12,7 @@ import {
   type NodeOptions,
   type RabbitNode,
   START_TIMEOUT_MS,
-  tlsConfig,
+  FRESH_COUNTS, tlsConfig,
   whenServing,
 } from './rabbitmq-node.ts';
 
@@ -112,13 +112,15 @@ async function copyConfig(name: string, options: DockerNodeOptions) {
     const config = `loopback_users = none
 log.console = true
 log.file = false
+${FRESH_COUNTS.config}
 ${options.tlsFolder === undefined ? '' : tlsConfig('5671', TLS_FOLDER)}
 ${options.config ?? ''}
 `;
     const plugins = ['rabbitmq_management', ...(options.plugins ?? [])];
     await writeFile(join(folder, 'rabbitmq.conf'), config, { mode: 0o644 });
     await writeFile(join(folder, 'enabled_plugins'), `[${plugins.join(',')}].\n`, { mode: 0o644 });
-    for (const file of ['rabbitmq.conf', 'enabled_plugins']) {
+    await writeFile(join(folder, 'advanced.config'), FRESH_COUNTS.advanced, { mode: 0o644 });
+    for (const file of ['rabbitmq.conf', 'enabled_plugins', 'advanced.config']) {
       await docker(['cp', join(folder, file), `${name}:/etc/rabbitmq/${file}`]);
     }
     if (options.tlsFolder !== undefined) await docker(['cp', options.tlsFolder, `${name}:${TLS_FOLDER}`]);

@@ -22,7 +22,7 @@ import { conventional, dim, note, print, printJson, printTable } from '../termin
 import { resultOf } from './publish.ts';
 
 const PHOTOS = fileURLToPath(new URL('../../../test/fixtures/photos', import.meta.url));
-const VALUES = fileURLToPath(new URL('../../../helm/values-dev.yaml', import.meta.url));
+const VALUES = fileURLToPath(new URL('../../../helm/values.yaml', import.meta.url));
 const VIEW_MS = 250;
 const PLAIN_VIEW_MS = 2_000;
 const TO_ZERO_TIMEOUT_MS = 60_000;
