@@ -84,7 +84,8 @@ function parseHeader(json: Buffer): Header {
   try {
     const header = JSON.parse(json.toString()) as Header;
     const whole = [header.width, header.height].every((side) => Number.isSafeInteger(side) && side > 0);
-    if (whole && [1, 2, 3, 4].includes(header.channels) && [8, 16].includes(header.bits)) return header;
+    const shaped = [1, 2, 3, 4].includes(header.channels) && [8, 16].includes(header.bits);
+    if (whole && shaped && typeof header.source?.format === 'string') return header;
   } catch {
     throw broken('its header is cut off');
   }
