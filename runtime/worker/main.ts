@@ -1,5 +1,6 @@
 /** The worker's composition root: one broker, one child and one consumer per filter, probes, and a clean end. */
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Broker, openBroker } from '../amqp/broker.ts';
 import type { Config } from '../config.ts';
 import { UserError } from '../errors.ts';
@@ -18,6 +19,7 @@ import { startWorker, type Worker } from './worker.ts';
 const CHILD_MEMORY_SHARE = 0.75;
 /** Connected, yet without a consumer for this long: the supervisor is stuck and a restart is better. */
 const CONSUMING_WEDGED_MS = 120_000;
+const GIVE_BACK_TIMEOUT_MS = 5_000;
 
 interface Unit {
   child: Child;
@@ -189,5 +191,7 @@ async function drain(units: Unit[], drainMs: number, again: Promise<void>, log: 
   clearTimeout(timer);
   if (inTime) return;
   log.warn('not drained in time; giving the tasks in hand back');
-  await Promise.all(units.map(({ worker }) => worker.giveBack()));
+  const given = Promise.all(units.map(({ worker }) => worker.giveBack()));
+  // What cannot be given back now, the broker takes back itself when the connection closes.
+  await Promise.race([given, sleep(GIVE_BACK_TIMEOUT_MS)]);
 }

@@ -4,8 +4,8 @@ import {
   type Broker,
   type Delivery,
   type PublishProperties,
-  type PublishRequest,
   PublishRefused,
+  type PublishRequest,
   Unroutable,
 } from '../amqp/broker.ts';
 import { names } from '../amqp/topology.ts';
@@ -113,7 +113,8 @@ export function createOutbox(broker: Broker, prefix: string): Outbox {
 function isBrokerTrouble(error: unknown): boolean {
   if (error instanceof RangeError || error instanceof TypeError || error instanceof Unroutable) return false;
   // A missing exchange (404) or right (403) is the installation's fault: it can be mended while the task waits.
-  const code = error instanceof PublishRefused ? (error.cause as { code?: number } | undefined)?.code : undefined;
+  const code =
+    error instanceof PublishRefused ? (error.cause as { code?: number } | undefined)?.code : undefined;
   return !(error instanceof PublishRefused) || code === 404 || code === 403;
 }
 

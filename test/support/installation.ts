@@ -71,6 +71,8 @@ export interface Installation extends AsyncDisposable {
   /** The task's terminal event. */
   ended(id: string, timeoutMs?: number): Promise<TaskEventMessage>;
   deadLetters(): Promise<GotMessage[]>;
+  /** The first dead letter, once there is one. */
+  deadLetter(): Promise<GotMessage>;
   /** Messages ready in a queue. */
   depth(queue: string): Promise<number>;
   darkroom(...args: string[]): Promise<CommandResult>;
@@ -152,6 +154,7 @@ export async function startInstallation(options: InstallationOptions = {}): Prom
       });
       return letters;
     },
+    deadLetter: () => until(async () => (await installation.deadLetters())[0], 'a dead letter'),
     depth: (queue) => broker.withChannel(async (channel) => (await channel.checkQueue(queue)).messageCount),
     darkroom: (...args) => runDarkroom(args, env),
     async [Symbol.asyncDispose]() {
