@@ -57,7 +57,9 @@ function folderOf(target: string): string {
   try {
     // new URL('file:x') would quietly mean /x.
     if (!/^file:\/\//i.test(target)) throw new Error('a file: URL starts with file:///');
-    return path.resolve(fileURLToPath(target));
+    const folder = fileURLToPath(target);
+    if (folder.includes('\0')) throw new Error('it contains a NUL character');
+    return path.resolve(folder);
   } catch (error) {
     throw new UserError(
       `STORAGE_URL ${redactUrl(target)} cannot be used: ${asError(error).message}. Expected file:///absolute/folder.`,

@@ -10,7 +10,7 @@ interface SdkError {
 }
 
 const NETWORK_CODES =
-  /^(?:E(?:CONN\w+|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NOTFOUND|AI_AGAIN|PROTO)|ERR_(?:TLS|SSL|STREAM)\w*|CERT_\w+|\w*CERTIFICATE\w*|\w*_SIGNED_CERT\w*)$/;
+  /^(?:E(?:CONN\w+|PIPE|HOSTUNREACH|NETUNREACH|NOTFOUND|AI_AGAIN|PROTO)|ERR_(?:TLS|SSL|STREAM)\w*|CERT_\w+|\w*CERTIFICATE\w*|\w*_SIGNED_CERT\w*)$/;
 const CREDENTIAL_ERRORS = [
   'AccessDenied',
   'Forbidden',
@@ -72,9 +72,10 @@ export function asFailure(error: unknown, doing: string, url: string): Error {
   if (CREDENTIAL_ERRORS.includes(code) || status === 401 || status === 403) {
     return retry(`these credentials may not (${code}); check the AWS_* credentials and their policy`);
   }
-  if (code === 'TimeoutError') return retry('S3 did not answer in time', 'network');
+  // First, because the SDK also calls a lost connection a TimeoutError.
   if (status === undefined && isNetworkError(error))
     return retry(`S3 cannot be reached (${detail})`, 'network');
+  if (code === 'TimeoutError' || code === 'ETIMEDOUT') return retry('S3 did not answer in time', 'network');
   if (status === 429 || code === 'SlowDown') return retry(`S3 asks to slow down (${code})`);
   return retry(`S3 answered ${status === undefined ? '' : `${status} `}${code} (${detail})`);
 }

@@ -29,6 +29,9 @@ export function parseStorageUrl(text: string): S3Location {
   if (url.username || url.password)
     fail('credentials belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY');
   if (!BUCKET.test(url.host)) fail('it does not name a bucket');
+  // The URL parser would take them out, and so name another prefix than the one that is written.
+  if (/\/(?:\.|%2e){1,2}(?:[/?#]|$)/i.test(text.slice('s3://'.length)))
+    fail('its prefix has a . or .. in it');
   const unknown = [...url.searchParams.keys()].find(
     (name) => !['endpoint', 'region', 'forcePathStyle'].includes(name),
   );

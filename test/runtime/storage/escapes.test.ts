@@ -316,7 +316,9 @@ test('is not led out by a folder that is swapped for a link again and again', as
       // A write may have made the folder anew in between; then it makes way.
       const swap = turn % 2 === 0 ? site.inside('real') : site.inside('trap');
       await rename(swap, site.inside('folder')).catch(() => {});
-      await rename(site.inside('folder'), swap).catch(() => rm(site.inside('folder'), { recursive: true, force: true }));
+      await rename(site.inside('folder'), swap).catch(() =>
+        rm(site.inside('folder'), { recursive: true, force: true }),
+      );
     }
   })();
 

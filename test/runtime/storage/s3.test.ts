@@ -1,0 +1,233 @@
+/** What is particular to storage in S3: its URLs, its failures, and servers that know less than AWS. */
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { Retryable, UserError } from '../../../runtime/errors.ts';
+import { ObjectNotFound, openStorage, type StorageOptions } from '../../../runtime/storage/storage.ts';
+import { type S3Fault, type S3Server, type S3ServerOptions, startS3Server } from '../../support/s3-server.ts';
+
+test.each([
+  ['s3://bucket', 's3://bucket'],
+  ['s3://bucket/', 's3://bucket'],
+  ['S3://bucket/a/b/', 's3://bucket/a/b'],
+  ['s3://bucket/my%20photos', 's3://bucket/my%20photos'],
+  ['s3://my.bucket-1?region=eu-central-1', 's3://my.bucket-1?region=eu-central-1'],
+  [
+    's3://bucket?endpoint=http://minio:9000',
+    's3://bucket?endpoint=http%3A%2F%2Fminio%3A9000&region=us-east-1',
+  ],
+  ['s3://bucket?forcePathStyle=true', 's3://bucket?forcePathStyle=true'],
+])('reads the URL %j', async (text, canonical) => {
+  const { url } = await openStorage(text);
+
+  expect(url).toBe(canonical);
+  expect((await openStorage(url)).url).toBe(canonical);
+});
+
+test.each([
+  's3://',
+  's3:///prefix',
+  's3://b',
+  's3://bucket/../x',
+  's3://bucket//x',
+  's3://bucket/%2e%2e/x',
+  's3://key:CANARY@bucket',
+  's3://bucket?secret=CANARY',
+  's3://bucket?endpoint=ftp://x',
+  's3://bucket?endpoint=nonsense',
+  's3://bucket?endpoint=http://user:CANARY@x',
+  's3://bucket?forcePathStyle=yes',
+  's3://bucket:9000/x',
+])('refuses the URL %j in words', async (url) => {
+  const error = await openStorage(url).catch((thrown: unknown) => thrown);
+
+  expect(error).toBeInstanceOf(UserError);
+  expect(String(error)).toContain('Expected s3://bucket/prefix');
+  expect(String(error)).not.toContain('CANARY');
+});
+
+test('keeps the content type', async () => {
+  await using site = await startSite();
+  await site.storage.write('a.webp', Buffer.from('x'), { contentType: 'image/webp' });
+
+  const { GetObjectCommand, S3Client } = await import('@aws-sdk/client-s3');
+  const { endpoint, bucket, credentials } = site.server;
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
+  const { ContentType } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: 'images/a.webp' }));
+
+  expect(ContentType).toBe('image/webp');
+});
+
+test('takes its credentials from the environment of the AWS SDK', async () => {
+  await using server = await startS3Server();
+  const { execFile } = await import('node:child_process');
+  const { promisify } = await import('node:util');
+  const module = new URL('../../../runtime/storage/storage.ts', import.meta.url).pathname;
+  const program = `import { openStorage } from ${JSON.stringify(module)};
+    const storage = await openStorage(${JSON.stringify(server.url)});
+    await storage.write('a', Buffer.from('from a child'));`;
+
+  await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
+    env: { PATH: process.env.PATH, ...server.env },
+  });
+
+  expect(String(await (await openStorage(server.url, server)).read('a'))).toBe('from a child');
+});
+
+test.each<[string, S3Fault, Partial<Retryable>, string]>([
+  ['500', { kind: 'status', status: 500 }, { failureType: 'storage' }, 'S3 answered 500 InternalError'],
+  ['503', { kind: 'status', status: 503, code: 'SlowDown' }, { failureType: 'storage' }, 'slow down'],
+  ['429', { kind: 'status', status: 429, code: 'TooManyRequests' }, { failureType: 'storage' }, 'slow down'],
+  [
+    '403',
+    { kind: 'status', status: 403, code: 'AccessDenied' },
+    { failureType: 'storage' },
+    'check the AWS_* credentials',
+  ],
+  [
+    'an expired token',
+    { kind: 'status', status: 400, code: 'ExpiredToken' },
+    { failureType: 'storage' },
+    'check the AWS_* credentials',
+  ],
+  [
+    'another region',
+    { kind: 'status', status: 301, code: 'PermanentRedirect' },
+    { failureType: 'storage' },
+    'correct region=',
+  ],
+  [
+    'no bucket',
+    { kind: 'status', status: 404, code: 'NoSuchBucket' },
+    { failureType: 'storage' },
+    'no such bucket',
+  ],
+  ['no answer', { kind: 'silent' }, { failureType: 'network' }, 'did not answer in time'],
+  ['a lost connection', { kind: 'cut' }, { failureType: 'network' }, 'cannot be reached'],
+])('retries after %s, saying so', async (_what, fault, expected, words) => {
+  await using site = await startSite({}, { idleTimeoutMs: 200 });
+  await site.storage.write('a', Buffer.from('x'));
+  site.server.fault(fault);
+
+  for (const work of [() => site.storage.read('a'), () => site.storage.write('b', Buffer.from('x'))]) {
+    const error = await work().catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(Retryable);
+    expect(error).not.toBeInstanceOf(ObjectNotFound);
+    expect(error).toMatchObject({ ...expected, consequence: 'retry' });
+    expect(String(error)).toContain(words);
+  }
+
+  site.server.fault(undefined);
+  expect(String(await site.storage.read('a'))).toBe('x');
+});
+
+test('tries a few times by itself, then leaves it to the task', async () => {
+  await using site = await startSite();
+  await site.storage.write('a', Buffer.from('x'));
+  site.server.requests.length = 0;
+
+  site.server.fault({ kind: 'status', status: 503, times: 2 });
+  expect(String(await site.storage.read('a'))).toBe('x');
+  expect(site.server.requests).toHaveLength(3);
+
+  site.server.fault({ kind: 'status', status: 503 });
+  await expect(site.storage.read('a')).rejects.toBeInstanceOf(Retryable);
+  expect(site.server.requests).toHaveLength(6);
+});
+
+test('retries a body that breaks off, and gives out no part of it', async () => {
+  await using site = await startSite();
+  await site.storage.write('a', randomBytes(2_000_000));
+  site.server.fault({ kind: 'cut', afterBytes: 1000 });
+
+  await expect(site.storage.read('a')).rejects.toMatchObject({
+    consequence: 'retry',
+    failureType: 'network',
+  });
+});
+
+test('cannot reach a server that is not there', async () => {
+  await using server = await startS3Server();
+  const storage = await openStorage(server.url, { ...server, attempts: 1 });
+  await server[Symbol.asyncDispose]();
+
+  await expect(storage.read('a')).rejects.toMatchObject({ failureType: 'network', consequence: 'retry' });
+});
+
+test('stops at once when it is told to, in the middle of a wait', async () => {
+  await using site = await startSite();
+  site.server.fault({ kind: 'silent' });
+  const reason = new Retryable('the deadline', { failureType: 'timeout' });
+  const stop = new AbortController();
+  const reading = site.storage.read('a', { signal: stop.signal });
+  const writing = site.storage.write('b', Buffer.from('x'), { signal: stop.signal });
+  while (site.server.requests.length < 2) await new Promise(setImmediate);
+
+  stop.abort(reason);
+
+  await expect(reading).rejects.toBe(reason);
+  await expect(writing).rejects.toBe(reason);
+});
+
+test('writes conditionally where the server does not know how, and says so once', async () => {
+  const warnings: string[] = [];
+  await using site = await startSite(
+    { conditionalWrites: 'unknown' },
+    { warn: (message) => warnings.push(message) },
+  );
+
+  expect(await site.storage.write('a', Buffer.from('1'), { ifAbsent: true })).toBe(true);
+  expect(await site.storage.write('a', Buffer.from('2'), { ifAbsent: true })).toBe(false);
+  expect(await site.storage.write('b', Buffer.from('3'), { ifAbsent: true })).toBe(true);
+
+  expect(String(await site.storage.read('a'))).toBe('1');
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]).toContain('does not know conditional writes');
+});
+
+test('finds out in its check that a server ignores conditions', async () => {
+  const warnings: string[] = [];
+  await using site = await startSite(
+    { conditionalWrites: 'ignored' },
+    { warn: (message) => warnings.push(message) },
+  );
+
+  await site.storage.check();
+
+  expect(warnings.join()).toContain('ignores conditional writes');
+  expect(await site.storage.write('a', Buffer.from('1'), { ifAbsent: true })).toBe(true);
+  expect(await site.storage.write('a', Buffer.from('2'), { ifAbsent: true })).toBe(false);
+});
+
+test('tells in its check what is wrong and how to mend it', async () => {
+  await using site = await startSite();
+  site.server.fault({ kind: 'status', status: 403, code: 'AccessDenied' });
+
+  const error = await site.storage.check().catch((thrown: unknown) => thrown);
+
+  expect(error).toBeInstanceOf(UserError);
+  expect(String(error)).toContain('Cannot write to the storage');
+  expect(String(error)).toContain('s3:ListBucket');
+});
+
+test('knows unknown credentials when it meets them', async () => {
+  await using server = await startS3Server();
+  const storage = await openStorage(server.url, {
+    credentials: { accessKeyId: 'nobody', secretAccessKey: 'CANARY' },
+  });
+
+  const error = await storage.write('a', Buffer.from('x')).catch((thrown: unknown) => thrown);
+
+  expect(String(error)).toContain('check the AWS_* credentials');
+  expect(String(error)).not.toContain('CANARY');
+});
+
+interface Site extends AsyncDisposable {
+  server: S3Server;
+  storage: Awaited<ReturnType<typeof openStorage>>;
+}
+
+async function startSite(serverOptions: S3ServerOptions = {}, options: StorageOptions = {}): Promise<Site> {
+  const server = await startS3Server(serverOptions);
+  const storage = await openStorage(server.url, { credentials: server.credentials, ...options });
+  return { server, storage, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
