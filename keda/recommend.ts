@@ -15,10 +15,13 @@ export interface QueueSample {
   unacked: number;
   /** Workers that consume: the running replicas. */
   consumers: number;
-  /** Messages published and acknowledged so far, ever rising; without them rates come from the depth alone. */
+  /** Messages published, acknowledged and redelivered so far, ever rising. */
   published?: number | undefined;
   acknowledged?: number | undefined;
   redelivered?: number | undefined;
+  /** Messages a second as the broker reckons them, where there are no counters. */
+  publishRate?: number | undefined;
+  ackRate?: number | undefined;
 }
 
 export interface Recommendation {
@@ -117,7 +120,7 @@ function troubleIn(
   }
   const acknowledged = (last.acknowledged ?? 0) - (first.acknowledged ?? 0);
   const alwaysBusy = samples.every(({ unacked }) => unacked > 0);
-  if (last.acknowledged !== undefined && alwaysBusy && acknowledged === 0 && spanMs >= STUCK_MS) {
+  if (trend.completionRate === 0 && alwaysBusy && spanMs >= STUCK_MS) {
     const reason = `${last.consumers} workers hold ${last.unacked} messages and have acknowledged none in ${humanDuration(spanMs)}: they are stuck, not too few`;
     return { ...hold, reason, urgency: 'high' };
   }
@@ -179,10 +182,10 @@ function drainMs({ ready, unacked }: QueueSample, { arrivalRate, completionRate 
   return Math.round(((ready + unacked) / (completionRate - arrivalRate)) * 1_000);
 }
 
-/** More samples over a longer time with steadier rates bear out more; counters more than depth alone. */
-function confidenceIn({ samples, spanMs, steadiness, fromCounters }: Trend): number {
+/** More samples over a longer time with steadier rates bear out more; known rates more than depth alone. */
+function confidenceIn({ samples, spanMs, steadiness, ratesKnown }: Trend): number {
   const amount = Math.min(1, samples / 5) * 0.3 + Math.min(1, spanMs / 60_000) * 0.3;
-  return Math.min(0.98, 0.2 + amount + steadiness * (fromCounters ? 0.2 : 0.1));
+  return Math.min(0.98, 0.2 + amount + steadiness * (ratesKnown ? 0.2 : 0.1));
 }
 
 function rate(perSecond: number | null): string {

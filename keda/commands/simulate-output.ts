@@ -14,7 +14,7 @@ export function printScenarios(scenarios: Scenario[]): void {
 
 export function printSuggestion(suggestion: Suggestion, functionName: string | undefined): void {
   print(
-    `\n${bold('Suggestion')} ${dim(`(${suggestion.runs} runs, each with its first poll at the worst moment)`)}`,
+    `\n${bold('Suggestion')} ${dim(`(${suggestion.runs} settings tried, the first poll at the worst moment)`)}`,
   );
   for (const sentence of suggestionWords(suggestion)) print(sentence);
   const { best, current, alternatives } = suggestion;

@@ -17,6 +17,8 @@ import { printScenarios, printSuggestion, scenarioJson, suggestionJson } from '.
 const DEFAULT_VALUES = fileURLToPath(new URL('../../helm/values.yaml', import.meta.url));
 /** From here on a run is noticeable, so it is announced. */
 const LARGE_LOAD = 200_000;
+/** Seeds beside the given one under which suggested settings must hold. A large load averages by itself. */
+const OTHER_DAYS = [1, 2, 3];
 
 export interface SimulateOptions {
   values?: string[];
@@ -102,7 +104,8 @@ function run(options: SimulateOptions): void {
   const first = scenario(options.values ?? [DEFAULT_VALUES], options, load);
   const scenarios =
     options.compare === undefined ? [first] : [first, scenario(options.compare, options, load)];
-  const suggestion = options.targetWaitP95 === undefined ? undefined : search(first, options.targetWaitP95);
+  const suggestion =
+    options.targetWaitP95 === undefined ? undefined : search(first, options.targetWaitP95, options);
   if (options.html !== undefined) writePage(options.html, scenarios, suggestion, options);
   if (options.json === true) {
     printJson({
@@ -146,15 +149,17 @@ function scenario(files: string[], options: SimulateOptions, load: Load): Scenar
   };
 }
 
-function search({ options }: Scenario, targetWaitP95Ms: number): Suggestion {
-  let bar = progress(1, 'runs');
+function search({ options }: Scenario, targetWaitP95Ms: number, call: SimulateOptions): Suggestion {
+  let bar = progress(1, 'settings tried');
   let total = 1;
   const onRun = (done: number, expected: number, about: string) => {
-    if (expected !== total) bar = progress(expected, 'simulated runs');
+    if (expected !== total) bar = progress(expected, 'settings tried');
     total = expected;
     bar.update(done, about);
   };
-  const suggestion = suggest({ ...options, targetWaitP95Ms, onRun });
+  const large = options.load.arrivalsMs.length >= LARGE_LOAD;
+  const otherLoads = large ? [] : OTHER_DAYS.map((day) => loadFrom({ ...call, seed: call.seed + day }));
+  const suggestion = suggest({ ...options, targetWaitP95Ms, otherLoads, onRun });
   bar.stop();
   return suggestion;
 }

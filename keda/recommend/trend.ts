@@ -13,7 +13,8 @@ export interface Trend {
   rising: boolean;
   /** 1 = every interval saw the same change of backlog, towards 0 the more they differ. */
   steadiness: number;
-  fromCounters: boolean;
+  /** Arrivals and completions are both known. */
+  ratesKnown: boolean;
 }
 
 /** A backlog rises when it grows by at least this many messages and by this share. */
@@ -28,8 +29,12 @@ export function trendOf(samples: readonly QueueSample[]): Trend {
     return { ...UNKNOWN, samples: samples.length };
   }
   const seconds = spanMs / 1_000;
-  const arrivalRate = counterRate(first.published, last.published, seconds);
-  const completionRate = counterRate(first.acknowledged, last.acknowledged, seconds);
+  const arrivalRate =
+    counterRate(first.published, last.published, seconds) ??
+    meanOf(samples.map(({ publishRate }) => publishRate));
+  const completionRate =
+    counterRate(first.acknowledged, last.acknowledged, seconds) ??
+    meanOf(samples.map(({ ackRate }) => ackRate));
   const meanBusy = samples.reduce((sum, { unacked }) => sum + unacked, 0) / samples.length;
   const growth = backlog(last) - backlog(first);
   return {
@@ -41,7 +46,7 @@ export function trendOf(samples: readonly QueueSample[]): Trend {
       completionRate === null || completionRate === 0 || meanBusy === 0 ? null : completionRate / meanBusy,
     rising: growth >= LEAST_RISE && growth >= backlog(first) * LEAST_RISE_SHARE,
     steadiness: steadinessOf(samples),
-    fromCounters: arrivalRate !== null && completionRate !== null,
+    ratesKnown: arrivalRate !== null && completionRate !== null,
   };
 }
 
@@ -53,12 +58,17 @@ const UNKNOWN: Trend = {
   ratePerWorker: null,
   rising: false,
   steadiness: 0,
-  fromCounters: false,
+  ratesKnown: false,
 };
 
 /** A counter that went back was reset with its node and tells nothing. */
 function counterRate(from: number | undefined, to: number | undefined, seconds: number): number | null {
   return from === undefined || to === undefined || to < from ? null : (to - from) / seconds;
+}
+
+function meanOf(rates: readonly (number | undefined)[]): number | null {
+  const known = rates.filter((rate) => rate !== undefined);
+  return known.length === 0 ? null : known.reduce((sum, rate) => sum + rate, 0) / known.length;
 }
 
 /** One minus the spread of the changes between samples, relative to the backlog's size. */

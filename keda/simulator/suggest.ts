@@ -1,12 +1,14 @@
 /** Searches for settings that meet a target wait for the fewest pod-hours, and says what they cost. */
 import { DEFAULT_RULES, type ScalingRules, type ScalingSettings } from '../model.ts';
-import { type Simulation, type SimulationOptions, simulate } from '../simulator.ts';
+import { SIMULATION_DEFAULTS, type Simulation, type SimulationOptions, simulate } from '../simulator.ts';
 import type { Load } from './load.ts';
 
 export interface SuggestOptions extends SimulationOptions {
   /** 95 % of the messages should begin within this time. */
   targetWaitP95Ms: number;
-  /** Called after each simulated run; `expected` is how many there will be, roughly. */
+  /** The same kind of load on other days: settings have to hold under these, too. */
+  otherLoads?: Load[] | undefined;
+  /** Called before each try; `expected` is how many there will be, roughly. */
   onRun?: (done: number, expected: number, about: string) => void;
 }
 
@@ -24,6 +26,7 @@ export interface Suggestion {
   fastest: Candidate;
   /** For each messagesPerReplica that meets the target, its cheapest form; fewest pod-hours first. */
   alternatives: Candidate[];
+  /** Settings that were tried. */
   runs: number;
 }
 
@@ -35,7 +38,7 @@ const POLLING_INTERVALS_MS = [60_000, 30_000, 15_000, 10_000, 5_000, 2_000];
 const EAGER_POLLING_MS = 2_000;
 const MOST_REPLICAS = 1_000;
 
-/** Pure but slow: about fifty simulations. */
+/** Pure but slow: about fifty settings are tried. */
 export function suggest(options: SuggestOptions): Suggestion {
   const { settings } = options;
   const ceiling = needAtMost(options);
@@ -134,7 +137,8 @@ class Search {
   }
 
   candidate(settings: ScalingSettings): Candidate {
-    return this.#simulate(settings, false);
+    this.#count(settings);
+    return this.#simulate(settings, this.#options.load);
   }
 
   /** Bisects maxReplicas, taking for granted that more replicas never make the wait longer. */
@@ -166,29 +170,42 @@ class Search {
     return cheapest;
   }
 
+  /** The run under the load itself, if that and every other one meet the target. */
   #meeting(settings: ScalingSettings): Candidate | null {
-    const candidate = this.#simulate(settings, true);
-    const { run, summary } = candidate;
-    const inTime = !run.gaveUp && summary.waitMs.p95 <= this.#options.targetWaitP95Ms * MARGIN;
-    return inTime && summary.stranded === 0 ? candidate : null;
+    this.#count(settings);
+    const candidate = this.#simulate(settings, this.#options.load, { mayGiveUp: true });
+    if (!this.#meets(candidate)) return null;
+    const others = this.#options.otherLoads ?? [];
+    const all = others.every((load, index) =>
+      this.#meets(this.#simulate(settings, load, { other: index + 1, mayGiveUp: true })),
+    );
+    return all ? candidate : null;
   }
 
-  #simulate(settings: ScalingSettings, mayGiveUp: boolean): Candidate {
-    const { load, targetWaitP95Ms, onRun } = this.#options;
+  #meets({ run, summary }: Simulation): boolean {
+    return (
+      !run.gaveUp && summary.stranded === 0 && summary.waitMs.p95 <= this.#options.targetWaitP95Ms * MARGIN
+    );
+  }
+
+  /** One lucky first poll must not decide: the load itself begins at the worst moment, others at any. */
+  #simulate(settings: ScalingSettings, load: Load, { other = 0, mayGiveUp = false } = {}): Candidate {
+    const { targetWaitP95Ms, seed = SIMULATION_DEFAULTS.seed } = this.#options;
     const late = { waitMs: targetWaitP95Ms * MARGIN, messages: Math.floor(load.arrivalsMs.length * 0.05) };
-    // One lucky first poll must not decide: every run here begins at the worst moment.
     const result = simulate({
       ...this.#options,
       settings,
-      phase: 'worst',
+      load,
+      seed: seed + other,
+      phase: other === 0 ? 'worst' : 'random',
       ...(mayGiveUp && { giveUp: late }),
     });
-    this.runs++;
-    onRun?.(
-      this.runs,
-      Math.max(this.runs, this.#expected),
-      `${settings.messagesPerReplica} a replica, at most ${settings.maxReplicas}`,
-    );
     return { ...result, settings };
+  }
+
+  #count({ messagesPerReplica, maxReplicas }: ScalingSettings): void {
+    this.runs++;
+    const about = `${messagesPerReplica} a replica, at most ${maxReplicas}`;
+    this.#options.onRun?.(this.runs, Math.max(this.runs, this.#expected), about);
   }
 }
