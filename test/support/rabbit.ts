@@ -1,5 +1,6 @@
 /** RabbitMQ for tests: the shared broker for most, private nodes for those that stop or break theirs. */
 import { randomBytes } from 'node:crypto';
+import type { GetMessage } from 'amqplib';
 import { type Broker, type BrokerOptions, openBroker } from '../../runtime/amqp/broker.ts';
 import {
   dockerEngine,
@@ -100,4 +101,9 @@ export async function declareQuorum(
   await broker.withChannel((channel) =>
     channel.assertQueue(name, { durable: true, arguments: { 'x-queue-type': 'quorum', ...args } }),
   );
+}
+
+/** The oldest message of a queue, taken out of it. */
+export async function takeOne(broker: Broker, queue: string): Promise<GetMessage | undefined> {
+  return (await broker.withChannel((channel) => channel.get(queue, { noAck: true }))) || undefined;
 }

@@ -1,7 +1,14 @@
 import { expect, test } from 'vitest';
 import type { Delivery } from '../../../runtime/amqp/broker.ts';
 import { startFaultProxy } from '../../support/fault-proxy.ts';
-import { declareQuorum, openTestBroker, testBroker, testQueue, uniqueName } from '../../support/rabbit.ts';
+import {
+  declareQuorum,
+  openTestBroker,
+  takeOne,
+  testBroker,
+  testQueue,
+  uniqueName,
+} from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 
 const { amqpUrl } = await testBroker();
@@ -20,12 +27,23 @@ test('delivers one message at a time, the next one after the ack', async () => {
   await using queue = await testQueue(broker);
   const inHand: Delivery[] = [];
   broker.consume(queue.name, (delivery) => inHand.push(delivery));
-  await broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('1'), properties: { headers: { h: 7 } } });
+  await broker.publish({
+    exchange: '',
+    routingKey: queue.name,
+    body: Buffer.from('1'),
+    properties: { headers: { h: 7 } },
+  });
   await broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('2') });
   const first = await until(() => inHand[0], 'the first delivery');
 
   expect(inHand).toHaveLength(1);
-  expect(first).toMatchObject({ headers: { h: 7 }, redelivered: false, deliveryCount: 0, alive: true, exchange: '' });
+  expect(first).toMatchObject({
+    headers: { h: 7 },
+    redelivered: false,
+    deliveryCount: 0,
+    alive: true,
+    exchange: '',
+  });
   expect(first.ack()).toBe(true);
 
   const second = await until(() => inHand[1], 'the second delivery');
@@ -43,7 +61,12 @@ test('settles a delivery only once', async () => {
   const delivery = await until(() => inHand[0], 'the delivery');
 
   expect(delivery.ack()).toBe(true);
-  expect([delivery.ack(), delivery.nack(true), delivery.reject(false), delivery.alive]).toEqual([false, false, false, false]);
+  expect([delivery.ack(), delivery.nack(true), delivery.reject(false), delivery.alive]).toEqual([
+    false,
+    false,
+    false,
+    false,
+  ]);
 
   // A second ack on the wire would have closed the channel with 406.
   await broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('2') });
@@ -126,7 +149,10 @@ test('gets through a line that carries a byte a second for a while', async () =>
   proxy.throttle(1);
   await using opened = openTestBroker(proxy.through(amqpUrl), { connectTimeoutMs: 700 });
   const { broker, logged } = opened;
-  await until(() => logged.some((line) => line.includes('no answer within 700 ms')), 'the attempt to be given up');
+  await until(
+    () => logged.some((line) => line.includes('no answer within 700 ms')),
+    'the attempt to be given up',
+  );
 
   await proxy.heal();
 
@@ -224,8 +250,8 @@ test('gives back what is in hand when the consumer is closed', async () => {
   await consumer.close();
 
   expect(delivery.ack()).toBe(false);
-  const got = await broker.withChannel((channel) => channel.get(queue.name, { noAck: true }));
-  expect(got && got.fields.redelivered).toBe(true);
+  const got = await takeOne(broker, queue.name);
+  expect(got?.fields.redelivered).toBe(true);
 });
 
 test('can be cancelled and closed before it has ever consumed', async () => {

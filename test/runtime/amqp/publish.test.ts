@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { NotConnected, PublishRefused, PublishUnknown, Unroutable } from '../../../runtime/amqp/broker.ts';
 import { startFaultProxy } from '../../support/fault-proxy.ts';
-import { openTestBroker, testBroker, testQueue, uniqueName } from '../../support/rabbit.ts';
+import { openTestBroker, takeOne, testBroker, testQueue, uniqueName } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 
 const { amqpUrl } = await testBroker();
@@ -19,9 +19,9 @@ test('resolves a publish when the broker has stored the message', async () => {
 
   await broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('one'), mandatory: true });
 
-  const got = await broker.withChannel((channel) => channel.get(queue.name, { noAck: true }));
-  expect(got && got.content.toString()).toBe('one');
-  expect(got && got.properties.deliveryMode).toBe(2);
+  const got = await takeOne(broker, queue.name);
+  expect(got?.content.toString()).toBe('one');
+  expect(got?.properties.deliveryMode).toBe(2);
 });
 
 test('keeps many publishes in flight and confirms each once', async () => {
@@ -142,8 +142,8 @@ test('sends what was published while disconnected once the broker is back', asyn
   await proxy.heal();
 
   await publishing;
-  const got = await broker.withChannel((channel) => channel.get(queue.name, { noAck: true }));
-  expect(got && got.content.toString()).toBe('waited');
+  const got = await takeOne(broker, queue.name);
+  expect(got?.content.toString()).toBe('waited');
 });
 
 test('gives up a publish that no connection took in time, with the reason', async () => {
@@ -163,7 +163,9 @@ test('bounds what waits for a connection', async () => {
   await using opened = openTestBroker(proxy.through(amqpUrl), { confirmTimeoutMs: 60_000 });
   const body = Buffer.alloc(1024 * 1024);
 
-  const publishing = Array.from({ length: 80 }, () => opened.broker.publish({ exchange: '', routingKey: 'q', body }));
+  const publishing = Array.from({ length: 80 }, () =>
+    opened.broker.publish({ exchange: '', routingKey: 'q', body }),
+  );
   const refused = publishing.slice(64).map((promise) => promise.catch((error: unknown) => error));
   for (const promise of publishing) promise.catch(() => {});
 
@@ -189,7 +191,10 @@ test('gives up at once when its signal aborts', async () => {
 
 test('waits for a slow socket instead of filling memory', async () => {
   await using proxy = await proxied();
-  await using opened = openTestBroker(proxy.through(amqpUrl), { confirmTimeoutMs: 60_000, heartbeatMs: 60_000 });
+  await using opened = openTestBroker(proxy.through(amqpUrl), {
+    confirmTimeoutMs: 60_000,
+    heartbeatMs: 60_000,
+  });
   const { broker } = opened;
   await using queue = await testQueue(broker);
   proxy.blackHole();
@@ -219,10 +224,7 @@ test('drops what is published later while disconnected, and delivers it while co
 
   broker.publishLater({ exchange: '', routingKey: queue.name, body: Buffer.from('delivered') });
 
-  const got = await until(
-    () => broker.withChannel((channel) => channel.get(queue.name, { noAck: true })),
-    'the message',
-  );
+  const got = await until(() => takeOne(broker, queue.name), 'the message');
   expect(got.content.toString()).toBe('delivered');
 });
 
@@ -242,13 +244,17 @@ test('confirms what is on its way before it closes', async () => {
   await using other = openTestBroker(amqpUrl);
   await using queue = await testQueue(other.broker);
   await using opened = openTestBroker(amqpUrl);
-  const publishing = opened.broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('last') });
+  const publishing = opened.broker.publish({
+    exchange: '',
+    routingKey: queue.name,
+    body: Buffer.from('last'),
+  });
 
   await opened.broker.close();
 
   await publishing;
-  const got = await other.broker.withChannel((channel) => channel.get(queue.name, { noAck: true }));
-  expect(got && got.content.toString()).toBe('last');
+  const got = await takeOne(other.broker, queue.name);
+  expect(got?.content.toString()).toBe('last');
   const late = opened.broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('late') });
   await expect(late).rejects.toBeInstanceOf(NotConnected);
 });
