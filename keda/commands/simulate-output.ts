@@ -1,7 +1,7 @@
 /** How `darkroom simulate` answers: tables for people, JSON for programs. */
 import { bold, dim, print, printTable } from '../../runtime/cli/terminal.ts';
 import { spanLabel } from '../report/scale.ts';
-import { findings, type Scenario, suggestionWords, summaryRows } from '../report/simulation.ts';
+import { findings, type Scenario, suggestionWords, summaryRows } from '../report/words.ts';
 import type { Candidate, Suggestion } from '../simulator/suggest.ts';
 import { valuesSnippet } from '../simulator/values-snippet.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { settingsFromValues } from '../../keda/model.ts';
-import { suggestionWords } from '../../keda/report/simulation.ts';
+import { suggestionWords } from '../../keda/report/words.ts';
 import { suggest } from '../../keda/simulator/suggest.ts';
 import { valuesSnippet } from '../../keda/simulator/values-snippet.ts';
 import { type Load, parseServiceTime, profileLoad, simulate } from '../../keda/simulator.ts';
