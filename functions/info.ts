@@ -1,9 +1,10 @@
 import { encode } from 'blurhash';
 import sharp from 'sharp';
 import { z } from 'zod';
-import { defineFilter } from '../runtime/filter.ts';
+import { defineFilter, type Image } from '../runtime/filter.ts';
+import { type Rgba, readRgba } from '../runtime/image/kernels/rgba.ts';
 
-/** Longest side of the thumbnails that are looked at, pixels: enough for colours, quick at any size. */
+/** Longest sides of the thumbnails that are looked at, pixels: enough for colours, quick at any size. */
 const COLOUR_SIDE = 256;
 const BLURHASH_SIDE = 64;
 
@@ -15,46 +16,26 @@ export default defineFilter({
     blurhashY: z.int().min(1).max(9).default(3).describe('Detail of the BlurHash from top to bottom'),
   }),
   async apply(image, { blurhashX, blurhashY }) {
-    const thumbnail = (side: number) =>
-      image
-        .pipeline()
-        .resize({ width: side, height: side, fit: 'inside', withoutEnlargement: true })
-        .toColourspace('srgb')
-        .ensureAlpha()
-        .raw()
-        .toBuffer({ resolveWithObject: true });
-    const { data, info } = await thumbnail(COLOUR_SIDE);
-    const { dominant } = await sharp(data, {
-      raw: { width: info.width, height: info.height, channels: 4 },
-    }).stats();
-    const small = await thumbnail(BLURHASH_SIDE);
-    const hash = encode(
-      new Uint8ClampedArray(small.data),
-      small.info.width,
-      small.info.height,
-      blurhashX,
-      blurhashY,
-    );
-    const { width, height, hasAlpha, source } = image;
-    const colour = [dominant.r, dominant.g, dominant.b]
-      .map((level) => level.toString(16).padStart(2, '0'))
-      .join('');
-    const { format, bytes, space, channels, depth, orientation, frames, density, hasProfile } = source;
+    const small = await thumbnail(image, BLURHASH_SIDE);
     return {
-      width,
-      height,
-      format,
-      bytes,
-      space,
-      channels,
-      depth,
-      hasAlpha,
-      orientation,
-      frames,
-      density,
-      hasProfile,
-      dominantColour: `#${colour}`,
-      blurHash: hash,
+      ...image.source,
+      // As the image is seen, not as it is stored.
+      width: image.width,
+      height: image.height,
+      dominantColour: await dominantColour(await thumbnail(image, COLOUR_SIDE)),
+      blurHash: encode(small.data, small.width, small.height, blurhashX, blurhashY),
     };
   },
 });
+
+function thumbnail(image: Image, side: number): Promise<Rgba> {
+  return readRgba(
+    image.pipeline().resize({ width: side, height: side, fit: 'inside', withoutEnlargement: true }),
+  );
+}
+
+async function dominantColour({ data, width, height }: Rgba): Promise<string> {
+  const { dominant } = await sharp(data, { raw: { width, height, channels: 4 } }).stats();
+  const hex = (level: number) => level.toString(16).padStart(2, '0');
+  return `#${hex(dominant.r)}${hex(dominant.g)}${hex(dominant.b)}`;
+}

@@ -1,34 +1,29 @@
-import sharp, { type ResizeOptions, type Sharp } from 'sharp';
 import { z } from 'zod';
-import { defineFilter, type Image } from '../runtime/filter.ts';
+import { defineFilter } from '../runtime/filter.ts';
 import { COMPASS, colour, TRANSPARENT, WHITE } from '../runtime/filter-params.ts';
 import { isGrey } from '../runtime/image/kernels/channels.ts';
-import { enlarge as enlargePixels } from '../runtime/image/kernels/enlarge.ts';
+import { effectiveFit, FITS, fittedSize, fittingPipeline } from '../runtime/image/kernels/fit.ts';
 
 const side = z.int().min(1).max(65_535).optional();
-
-type Params = z.output<typeof params>;
 
 const params = z
   .strictObject({
     width: side.describe('Width of the result, pixels; follows from the height when absent'),
     height: side.describe('Height of the result, pixels; follows from the width when absent'),
     fit: z
-      .enum(['cover', 'contain', 'fill', 'inside', 'outside'])
+      .enum(FITS)
       .default('cover')
       .describe(
-        'How to fill width × height: cut off (cover), pad (contain), distort (fill), or fit the whole image inside or outside',
+        'Cut off (cover), pad (contain), distort (fill), or fit all of it inside or outside the size',
       ),
     position: z
       .enum([...COMPASS, 'attention', 'entropy'])
       .default('centre')
-      .describe(
-        'What cover keeps and where contain puts the image; attention and entropy look for what matters',
-      ),
+      .describe('What cover keeps, where contain puts it; attention and entropy find what matters'),
     enlarge: z.boolean().default(false).describe('Whether a smaller image is made larger'),
     background: colour
       .optional()
-      .describe('Padding of contain (default transparent where the image has alpha, else white)'),
+      .describe('Padding (default transparent where the image has alpha, else white)'),
   })
   .refine(({ width, height }) => width !== undefined || height !== undefined, {
     path: ['width'],
@@ -46,57 +41,16 @@ export default defineFilter({
     const { width, height, position, enlarge } = given;
     const fit = effectiveFit(given);
     const background = given.background ?? (image.hasAlpha ? TRANSPARENT : WHITE);
-    const options: ResizeOptions = { width, height, fit, position, withoutEnlargement: !enlarge, background };
-    const padsGreyWithColour =
+    const options = { width, height, fit, position, withoutEnlargement: !enlarge, background };
+    const pipeline = await fittingPipeline(image, given);
+    const coloursGrey =
       image.channels < 3 && fit === 'contain' && background.alpha > 0 && !isGrey(background);
-    const pipeline = await scaledPipeline(image, given);
-    if (!padsGreyWithColour) return pipeline.resize(options);
+    if (!coloursGrey) return pipeline.resize(options);
     const space = image.bits === 16 ? 'rgb16' : 'srgb';
     return pipeline.pipelineColourspace(space).toColourspace(space).resize(options);
   },
   forecast(image, given) {
-    const { width, height, background, enlarge } = given;
-    const fit = effectiveFit(given);
-    const scaled = scaledSize(image, given);
-    const addsAlpha = fit === 'contain' && (background?.alpha ?? 1) < 1;
-    if (fit !== 'contain' && fit !== 'cover') return { ...scaled, addsAlpha };
-    const frame = { width: width ?? scaled.width, height: height ?? scaled.height, addsAlpha };
-    if (enlarge || fit === 'contain') return frame;
-    return {
-      ...frame,
-      width: Math.min(frame.width, scaled.width),
-      height: Math.min(frame.height, scaled.height),
-    };
+    const addsAlpha = effectiveFit(given) === 'contain' && (given.background?.alpha ?? 1) < 1;
+    return { ...fittedSize(image, given), addsAlpha };
   },
 });
-
-/** With one side given there is nothing to cut, pad or distort: the other follows. */
-function effectiveFit({ width, height, fit }: Params): Params['fit'] {
-  return width === undefined || height === undefined ? 'inside' : fit;
-}
-
-/** The image, enlarged already where it must be; the library then only shrinks, cuts and pads. */
-async function scaledPipeline(image: Image, given: Params): Promise<Sharp> {
-  const { width, height } = scaledSize(image, given);
-  if (width <= image.width && height <= image.height) return image.pipeline();
-  const { data, channels } = enlargePixels(await image.pixels(), width, height);
-  const grey = image.bits === 16 ? 'grey16' : 'b-w';
-  const colour = image.bits === 16 ? 'rgb16' : 'srgb';
-  return sharp(data, { raw: { width, height, channels } }).toColourspace(channels < 3 ? grey : colour);
-}
-
-/** The size of the whole image before it is cut or padded. */
-function scaledSize(
-  image: Image,
-  { width, height, fit, enlarge }: Params,
-): { width: number; height: number } {
-  const across = width === undefined ? undefined : width / image.width;
-  const down = height === undefined ? undefined : height / image.height;
-  const least = Math.min(across ?? Number.POSITIVE_INFINITY, down ?? Number.POSITIVE_INFINITY);
-  const most = Math.max(across ?? 0, down ?? 0);
-  const even = fit === 'cover' || fit === 'outside' ? most : least;
-  const size = (side: number, scale: number) =>
-    Math.max(1, Math.round(side * (enlarge ? scale : Math.min(1, scale))));
-  const [x, y] = fit === 'fill' ? [across ?? 1, down ?? 1] : [even, even];
-  return { width: size(image.width, x), height: size(image.height, y) };
-}

@@ -21,12 +21,26 @@ export async function applyFilter(
   context: Context,
   limits: Limits,
 ): Promise<StepResult> {
+  const images = [image];
+  const load = async (input: string) => {
+    const loaded = await context.load(input);
+    images.push(loaded);
+    return loaded;
+  };
+  const watched = { ...context, load };
   try {
-    if (filter.returns === 'json') return { kind: 'json', json: await filter.apply(image, params, context) };
-    return { kind: 'image', result: await applyImageFilter(filter, image, params, context, limits) };
+    if (filter.returns === 'json') return { kind: 'json', json: await filter.apply(image, params, watched) };
+    return { kind: 'image', result: await applyImageFilter(filter, image, params, watched, limits) };
   } catch (error) {
-    return explainFailure(image, error);
+    for (const used of images)
+      await explainFailure(used, error).catch((failure) => rethrowUnless(failure, error));
+    throw error;
   }
+}
+
+/** Passes on a better explanation of `error`. */
+function rethrowUnless(failure: unknown, error: unknown): void {
+  if (failure !== error) throw failure;
 }
 
 /** A result as samples: alpha and depth are kept, grey stays grey. */

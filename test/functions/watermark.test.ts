@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Pixels } from '../../runtime/filter.ts';
-import { filterPixels, imageOf, largestDifference, runFilter } from '../support/filters.ts';
-import { KINDS, picture } from '../support/pictures.ts';
+import { decodeFile, filterPixels, imageOf, largestDifference, runFilter } from '../support/filters.ts';
+import { KINDS, picture, pngOf } from '../support/pictures.ts';
 
 const even = (width: number, height: number, ...pixel: number[]): Pixels => ({
   data: Uint8Array.from({ length: width * height * pixel.length }, (_, i) => pixel[i % pixel.length]!),
@@ -90,7 +90,20 @@ describe('watermark', () => {
     const missing = runFilter('watermark', imageOf(COLOUR), { image: 'logo.png' });
     await expect(missing).rejects.toThrow('no input logo.png');
     await expect(runFilter('watermark', imageOf(COLOUR), {})).rejects.toThrow(
-      'params.image: expected a string of 1 to 4096 characters, it is missing',
+      'params.image: expected a storage key, or what else a task may name as its input, it is missing',
     );
+  });
+
+  it('says that the mark is damaged, when it is', async () => {
+    const file = await pngOf(picture(KINDS[2], 300, 200));
+    const mark = await decodeFile(file.subarray(0, file.length / 2));
+    const failure = runFilter('watermark', imageOf(COLOUR), { image: 'mark' }, { inputs: { mark } });
+    await expect(failure).rejects.toMatchObject({ failureType: 'not-an-image' });
+  });
+
+  it('is tiled by the pixel without counting the tiles first', async () => {
+    const base = even(700, 500, 100, 100, 100);
+    const result = await mark(base, { tile: true }, imageOf(even(1, 1, 255, 0, 0)));
+    expect(result.data.every((level, i) => level === (i % 3 === 0 ? 255 : 0))).toBe(true);
   });
 });

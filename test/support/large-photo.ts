@@ -1,4 +1,5 @@
 /** A real photo of twelve megapixels, for benchmarks and memory tests. */
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import type { Pixels } from '../../runtime/filter.ts';
@@ -8,7 +9,7 @@ export const LARGE_PHOTO_PATH = fileURLToPath(new URL('../fixtures/photos/dandel
 
 /** 4016 × 2988 pixels of 8-bit RGB, 12.0 megapixels. */
 export async function largePhoto(): Promise<Pixels & { data: Uint8Array }> {
-  const { data, info } = await sharp(LARGE_PHOTO_PATH)
+  const { data, info } = await sharp(await readFile(LARGE_PHOTO_PATH))
     .extract({ left: 0, top: 0, width: 4016, height: 2988 })
     .raw()
     .toBuffer({ resolveWithObject: true });

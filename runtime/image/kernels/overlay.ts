@@ -1,10 +1,9 @@
 /** Lays one image over a part of another. */
 import type { Pixels } from '../../filter.ts';
 import { maximumOf, samplesLike, toColour } from './channels.ts';
+import type { Rgba } from './rgba.ts';
 
-/** What is laid on: 8-bit straight RGBA. */
-export interface Mark {
-  data: Uint8Array;
+interface Size {
   width: number;
   height: number;
 }
@@ -19,7 +18,7 @@ export interface Spot {
  * The base with the mark at each spot, mixed by the mark's alpha times `opacity` (0–1), rounded. The base keeps
  * its depth and its kind of alpha; grey becomes colour only under a mark that has colour.
  */
-export function overlay(base: Pixels, mark: Mark, spots: readonly Spot[], opacity: number): Pixels {
+export function overlay(base: Pixels, mark: Rgba, spots: Iterable<Spot>, opacity: number): Pixels {
   const source = base.channels < 3 && hasColour(mark) ? toColour(base) : base;
   const data = samplesLike(source.data, source.data.length);
   data.set(source.data);
@@ -28,7 +27,21 @@ export function overlay(base: Pixels, mark: Mark, spots: readonly Spot[], opacit
   return out;
 }
 
-function layOn(out: Pixels, mark: Mark, { left, top }: Spot, opacity: number): void {
+/** Every spot, a mark and a gap apart from the first one, where a mark touches the image. */
+export function* tiled(first: Spot, mark: Size, image: Size, gap: number): Generator<Spot> {
+  const across = mark.width + gap;
+  const down = mark.height + gap;
+  for (let top = startBefore(first.top, down); top < image.height; top += down) {
+    for (let left = startBefore(first.left, across); left < image.width; left += across) yield { left, top };
+  }
+}
+
+/** The last place at or before the edge from which steps lead to `from`. */
+function startBefore(from: number, step: number): number {
+  return (((from % step) + step) % step) - step;
+}
+
+function layOn(out: Pixels, mark: Rgba, { left, top }: Spot, opacity: number): void {
   const firstX = Math.max(0, -left);
   const lastX = Math.min(mark.width, out.width - left);
   for (let y = Math.max(0, -top); y < Math.min(mark.height, out.height - top); y++) {
@@ -40,7 +53,13 @@ function layOn(out: Pixels, mark: Mark, { left, top }: Spot, opacity: number): v
 }
 
 /** Porter and Duff's "over" for one pixel, with straight alpha. */
-function mix({ data, channels }: Pixels, to: number, mark: Uint8Array, from: number, opacity: number): void {
+function mix(
+  { data, channels }: Pixels,
+  to: number,
+  mark: Rgba['data'],
+  from: number,
+  opacity: number,
+): void {
   const above = (mark[from + 3]! / 255) * opacity;
   if (above === 0) return;
   const max = maximumOf(data);
@@ -55,7 +74,7 @@ function mix({ data, channels }: Pixels, to: number, mark: Uint8Array, from: num
   if (hasAlpha) data[to + colours] = Math.round(alpha * max);
 }
 
-function hasColour({ data }: Mark): boolean {
+function hasColour({ data }: Rgba): boolean {
   for (let i = 0; i < data.length; i += 4) {
     if (data[i + 3]! > 0 && (data[i] !== data[i + 1] || data[i] !== data[i + 2])) return true;
   }

@@ -50,6 +50,28 @@ describe('a pipeline that is encoded in one go', () => {
   });
 });
 
+describe('an image in another colour space', () => {
+  const files = {
+    CMYK: () => pipelineOver(picture()).toColourspace('cmyk').jpeg().toBuffer(),
+    'Display P3': () => pipelineOver(picture()).withIccProfile('p3').png().toBuffer(),
+    '16-bit Display P3': () => pipelineOver(picture(KINDS[6])).withIccProfile('p3').png().toBuffer(),
+    'grey with a profile': () => pipelineOver(picture(KINDS[0])).withIccProfile('srgb').jpeg().toBuffer(),
+    Lab: () => pipelineOver(picture()).toColourspace('lab').tiff().toBuffer(),
+    'a palette': () => pipelineOver(picture()).png({ palette: true, colours: 16 }).toBuffer(),
+  };
+
+  it.each(Object.entries(files))('is filtered in sRGB: %s', async (_, file) => {
+    const image = await open(await file());
+    const decoded = imageOf(await image.pixels());
+    expect(decoded.channels).toBe(image.channels);
+    for (const { filter, params } of CALLS.filter((call) => call.filter !== 'resize')) {
+      const lazy = await filterPixels(filter, image, params, run);
+      const eager = await filterPixels(filter, decoded, params, run);
+      expect(largestDifference(lazy, eager), filter).toBe(0);
+    }
+  });
+});
+
 describe('a filter', () => {
   it.each(named)('keeps depth, alpha and grey: $title', async ({ filter, params }) => {
     for (const kind of KINDS) {
