@@ -2,19 +2,19 @@
  * The lossless form in which an image travels between two steps: its samples as they are, behind a header that
  * also carries what the input's file said of itself.
  *
- * Raw samples were chosen by measurement (test/bench/intermediates.ts; Node 24, 2 cores, one image thread,
- * local disk, best of 3; a 12-megapixel photo with sensor noise, 8-bit RGB):
+ * Raw samples were chosen by measurement (test/bench/intermediates.ts; Node 24, 2 busy cores, one image thread,
+ * local disk, best of 3; a photo of 12 megapixels, 8-bit RGB):
  *
- * | form                | write ms | read ms |   MB |
- * |---------------------|---------:|--------:|-----:|
- * | raw                 |       20 |      38 | 36.0 |
- * | uncompressed TIFF   |       95 |      51 | 36.0 |
- * | raw + zstd 1        |      162 |     182 | 23.3 |
- * | raw + zstd 3        |      487 |     173 | 23.3 |
- * | PNG level 1         |      403 |     213 | 31.1 |
- * | lossless WebP 0     |     1849 |     517 | 17.8 |
+ * | form              | write ms | read ms |   MB |
+ * |-------------------|---------:|--------:|-----:|
+ * | raw               |       53 |      38 | 36.0 |
+ * | uncompressed TIFF |       84 |      62 | 36.0 |
+ * | raw + zstd 1      |      202 |     138 | 22.5 |
+ * | raw + zstd 3      |      607 |     218 | 20.0 |
+ * | PNG level 1       |      369 |     170 | 24.9 |
+ * | lossless WebP 0   |     6624 |     419 |  8.8 |
  *
- * Compression saves a third of the bytes and costs more time than a 100 MB/s network would.
+ * The fastest compression would pay only to a storage slower than 110 MB/s, and with CPU that filters need.
  */
 import { Rejection } from '../errors.ts';
 import type { Image, Pixels, Source } from '../filter.ts';
