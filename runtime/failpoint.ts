@@ -13,6 +13,8 @@ export type Failpoint =
   | 'stored'
   | 'marked'
   | 'publishing'
+  /** On its way to the broker, which has not confirmed yet. */
+  | 'sent'
   | 'confirmed'
   | 'acked';
 

@@ -97,7 +97,9 @@ export function createOutbox(broker: Broker, prefix: string): Outbox {
     failpoint('publishing');
     while (delivery.alive) {
       try {
-        await broker.publish(message);
+        const confirmed = broker.publish(message);
+        failpoint('sent');
+        await confirmed;
         return true;
       } catch (error) {
         // No confirmation means no certainty: publish again. A repeat is harmless.

@@ -1,0 +1,121 @@
+/**
+ * `npm run chaos`: breaks Darkroom in every way that one machine allows, and counts what was lost.
+ *
+ * Each scenario keeps a ledger of what it submitted outside the system under test; the exit code is 1 when any task
+ * is lost, has an outcome that nothing explains, or gave wrong bytes.
+ */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { printJson } from '../../runtime/cli/terminal.ts';
+import { asError } from '../../runtime/errors.ts';
+import { type RabbitVersion, rabbitVersions, startRabbit } from '../support/rabbit.ts';
+import { SCENARIOS } from './scenarios/index.ts';
+import { createRandom } from './support/random.ts';
+import { machine, passed, printReport, progressLine, type Row } from './support/report.ts';
+import { noFigures, type Profile, type Scenario, type Stage } from './support/scenario.ts';
+
+interface Options {
+  profile: Profile;
+  seed: number;
+  only?: string[];
+  rabbitmq?: 'both' | RabbitVersion;
+  json?: boolean;
+}
+
+const DEFAULT_SEED = 20_260_801;
+const startMs = performance.now();
+
+process.exitCode = await main(commandLine());
+
+function commandLine(): Options {
+  const listed = SCENARIOS.map(({ name, shows }) => `  ${name.padEnd(18)} ${shows}`).join('\n');
+  const command = new Command('npm run chaos --')
+    .description('Breaks Darkroom in every way that one machine allows, and counts what was lost.')
+    .addOption(
+      new Option('--profile <size>', 'how much of everything').choices(['short', 'full']).default('short'),
+    )
+    .option('--seed <n>', 'repeats the same choices', wholeNumber, DEFAULT_SEED)
+    .option('--only <scenario,…>', 'only these scenarios', scenarioNames)
+    .addOption(
+      new Option(
+        '--rabbitmq <version>',
+        '3.10 (the machine’s package), 4 (a container) or both; default: the first at hand',
+      ).choices(['3.10', '4', 'both']),
+    )
+    .option('--json', 'print the figures as JSON')
+    .addHelpText(
+      'after',
+      `\nScenarios:\n${listed}\n\nExample:\n  $ npm run chaos -- --only kills,failpoints --rabbitmq both`,
+    );
+  return command.parse().opts<Options>();
+}
+
+async function main(options: Options): Promise<number> {
+  const scenarios = SCENARIOS.filter(({ name }) => options.only?.includes(name) ?? true);
+  const rows: Row[] = [];
+  for (const version of await versionsOf(options)) {
+    progressLine(startMs, `starting RabbitMQ ${version}`);
+    await using node = await startRabbit({ version });
+    for (const scenario of scenarios) rows.push(await play(scenario, node, version, options));
+  }
+  if (options.json === true)
+    printJson({ seed: options.seed, profile: options.profile, machine: machine(), rows });
+  else printReport(rows, options.seed);
+  return rows.every(passed) ? 0 : 1;
+}
+
+async function versionsOf({ rabbitmq }: Options): Promise<RabbitVersion[]> {
+  const present = await rabbitVersions();
+  if (rabbitmq === undefined) return present.slice(0, 1);
+  const wanted: RabbitVersion[] = rabbitmq === 'both' ? ['3.10', '4'] : [rabbitmq];
+  const missing = wanted.find((version) => !present.includes(version));
+  if (missing !== undefined) throw new Error(`RabbitMQ ${missing} cannot be started here`);
+  return wanted;
+}
+
+/** One scenario, whatever happens in it. */
+async function play(
+  scenario: Scenario,
+  node: Stage['node'],
+  version: RabbitVersion,
+  { profile, seed }: Options,
+): Promise<Row> {
+  const { name, shows } = scenario;
+  const say = (text: string) => progressLine(startMs, `${name}: ${text}`);
+  const beganMs = performance.now();
+  say(shows);
+  const stage: Stage = {
+    profile,
+    seed,
+    version,
+    node,
+    say,
+    random: createRandom(`${seed} ${name}`),
+    choose: (short, full) => (profile === 'short' ? short : full),
+  };
+  const outcome = await scenario.run(stage).catch((error: unknown) => ({
+    ...noFigures(),
+    notes: [],
+    faults: [asError(error).stack ?? asError(error).message],
+  }));
+  const row = {
+    scenario: name,
+    rabbitmq: node.version,
+    seconds: (performance.now() - beganMs) / 1_000,
+    ...outcome,
+  };
+  say(passed(row) ? `ok after ${row.seconds.toFixed(1)} s` : `FAILED: ${row.faults.join('; ')}`);
+  return row;
+}
+
+function wholeNumber(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('expected a whole number');
+}
+
+function scenarioNames(text: string): string[] {
+  const named = text.split(',').map((name) => name.trim());
+  const known = SCENARIOS.map(({ name }) => name);
+  const unknown = named.find((name) => !known.includes(name));
+  if (unknown === undefined) return named;
+  throw new InvalidArgumentError(`there is no scenario "${unknown}"; expected some of ${known.join(', ')}`);
+}

@@ -1,0 +1,30 @@
+/** Every task is published three times, all copies in shuffled order. */
+import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
+import { openShop } from '../support/shop.ts';
+import { makeTasks } from '../support/tasks.ts';
+
+const BATCH = 500;
+
+export const duplicates: Scenario = {
+  name: 'duplicates',
+  shows: 'every message three times, in shuffled order',
+  run,
+};
+
+async function run({ choose, node, random }: Stage): Promise<Outcome> {
+  const tasks = choose(100, 1_000);
+  await using shop = await openShop({ amqpUrl: node.amqpUrl }, random, 2);
+  const { plant, crew, kinds } = shop;
+
+  const first = makeTasks('thrice', tasks, kinds, random);
+  const copies = random.shuffle([...first, ...first]);
+  // The third copy is the one that the ledger enters; it goes among the others.
+  for (let start = 0; start < tasks; start += BATCH / 5) {
+    const end = start + BATCH / 5;
+    await plant.submit(first.slice(start, end));
+    await Promise.all(copies.slice(2 * start, 2 * end).map((copy) => plant.repeat(copy)));
+  }
+  const outcome = await plant.finish(crew);
+  outcome.notes.push(`${outcome.duplicates} final events came again for the ${2 * tasks} further copies`);
+  return outcome;
+}

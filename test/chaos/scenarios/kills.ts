@@ -1,0 +1,40 @@
+/** Workers and their children die by kill -9 at random while tasks of three steps pass through them. */
+import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
+import { openShop } from '../support/shop.ts';
+import { makeTasks } from '../support/tasks.ts';
+
+const WORKERS_PER_FILTER = 2;
+
+export const kills: Scenario = {
+  name: 'kills',
+  shows: 'kill -9 of workers and of their children at random',
+  run,
+};
+
+async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
+  const tasks = choose(300, 10_000);
+  const victims = choose(20, 200);
+  await using shop = await openShop({ amqpUrl: node.amqpUrl }, random, WORKERS_PER_FILTER);
+  const { plant, crew, kinds } = shop;
+
+  const startMs = performance.now();
+  await plant.submit(makeTasks('task', tasks, kinds, random));
+  const killed = { worker: 0, child: 0 };
+  const sum = () => killed.worker + killed.child;
+  // Spread over the work: after each share of it one process dies.
+  await plant.settled(60_000, async (done) => {
+    if (sum() >= victims || done < (tasks * (sum() + 1)) / (victims + 1)) return;
+    const what = random.pick(['worker', 'child'] as const);
+    killed[what]++;
+    if (!(await crew.killOne(random, what))) killed[what]--;
+    else if (sum() % 10 === 0) say(`${done}/${tasks} tasks ended, ${sum()}/${victims} processes killed`);
+  });
+  const seconds = (performance.now() - startMs) / 1_000;
+  const outcome = await plant.finish(crew);
+  outcome.kills = sum();
+  outcome.notes.push(
+    `${killed.worker} workers and ${killed.child} children killed; ${((3 * tasks) / seconds).toFixed(0)} steps a second meanwhile`,
+  );
+  if (sum() < victims) outcome.faults.push(`only ${sum()} of ${victims} processes were killed`);
+  return outcome;
+}

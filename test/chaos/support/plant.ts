@@ -1,0 +1,239 @@
+/** One Darkroom under test: names of its own on a broker, a storage, its workers, and the ledger that watches it. */
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import {
+  type Broker,
+  type Delivery,
+  openBroker,
+  type PublishProperties,
+} from '../../../runtime/amqp/broker.ts';
+import { declareTopology, deleteTopology, inspectTopology, names } from '../../../runtime/amqp/topology.ts';
+import { topologyOf } from '../../../runtime/cli/session.ts';
+import { readConfig } from '../../../runtime/config.ts';
+import { uniqueName } from '../../support/rabbit.ts';
+import { type Crew, type CrewOptions, type Slot, startCrew } from './crew.ts';
+import { type Ledger, openLedger, type Submission } from './ledger.ts';
+import type { Outcome } from './scenario.ts';
+
+/** Travels with every message and names its entry in the ledger, even where the message cannot be read. */
+const LEDGER_HEADER = 'x-ledger';
+const BATCH = 500;
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+const QUIET_POLL_MS = 100;
+
+export interface Assignment extends Submission {
+  /** Sent as JSON, or as it is when it is a Buffer. */
+  task: object;
+  /** The queue; default: its first step's filter. */
+  filter?: string;
+  properties?: PublishProperties;
+}
+
+export interface Plant extends AsyncDisposable {
+  prefix: string;
+  folder: string;
+  env: NodeJS.ProcessEnv;
+  broker: Broker;
+  ledger: Ledger;
+  put(key: string, bytes: Uint8Array): Promise<void>;
+  read(key: string): Promise<Buffer | undefined>;
+  /** Enters the tasks in the ledger and publishes them until they are confirmed. */
+  submit(assignments: Assignment[]): Promise<void>;
+  /** Publishes without the ledger: a further copy. */
+  repeat(assignment: Assignment): Promise<void>;
+  crew(slots: Slot[], options?: Partial<Pick<CrewOptions, 'mayDie' | 'env'>>): Crew;
+  /** Waits until every task has its outcome; gives up when none arrives for `stallMs`. */
+  settled(stallMs?: number, onProgress?: (done: number) => unknown): Promise<void>;
+  /** Waits until no task is in any queue but the dead letters'. */
+  quiet(timeoutMs?: number): Promise<boolean>;
+  /** Waits, ends the workers, and compares everything with the ledger. */
+  finish(crew: Crew, stallMs?: number): Promise<Outcome>;
+  declare(): Promise<void>;
+}
+
+export interface PlantOptions {
+  amqpUrl: string;
+  /** Laid over the environment of the workers. */
+  env?: NodeJS.ProcessEnv;
+  /** Where workers find the broker, when it is not where the ledger does. */
+  workerAmqpUrl?: string;
+  /** How to read a result. Default: from the folder. */
+  read?: (key: string) => Promise<Buffer | undefined>;
+  /** In place of a temporary folder. */
+  storageFolder?: string;
+}
+
+export async function openPlant(options: PlantOptions): Promise<Plant> {
+  const prefix = uniqueName('chaos');
+  const folder = await mkdtemp(join(tmpdir(), 'darkroom-chaos-'));
+  const storage = options.storageFolder ?? join(folder, 'storage');
+  await Promise.all([mkdir(storage, { recursive: true }), mkdir(join(folder, 'logs'))]);
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    AMQP_URL: options.workerAmqpUrl ?? options.amqpUrl,
+    DARKROOM_PREFIX: prefix,
+    STORAGE_URL: pathToFileURL(storage).href,
+    HTTP_PORT: '0',
+    RETRY_DELAYS: '200ms,400ms,800ms,1600ms',
+    INPUT_GRACE: '1s',
+    ...options.env,
+  };
+  const config = readConfig(env);
+  const broker = openBroker({ ...config.amqp, url: options.amqpUrl, name: `chaos ${prefix}`, log: SILENT });
+  await broker.ready(AbortSignal.timeout(30_000));
+  const declare = () => broker.withChannel((channel) => declareTopology(channel, topologyOf(config)));
+  await declare();
+  const ledger = openLedger();
+  const eventsQueue = await watch(broker, prefix, ledger);
+  const crews = new Set<Crew>();
+
+  const plant: Plant = {
+    prefix,
+    folder,
+    env,
+    broker,
+    ledger,
+    declare,
+    async put(key, bytes) {
+      await mkdir(dirname(join(storage, key)), { recursive: true });
+      await writeFile(join(storage, key), bytes);
+    },
+    read: options.read ?? ((key) => readFile(join(storage, key)).catch(() => undefined)),
+    async submit(assignments) {
+      for (let start = 0; start < assignments.length; start += BATCH) {
+        const batch = assignments.slice(start, start + BATCH);
+        for (const { id, expect, bytes, key } of batch)
+          ledger.submit({ id, ...(expect && { expect }), ...(bytes && { bytes }), ...(key && { key }) });
+        await Promise.all(batch.map((assignment) => plant.repeat(assignment)));
+      }
+    },
+    async repeat(assignment) {
+      const request = messageOf(assignment, prefix);
+      for (;;) {
+        try {
+          return await broker.publish(request);
+        } catch (error) {
+          // Without a confirmation nobody knows; a publisher sends again, and so may make a repeat.
+          if (error instanceof TypeError || error instanceof RangeError) throw error;
+          await sleep(200);
+        }
+      }
+    },
+    crew(slots, crewOptions = {}) {
+      const crew = startCrew({
+        slots,
+        logFolder: join(folder, 'logs'),
+        ...crewOptions,
+        env: { ...env, ...crewOptions.env },
+      });
+      crews.add(crew);
+      return crew;
+    },
+    async settled(stallMs = 60_000, onProgress) {
+      let seen = ledger.arrivals;
+      let sinceMs = performance.now();
+      while (ledger.open > 0 && performance.now() - sinceMs < stallMs) {
+        await sleep(QUIET_POLL_MS);
+        if (ledger.arrivals === seen) continue;
+        seen = ledger.arrivals;
+        sinceMs = performance.now();
+        onProgress?.(ledger.submitted - ledger.open);
+      }
+    },
+    async quiet(timeoutMs = 20_000) {
+      const deadline = performance.now() + timeoutMs;
+      while (performance.now() < deadline) {
+        if ((await ready(broker, config)) === 0) return true;
+        await sleep(QUIET_POLL_MS);
+      }
+      return false;
+    },
+    async finish(crew, stallMs) {
+      await plant.settled(stallMs);
+      const quiet = await plant.quiet();
+      const codes = await crew.stop();
+      const left = await ready(broker, config);
+      // The last acknowledged letters and events are on their way to us.
+      await sleep(300);
+      const outcome = await ledger.audit(plant.read);
+      if (!quiet || left > 0) outcome.faults.push(`${left} messages are left in the queues`);
+      for (const code of codes)
+        if (code !== 0) outcome.faults.push(`a worker ended with ${code} after SIGTERM`);
+      outcome.unexplained += crew.deaths.length;
+      outcome.faults.push(...crew.deaths);
+      return outcome;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...crews].map((crew) => crew.kill()));
+      await broker.withChannel(async (channel) => {
+        await channel.deleteQueue(eventsQueue);
+        await deleteTopology(channel, topologyOf(config));
+      });
+      await broker.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  return plant;
+}
+
+/** Final events and dead letters, on queues that outlive connections and brokers. */
+async function watch(broker: Broker, prefix: string, ledger: Ledger): Promise<string> {
+  const at = names(prefix);
+  const queue = `${prefix}-ledger`;
+  await broker.withChannel(async (channel) => {
+    await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
+    for (const key of ['task.completed', 'task.failed']) await channel.bindQueue(queue, at.events, key);
+  });
+  const consume = (from: string, take: (delivery: Delivery) => void) =>
+    broker.consume(
+      from,
+      (delivery) => {
+        take(delivery);
+        delivery.ack();
+      },
+      { prefetch: 200 },
+    );
+  consume(queue, (delivery) => {
+    const event = JSON.parse(delivery.body.toString()) as { subject: string; data: Record<string, unknown> };
+    ledger.event(event.subject, event.data, delivery.redelivered);
+  });
+  consume(at.dead, (delivery) => {
+    const { headers, properties } = delivery;
+    const id = headers[LEDGER_HEADER] ?? headers['darkroom-id'] ?? properties.messageId;
+    ledger.letter(String(id), letterOf(headers), delivery.redelivered);
+  });
+  return queue;
+}
+
+function letterOf(headers: Record<string, unknown>) {
+  const [death] = Array.isArray(headers['x-death']) ? (headers['x-death'] as Record<string, unknown>[]) : [];
+  return {
+    failureType: String(headers['darkroom-failure-type'] ?? death?.reason ?? 'unroutable'),
+    reason: String(headers['darkroom-failure-reason'] ?? `set aside by the broker: ${death?.reason}`),
+    filter: String(headers['darkroom-filter'] ?? ''),
+  };
+}
+
+function messageOf({ id, task, filter, properties }: Assignment, prefix: string) {
+  const first = (task as { steps?: { filter: string }[] }).steps?.[0]?.filter;
+  return {
+    exchange: names(prefix).exchange,
+    routingKey: filter ?? first ?? 'none',
+    body: Buffer.isBuffer(task) ? task : Buffer.from(JSON.stringify(task)),
+    properties: {
+      contentType: 'application/json',
+      ...properties,
+      headers: { ...properties?.headers, [LEDGER_HEADER]: id },
+    },
+  };
+}
+
+/** Messages that wait in the queues of the filters and of the retries. */
+async function ready(broker: Broker, config: ReturnType<typeof readConfig>): Promise<number> {
+  const states = await inspectTopology(broker, topologyOf(config));
+  states.delete(names(config.prefix).dead);
+  return [...states.values()].reduce((sum, state) => sum + (state?.messages ?? 0), 0);
+}
