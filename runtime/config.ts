@@ -86,6 +86,7 @@ const VARIABLES = {
   INPUT_GRACE: duration.default(60_000),
   DELIVERY_LIMIT: count(1, 1_000_000).default(20),
   CRASH_LIMIT: count(1, 1_000_000).default(5),
+  THREADS: count(1, 1_024).optional(),
   CHILD_MAX_TASKS: count(1, 1_000_000_000).default(1_000),
   CHILD_MAX_MEMORY: size.default(1_073_741_824),
   LIMIT_INPUT_BYTES: size.default(25 * 1_048_576),
@@ -194,6 +195,7 @@ function shape(read: Variables) {
       deliveryLimit: read.DELIVERY_LIMIT,
       crashLimit: read.CRASH_LIMIT,
     },
+    threads: read.THREADS,
     child: { maxTasks: read.CHILD_MAX_TASKS, maxMemoryBytes: read.CHILD_MAX_MEMORY },
     limits: {
       inputBytes: read.LIMIT_INPUT_BYTES,

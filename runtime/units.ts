@@ -38,9 +38,9 @@ export function formatDuration(ms: number): string {
 export function humanDuration(ms: number): string {
   if (ms < 10) return `${ms.toFixed(1)} ms`;
   if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1_000).toFixed(2)} s`;
-  const minutes = Math.floor(ms / 60_000);
-  return `${minutes} m ${String(Math.round((ms % 60_000) / 1_000)).padStart(2, '0')} s`;
+  if (ms < 59_995) return `${(ms / 1_000).toFixed(2)} s`;
+  const seconds = Math.round(ms / 1_000);
+  return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, '0')} s`;
 }
 
 /** For people: `812 B`, `34.1 KiB`, `2.4 MiB`. */

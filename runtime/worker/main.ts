@@ -41,7 +41,7 @@ export async function runWorker(config: Config): Promise<void> {
   );
   const health = healthOf(broker, units, stop.signal);
   const server = await startProbeServer(config.http, health, metrics);
-  log.info({ filters, port: server.port, threads: threadsPerChild(filters.length) }, 'worker started');
+  log.info({ filters, port: server.port, threads: threadsPerChild(config) }, 'worker started');
   // The metrics SDK is large: it waits until tasks can flow.
   void whenConsuming(broker, units, stop.signal).then(async () => {
     log.info({ filters, startup_ms: Math.round(performance.now()) }, 'consuming');
@@ -88,10 +88,10 @@ function startUnit(filter: string, { config, name, log, metrics, broker, onBusy 
       storageUrl: config.storage.url,
       buckets: config.storage.buckets,
       https: config.https,
-      limits: { ...config.limits, threads: threadsPerChild(config.functions.length) },
+      limits: { ...config.limits, threads: threadsPerChild(config) },
       inputGraceMs: config.retry.inputGraceMs,
     },
-    threads: threadsPerChild(config.functions.length),
+    threads: threadsPerChild(config),
     maxTasks: config.child.maxTasks,
     maxMemoryBytes: Math.min(config.child.maxMemoryBytes, CHILD_MEMORY_SHARE * memoryLimit()),
     log,
@@ -114,8 +114,8 @@ function startUnit(filter: string, { config, name, log, metrics, broker, onBusy 
   return { child, worker };
 }
 
-function threadsPerChild(children: number): number {
-  return Math.max(1, Math.floor(cpuLimit() / children));
+function threadsPerChild({ threads, functions }: Config): number {
+  return threads ?? Math.max(1, Math.floor(cpuLimit() / functions.length));
 }
 
 function healthOf(broker: Broker, units: Unit[], stopping: AbortSignal): Health {

@@ -15,3 +15,9 @@ export async function largePhoto(): Promise<Pixels & { data: Uint8Array }> {
     .toBuffer({ resolveWithObject: true });
   return { data, width: info.width, height: info.height, channels: 3 };
 }
+
+/** The same as a JPEG of quality 90. */
+export async function largePhotoJpeg(): Promise<Buffer> {
+  const { data, width, height, channels } = await largePhoto();
+  return await sharp(data, { raw: { width, height, channels } }).jpeg({ quality: 90 }).toBuffer();
+}

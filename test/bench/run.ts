@@ -1,0 +1,62 @@
+/**
+ * What `npm run bench` runs: every benchmark with its peer or baseline in the same run, as a table and, with
+ * `--json`, as JSON. The machine should have nothing else to do.
+ */
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { findBroker } from '../../runtime/cli/broker.ts';
+import { benchKernels } from './kernels.ts';
+import { benchMemory, benchNoop, benchStartup } from './overhead.ts';
+import type { Row } from './row.ts';
+import { benchThroughput } from './throughput.ts';
+
+const HELP = `npm run bench [-- --only NAME,…] [--json]
+
+Benchmarks: throughput, noop, startup, memory, filters (default: all).
+Ratios are ours ÷ theirs for rates, theirs ÷ ours for times: above 1 is faster than the peer.
+
+Example:
+  $ npm run bench -- --only throughput,startup`;
+
+const BENCHMARKS: Record<string, (amqpUrl: string) => Promise<Row[]>> = {
+  startup: benchStartup,
+  memory: benchMemory,
+  noop: benchNoop,
+  throughput: benchThroughput,
+  filters: () => benchKernels(),
+};
+
+const { values } = parseArgs({ options: { only: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean' } } });
+if (values.help) console.log(HELP);
+else await main(values.only?.split(',') ?? Object.keys(BENCHMARKS), values.json === true);
+
+async function main(wanted: string[], json: boolean): Promise<void> {
+  const unknown = wanted.find((name) => !(name in BENCHMARKS));
+  if (unknown !== undefined) {
+    console.error(`There is no benchmark "${unknown}". There are ${Object.keys(BENCHMARKS).join(', ')}.`);
+    process.exitCode = 2;
+    return;
+  }
+  await using broker = await findBroker({ onProgress: (text) => console.error(text), allowInstall: true });
+  const rows: Row[] = [];
+  for (const name of wanted) {
+    console.error(`measuring ${name} …`);
+    rows.push(...(await BENCHMARKS[name]!(broker.amqpUrl)));
+  }
+  const machine = `${cpus().length} × ${cpus()[0]?.model}, Node ${process.versions.node}, RabbitMQ ${broker.version ?? '(yours)'}`;
+  if (json) console.log(JSON.stringify({ machine, time: new Date().toISOString(), rows }, null, 2));
+  else print(rows, machine);
+}
+
+function print(rows: Row[], machine: string): void {
+  const table = new Table({ head: ['benchmark', 'ours', 'theirs', 'ratio', 'goal', 'against'] });
+  for (const { name, unit, ours, theirs, ratio, goal, met, against, note } of rows) {
+    table.push([name, `${round(ours)} ${unit}`, theirs === undefined ? '' : `${round(theirs)} ${unit}`, ratio === undefined ? '' : round(ratio), goal === undefined ? '' : `${goal} ${met ? '✓' : '✗'}`, `${against ?? ''}${note === undefined ? '' : ` (${note})`}`]);
+  }
+  console.log(`${table}\n${machine}`);
+}
+
+function round(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
