@@ -1,6 +1,5 @@
 /** The message contract: what a publisher may send, and how a message becomes a task and a hop of it. */
-import { createHash } from 'node:crypto';
-import { v7 as uuid } from 'uuid';
+import { createHash, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { Rejection } from './errors.ts';
 import { explainIssues } from './explain.ts';
@@ -123,7 +122,7 @@ export function parseTask(message: TaskMessage, filter: string): { task: Task; h
   const inline = message.properties.contentType?.startsWith('image/') === true;
   const written = inline ? inlineTask(message.headers) : jsonTask(message, filter);
   const task: Task = {
-    id: written.id ?? text(message.headers[HEADERS.id]) ?? message.properties.messageId ?? uuid(),
+    id: written.id ?? text(message.headers[HEADERS.id]) ?? message.properties.messageId ?? randomUUID(),
     input: written.input,
     steps: written.steps,
     output: written.output ?? {},

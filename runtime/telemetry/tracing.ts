@@ -2,8 +2,9 @@
  * W3C trace context through every hop. A `traceparent` that comes with a task is carried on; with an OTLP
  * endpoint configured each step becomes a span of that trace.
  */
-import { context, propagation, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { Hop, Task } from '../task.ts';
+
+type Api = typeof import('@opentelemetry/api');
 
 export interface Span {
   /** To be carried to the next hop; undefined when the task is not traced. */
@@ -14,41 +15,57 @@ export interface Span {
 }
 
 export interface Tracing {
+  /** Loads the API; until then trace context is carried on and no spans are made. */
+  load(): Promise<void>;
   start(filter: string, task: Task, hop: Hop, headers: Record<string, unknown>): Span;
 }
 
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 export function createTracing(): Tracing {
-  const tracer = trace.getTracer('darkroom');
+  let api: Api | undefined;
   return {
+    async load() {
+      api = await import('@opentelemetry/api');
+    },
     start(filter, task, hop, headers) {
-      const carried =
-        typeof headers.traceparent === 'string' && TRACEPARENT.test(headers.traceparent)
-          ? headers.traceparent
-          : undefined;
-      const parent = propagation.extract(context.active(), {
-        traceparent: carried,
-        tracestate: headers.tracestate,
-      });
-      const attributes = {
-        'messaging.system': 'rabbitmq',
-        'darkroom.task.id': task.id,
-        'darkroom.step': hop.step,
-        'darkroom.attempt': hop.attempt,
-      };
-      const span = tracer.startSpan(`${filter} process`, { kind: SpanKind.CONSUMER, attributes }, parent);
-      const injected: { traceparent?: string } = {};
-      propagation.inject(trace.setSpan(parent, span), injected);
-      const traceparent = injected.traceparent ?? carried;
-      return {
-        traceparent,
-        traceId: TRACEPARENT.exec(traceparent ?? '')?.[1],
-        end(failure) {
-          if (failure !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: failure });
-          span.end();
-        },
-      };
+      const { traceparent: given, tracestate } = headers;
+      const carried = typeof given === 'string' && TRACEPARENT.test(given) ? given : undefined;
+      if (api === undefined) return { traceparent: carried, traceId: traceIdOf(carried), end: () => {} };
+      return startSpan(api, filter, task, hop, { traceparent: carried, tracestate });
     },
   };
+}
+
+function startSpan(
+  { SpanKind, SpanStatusCode, context, propagation, trace }: Api,
+  filter: string,
+  task: Task,
+  hop: Hop,
+  carrier: { traceparent: string | undefined; tracestate: unknown },
+): Span {
+  const parent = propagation.extract(context.active(), carrier);
+  const attributes = {
+    'messaging.system': 'rabbitmq',
+    'darkroom.task.id': task.id,
+    'darkroom.step': hop.step,
+    'darkroom.attempt': hop.attempt,
+  };
+  const tracer = trace.getTracer('darkroom');
+  const span = tracer.startSpan(`${filter} process`, { kind: SpanKind.CONSUMER, attributes }, parent);
+  const injected: { traceparent?: string } = {};
+  propagation.inject(trace.setSpan(parent, span), injected);
+  const traceparent = injected.traceparent ?? carrier.traceparent;
+  return {
+    traceparent,
+    traceId: traceIdOf(traceparent),
+    end(failure) {
+      if (failure !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: failure });
+      span.end();
+    },
+  };
+}
+
+function traceIdOf(traceparent: string | undefined): string | undefined {
+  return TRACEPARENT.exec(traceparent ?? '')?.[1];
 }

@@ -9,7 +9,7 @@ import { listFunctions } from '../functions.ts';
 import { createLog, type Logger } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { type Health, startProbeServer } from '../telemetry/server.ts';
-import { createTracing } from '../telemetry/tracing.ts';
+import { createTracing, type Tracing } from '../telemetry/tracing.ts';
 import { cpuLimit, memoryLimit } from './cgroup.ts';
 import { type Child, startChild } from './child-process.ts';
 import { startDeletionCost } from './deletion-cost.ts';
@@ -33,11 +33,12 @@ export async function runWorker(config: Config): Promise<void> {
   const name = `${config.pod.name ?? hostname()}/${process.pid}`;
   const log = createLog(config.logLevel, { worker: name });
   const metrics = createMetrics();
+  const tracing = createTracing();
   const stop = stopSignal();
   const deletionCost = startDeletionCost(config.pod, log);
   const broker = openBroker({ ...config.amqp, name: `darkroom ${filters.join(',')} ${name}`, log });
   const units = filters.map((filter) =>
-    startUnit(filter, { config, name, log, metrics, broker, onBusy: deletionCost.busy }),
+    startUnit(filter, { config, name, log, metrics, tracing, broker, onBusy: deletionCost.busy }),
   );
   const health = healthOf(broker, units, stop.signal);
   const server = await startProbeServer(config.http, health, metrics);
@@ -45,7 +46,7 @@ export async function runWorker(config: Config): Promise<void> {
   // The metrics SDK is large: it waits until tasks can flow.
   void whenConsuming(broker, units, stop.signal).then(async () => {
     log.info({ filters, startup_ms: Math.round(performance.now()) }, 'consuming');
-    await metrics.load(observed(broker, units));
+    await Promise.all([metrics.load(observed(broker, units)), tracing.load()]);
   });
 
   await stop.promise;
@@ -76,11 +77,12 @@ interface Shared {
   name: string;
   log: Logger;
   metrics: Metrics;
+  tracing: Tracing;
   broker: Broker;
   onBusy: (busy: boolean) => void;
 }
 
-function startUnit(filter: string, { config, name, log, metrics, broker, onBusy }: Shared): Unit {
+function startUnit(filter: string, { config, name, log, metrics, tracing, broker, onBusy }: Shared): Unit {
   const child = startChild({
     settings: {
       functions: [filter],
@@ -103,7 +105,7 @@ function startUnit(filter: string, { config, name, log, metrics, broker, onBusy 
     broker,
     child,
     metrics,
-    tracing: createTracing(),
+    tracing,
     log,
     taskTimeoutMs: config.timeouts.taskMs,
     retryDelaysMs: config.retry.delaysMs,

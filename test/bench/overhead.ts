@@ -24,7 +24,12 @@ export async function benchNoop(amqpUrl: string): Promise<Row[]> {
   const bare: number[] = [];
   const ours: number[] = [];
   await using at = await startInstallation({ amqpUrl, env: { FUNCTIONS_DIR, LOG_LEVEL: 'warn' } });
-  await at.put('dot.png', await sharp({ create: { width: 1, height: 1, channels: 3, background: 'red' } }).png().toBuffer());
+  await at.put(
+    'dot.png',
+    await sharp({ create: { width: 1, height: 1, channels: 3, background: 'red' } })
+      .png()
+      .toBuffer(),
+  );
   for (let round = 0; round < ROUNDS; round++) {
     bare.push(await bareConsumer(at, amqpUrl));
     ours.push(await darkroomWorker(at, round));
@@ -83,7 +88,11 @@ function completed(at: Installation): number {
 }
 
 async function publishAll(at: Installation, name: string): Promise<void> {
-  const tasks = Array.from({ length: TASKS }, (_, index) => ({ id: `${name}-${index}`, input: 'dot.png', steps: [{ filter: 'noop' }] }));
+  const tasks = Array.from({ length: TASKS }, (_, index) => ({
+    id: `${name}-${index}`,
+    input: 'dot.png',
+    steps: [{ filter: 'noop' }],
+  }));
   await Promise.all(tasks.map((task) => at.publish(task)));
 }
 
@@ -97,7 +106,18 @@ export async function benchStartup(amqpUrl: string): Promise<Row[]> {
     ours.push(await timeToConsuming(at));
   }
   const [medianOurs, medianBare] = [median(ours), median(bare)];
-  return [{ name: 'worker start to consuming', unit: 'ms', ours: medianOurs, against: 'node -e 0', theirs: medianBare, ratio: medianOurs / medianBare, goal: '≤ 250 ms', met: medianOurs <= 250 }];
+  return [
+    {
+      name: 'worker start to consuming',
+      unit: 'ms',
+      ours: medianOurs,
+      against: 'node -e 0',
+      theirs: medianBare,
+      ratio: medianOurs / medianBare,
+      goal: '≤ 250 ms',
+      met: medianOurs <= 250,
+    },
+  ];
 }
 
 function timeBareNode(): Promise<number> {
@@ -108,8 +128,13 @@ function timeBareNode(): Promise<number> {
 
 async function timeToConsuming(at: Installation): Promise<number> {
   const start = performance.now();
-  const worker = spawn(process.execPath, [LAUNCHER, 'worker', 'convert'], { env: at.env, stdio: ['ignore', 'pipe', 'ignore'] });
-  await new Promise<void>((resolve) => createInterface({ input: worker.stdout }).on('line', (line) => line.includes('"consuming"') && resolve()));
+  const worker = spawn(process.execPath, [LAUNCHER, 'worker', 'convert'], {
+    env: at.env,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  await new Promise<void>((resolve) =>
+    createInterface({ input: worker.stdout }).on('line', (line) => line.includes('"consuming"') && resolve()),
+  );
   const ms = performance.now() - start;
   await ended(worker);
   return ms;
@@ -129,7 +154,11 @@ export async function benchMemory(amqpUrl: string): Promise<Row[]> {
   const idle = await memoryOf(worker);
   await at.put('photo.jpg', await largePhotoJpeg());
   for (let photo = 0; photo < PHOTOS_FOR_PEAK; photo++) {
-    await at.publish({ id: `peak-${photo}`, input: 'photo.jpg', steps: [{ filter: 'resize', params: { width: 2_000 } }] });
+    await at.publish({
+      id: `peak-${photo}`,
+      input: 'photo.jpg',
+      steps: [{ filter: 'resize', params: { width: 2_000 } }],
+    });
   }
   await until(() => completed(at) >= PHOTOS_FOR_PEAK, 'the photos', 120_000);
   const peak = await memoryOf(worker);
@@ -147,6 +176,7 @@ async function memoryOf(worker: WorkerHandle) {
 
 async function residentOf(pid: number): Promise<{ now: number; highest: number }> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const read = (field: string) => (Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(status)?.[1]) * 1_024) / MEBIBYTE;
+  const read = (field: string) =>
+    (Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(status)?.[1]) * 1_024) / MEBIBYTE;
   return { now: read('VmRSS'), highest: read('VmHWM') };
 }

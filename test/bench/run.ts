@@ -27,7 +27,9 @@ const BENCHMARKS: Record<string, (amqpUrl: string) => Promise<Row[]>> = {
   filters: () => benchKernels(),
 };
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean' } } });
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean' } },
+});
 if (values.help) console.log(HELP);
 else await main(values.only?.split(',') ?? Object.keys(BENCHMARKS), values.json === true);
 
@@ -52,7 +54,14 @@ async function main(wanted: string[], json: boolean): Promise<void> {
 function print(rows: Row[], machine: string): void {
   const table = new Table({ head: ['benchmark', 'ours', 'theirs', 'ratio', 'goal', 'against'] });
   for (const { name, unit, ours, theirs, ratio, goal, met, against, note } of rows) {
-    table.push([name, `${round(ours)} ${unit}`, theirs === undefined ? '' : `${round(theirs)} ${unit}`, ratio === undefined ? '' : round(ratio), goal === undefined ? '' : `${goal} ${met ? '✓' : '✗'}`, `${against ?? ''}${note === undefined ? '' : ` (${note})`}`]);
+    table.push([
+      name,
+      `${round(ours)} ${unit}`,
+      theirs === undefined ? '' : `${round(theirs)} ${unit}`,
+      ratio === undefined ? '' : round(ratio),
+      goal === undefined ? '' : `${goal} ${met ? '✓' : '✗'}`,
+      `${against ?? ''}${note === undefined ? '' : ` (${note})`}`,
+    ]);
   }
   console.log(`${table}\n${machine}`);
 }

@@ -49,7 +49,11 @@ async function bareLoop(photo: Buffer): Promise<number> {
   const one = async () => {
     while (next < PHOTOS) {
       const index = next++;
-      const bytes = await sharp(await readFile(source)).autoOrient().resize({ width: WIDTH }).jpeg().toBuffer();
+      const bytes = await sharp(await readFile(source))
+        .autoOrient()
+        .resize({ width: WIDTH })
+        .jpeg()
+        .toBuffer();
       await writeFile(join(folder.path, 'out', `${index}.jpg`), bytes);
     }
   };
@@ -59,11 +63,23 @@ async function bareLoop(photo: Buffer): Promise<number> {
 }
 
 /** @returns images a second, from the first publish to the last completion */
-async function throughQueue(at: Awaited<ReturnType<typeof startInstallation>>, name: string, photos: number): Promise<number> {
+async function throughQueue(
+  at: Awaited<ReturnType<typeof startInstallation>>,
+  name: string,
+  photos: number,
+): Promise<number> {
   const before = at.events.filter(({ key }) => key === 'task.completed').length;
   const start = performance.now();
   const steps = [{ filter: 'resize', params: { width: WIDTH } }];
-  await Promise.all(Array.from({ length: photos }, (_, index) => at.publish({ id: `${name}-${index}`, input: 'photo.jpg', steps })));
-  await until(() => at.events.filter(({ key }) => key === 'task.completed').length >= before + photos, `${photos} results`, 300_000);
+  await Promise.all(
+    Array.from({ length: photos }, (_, index) =>
+      at.publish({ id: `${name}-${index}`, input: 'photo.jpg', steps }),
+    ),
+  );
+  await until(
+    () => at.events.filter(({ key }) => key === 'task.completed').length >= before + photos,
+    `${photos} results`,
+    300_000,
+  );
   return (photos * 1_000) / (performance.now() - start);
 }
