@@ -30,7 +30,7 @@ export interface Member {
   childPids(): Promise<number[]>;
   /** From here on its end is expected. */
   signal(name: NodeJS.Signals): void;
-  /** Ends it with SIGTERM. @returns its exit code, null when it was killed */
+  /** Ends it with SIGTERM. @returns its exit code, null when it was killed; 0 when it had not yet begun to run */
   stop(): Promise<number | null>;
   /** What its readiness probe says. */
   isReady(): Promise<boolean>;
@@ -156,8 +156,10 @@ function startMember(
     childPids: () => childPids(child.pid),
     signal,
     async stop() {
+      const begun = port !== 0;
       signal('SIGTERM');
-      return await exited;
+      const code = await exited;
+      return begun ? code : (code ?? 0);
     },
     isReady: () => probe(port, running),
     exited,

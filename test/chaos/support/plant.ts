@@ -14,6 +14,7 @@ import { declareTopology, deleteTopology, inspectTopology, names } from '../../.
 import { topologyOf } from '../../../runtime/cli/session.ts';
 import { readConfig } from '../../../runtime/config.ts';
 import { uniqueName } from '../../support/rabbit.ts';
+import { until } from '../../support/until.ts';
 import { type Crew, type CrewOptions, type Slot, startCrew } from './crew.ts';
 import { type Ledger, openLedger, type Submission } from './ledger.ts';
 import type { Outcome } from './scenario.ts';
@@ -52,6 +53,13 @@ export interface Plant extends AsyncDisposable {
   /** Waits, ends the workers, and compares everything with the ledger. */
   finish(crew: Crew, stallMs?: number): Promise<Outcome>;
   declare(): Promise<void>;
+  /** Every event of one type from now on, such as `started`, once each unless Darkroom itself repeats it. */
+  follow(type: string): Promise<TaskEventBody[]>;
+}
+
+export interface TaskEventBody {
+  subject: string;
+  data: Record<string, unknown>;
 }
 
 export interface PlantOptions {
@@ -87,7 +95,7 @@ export async function openPlant(options: PlantOptions): Promise<Plant> {
   const declare = () => broker.withChannel((channel) => declareTopology(channel, topologyOf(config)));
   await declare();
   const ledger = openLedger();
-  const eventsQueue = await watch(broker, prefix, ledger);
+  const queues = [await watch(broker, prefix, ledger)];
   const crews = new Set<Crew>();
 
   const plant: Plant = {
@@ -166,10 +174,19 @@ export async function openPlant(options: PlantOptions): Promise<Plant> {
       outcome.faults.push(...crew.deaths);
       return outcome;
     },
+    async follow(type) {
+      const queue = await bindEvents(broker, prefix, [`task.${type}`]);
+      queues.push(queue);
+      const events: TaskEventBody[] = [];
+      await consume(broker, queue, ({ body, redelivered }) => {
+        if (!redelivered) events.push(JSON.parse(body.toString()) as TaskEventBody);
+      });
+      return events;
+    },
     async [Symbol.asyncDispose]() {
       await Promise.all([...crews].map((crew) => crew.kill()));
       await broker.withChannel(async (channel) => {
-        await channel.deleteQueue(eventsQueue);
+        for (const queue of queues) await channel.deleteQueue(queue);
         await deleteTopology(channel, topologyOf(config));
       });
       await broker.close();
@@ -181,31 +198,37 @@ export async function openPlant(options: PlantOptions): Promise<Plant> {
 
 /** Final events and dead letters, on queues that outlive connections and brokers. */
 async function watch(broker: Broker, prefix: string, ledger: Ledger): Promise<string> {
-  const at = names(prefix);
-  const queue = `${prefix}-ledger`;
-  await broker.withChannel(async (channel) => {
-    await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
-    for (const key of ['task.completed', 'task.failed']) await channel.bindQueue(queue, at.events, key);
+  const queue = await bindEvents(broker, prefix, ['task.completed', 'task.failed']);
+  await consume(broker, queue, ({ body, redelivered }) => {
+    const event = JSON.parse(body.toString()) as TaskEventBody;
+    ledger.event(event.subject, event.data, redelivered);
   });
-  const consume = (from: string, take: (delivery: Delivery) => void) =>
-    broker.consume(
-      from,
-      (delivery) => {
-        take(delivery);
-        delivery.ack();
-      },
-      { prefetch: 200 },
-    );
-  consume(queue, (delivery) => {
-    const event = JSON.parse(delivery.body.toString()) as { subject: string; data: Record<string, unknown> };
-    ledger.event(event.subject, event.data, delivery.redelivered);
-  });
-  consume(at.dead, (delivery) => {
-    const { headers, properties } = delivery;
+  await consume(broker, names(prefix).dead, ({ headers, properties, redelivered }) => {
     const id = headers[LEDGER_HEADER] ?? headers['darkroom-id'] ?? properties.messageId;
-    ledger.letter(String(id), letterOf(headers), delivery.redelivered);
+    ledger.letter(String(id), letterOf(headers), redelivered);
   });
   return queue;
+}
+
+async function bindEvents(broker: Broker, prefix: string, keys: string[]): Promise<string> {
+  const queue = uniqueName(`${prefix}-events`);
+  await broker.withChannel(async (channel) => {
+    await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
+    for (const key of keys) await channel.bindQueue(queue, names(prefix).events, key);
+  });
+  return queue;
+}
+
+async function consume(broker: Broker, queue: string, take: (delivery: Delivery) => void): Promise<void> {
+  const consumer = broker.consume(
+    queue,
+    (delivery) => {
+      take(delivery);
+      delivery.ack();
+    },
+    { prefetch: 200 },
+  );
+  await until(() => consumer.consuming, `a consumer of ${queue}`);
 }
 
 function letterOf(headers: Record<string, unknown>) {

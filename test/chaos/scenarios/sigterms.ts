@@ -1,0 +1,52 @@
+/** Workers are told to stop in the middle of a task that fits the grace: they finish it, and nothing comes again. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../../support/until.ts';
+import type { Crew, Member } from '../support/crew.ts';
+import { openPlant } from '../support/plant.ts';
+import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
+import { BAD_FUNCTIONS, prepareSleepers } from '../support/sleepers.ts';
+
+const WORKERS = 4;
+const TASK_MS = 900;
+
+export const sigterms: Scenario = {
+  name: 'sigterms',
+  shows: 'SIGTERM in mid-task: the task is finished, and not delivered again',
+  run,
+};
+
+async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
+  const signals = choose(8, 50);
+  // With this limit a single further delivery makes a task a dead letter.
+  const env = { FUNCTIONS_DIR: BAD_FUNCTIONS, CRASH_LIMIT: '1' };
+  await using plant = await openPlant({ amqpUrl: node.amqpUrl, env });
+  const sleeper = await prepareSleepers(plant);
+  const crew = plant.crew(Array.from({ length: WORKERS }, () => ({ filters: ['sleep'] })));
+  const started = await plant.follow('started');
+  const codes: (number | null)[] = [];
+  let named = 0;
+  while (codes.length < signals) {
+    await crew.ready();
+    const seen = started.length;
+    await plant.submit(Array.from({ length: WORKERS }, () => sleeper(`sigterm-${named++}`, TASK_MS)));
+    await until(() => started.length === seen + WORKERS, 'a task in the hands of every worker');
+    await sleep(random.integer(0, TASK_MS / 2));
+    codes.push(...(await stopAll(crew)));
+    say(`${codes.length}/${signals} workers told to stop`);
+  }
+  const outcome = await plant.finish(crew);
+  outcome.kills = codes.length;
+  const repeats = started.length - new Set(started.map(({ subject }) => subject)).size;
+  outcome.notes.push(
+    `${codes.length} SIGTERMs, ${repeats} tasks delivered again, exit codes ${[...new Set(codes)].join(', ')}`,
+  );
+  if (repeats > 0) outcome.faults.push(`${repeats} tasks were started again`);
+  if (codes.some((code) => code !== 0)) outcome.faults.push(`exit codes ${codes.join(', ')}; expected 0`);
+  return outcome;
+}
+
+/** The supervisor starts a new worker in the place of each. */
+async function stopAll(crew: Crew): Promise<(number | null)[]> {
+  const old: Member[] = [...crew.members];
+  return await Promise.all(old.map((member) => member.stop()));
+}
