@@ -150,3 +150,12 @@ function unknownFilter(name: string, known: readonly string[]): Rejection {
     failureType: 'unknown-filter',
   });
 }
+
+/** The sender asked for a filter that is not there; `at` is the path in the task, such as `steps[0].filter`. */
+export function unknownFilter(at: string, name: string, known: string[]): Rejection {
+  const near = nearest(name, known);
+  const guess = near === undefined ? '' : `; did you mean "${near}"?`;
+  return new Rejection(`${at}: expected one of ${known.join(', ')}, got "${name}"${guess}`, {
+    failureType: 'unknown-filter',
+  });
+}

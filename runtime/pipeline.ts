@@ -5,7 +5,7 @@
 import { asError, Rejection, TaskFailure } from './errors.ts';
 import { explainIssues } from './explain.ts';
 import type { Context, Encoding, Filter, Image, Pixels, Source } from './filter.ts';
-import { listFunctions, loadFunction, parseParams } from './functions.ts';
+import { listFunctions, loadFunction, parseParams, unknownFilter } from './functions.ts';
 import { applyFilter, materialize } from './image/apply.ts';
 import { encode, encodingSchema } from './image/encode.ts';
 import type { Limits } from './image/limits.ts';
@@ -65,10 +65,7 @@ async function planStep(
   functionsDir: string,
 ): Promise<Plan['steps'][number]> {
   if (!known.includes(step.filter)) {
-    throw new Rejection(
-      `steps[${index}].filter: expected one of ${known.join(', ')}, got "${step.filter}".`,
-      { failureType: 'unknown-filter' },
-    );
+    throw unknownFilter(`steps[${index}].filter`, step.filter, known);
   }
   const filter = await loadFunction(step.filter, functionsDir);
   return { filter, params: parseParams(filter, step.params, `steps[${index}].params`) };

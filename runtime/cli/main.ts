@@ -1,6 +1,6 @@
 /** `darkroom …`: finds the command, loads only that one, and turns failures into one clear line and an exit code. */
 import { Command, CommanderError } from 'commander';
-import { asError, TaskFailure, UserError } from '../errors.ts';
+import { asError, type FailureType, TaskFailure, UserError } from '../errors.ts';
 import { nearest } from '../explain.ts';
 import { redactText } from '../redact.ts';
 
@@ -121,9 +121,15 @@ async function version(): Promise<string> {
   return manifest.version;
 }
 
+/** Failures of a task that was wrong from the start. */
+const MISTAKES = new Set<FailureType>(['unknown-filter', 'invalid-params', 'invalid-task']);
+
 function report(error: Error, json: boolean): number {
   if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok; // --help, --version
-  const mistake = error instanceof UserError || error instanceof CommanderError;
+  const mistake =
+    error instanceof UserError ||
+    error instanceof CommanderError ||
+    (error instanceof TaskFailure && MISTAKES.has(error.failureType));
   const expected = mistake || error instanceof TaskFailure;
   const message = redactText(error.message.replace(/^error: /, ''));
   if (json)

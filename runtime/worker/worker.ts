@@ -7,6 +7,7 @@ import type { Broker, Delivery } from '../amqp/broker.ts';
 import { names } from '../amqp/topology.ts';
 import { asError, Rejection, TaskFailure } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
+import { unknownFilter } from '../functions.ts';
 import { HEADERS, type Hop, parseTask, type Task } from '../task.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
@@ -186,10 +187,9 @@ export function startWorker(options: WorkerOptions): Worker {
   }
 
   async function forward(delivery: Delivery, task: Task, hop: Hop, due: string): Promise<void> {
-    if (!options.knownFilters().includes(due)) {
-      const known = options.knownFilters().join(', ');
-      const message = `steps[${hop.step}].filter: expected one of ${known}, got "${due}".`;
-      return await bury(delivery, new Rejection(message, { failureType: 'unknown-filter' }));
+    const known = options.knownFilters();
+    if (!known.includes(due)) {
+      return await bury(delivery, unknownFilter(`steps[${hop.step}].filter`, due, known));
     }
     if (!(await outbox.surely(delivery, outbox.again(delivery, due)))) return;
     delivery.ack();

@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { readConfig } from '../../runtime/config.ts';
+import { UserError } from '../../runtime/errors.ts';
+
+describe('the configuration', () => {
+  it('has a default for everything', () => {
+    const config = readConfig({});
+
+    expect(config.timeouts).toEqual({
+      taskMs: 60_000,
+      drainMs: 90_000,
+      graceMs: 120_000,
+      cooldownMs: 300_000,
+      consumerMs: 1_800_000,
+    });
+    expect(config.retry.delaysMs).toEqual([5_000, 30_000, 120_000, 600_000]);
+    expect(config.limits).toMatchObject({
+      inputBytes: 26_214_400,
+      pixels: 50_000_000,
+      frames: 100,
+      svg: false,
+    });
+  });
+
+  it('takes an empty variable for an unset one', () => {
+    expect(readConfig({ TASK_TIMEOUT: '', ALLOW_SVG: '' })).toEqual(readConfig({}));
+  });
+
+  it('reports all faults together, each with name, value and expectation', () => {
+    const faulty = {
+      TASK_TIMEOUT: 'soon',
+      HTTP_PORT: '99999',
+      ALLOW_SVG: 'perhaps',
+      LOG_LEVEL: 'loud',
+      RETRY_DELAYS: '5s,never',
+    };
+
+    const read = () => readConfig(faulty);
+
+    expect(read).toThrow(UserError);
+    for (const [name, value] of Object.entries(faulty))
+      expect(read).toThrow(`${name}: expected `) || expect(read).toThrow(value);
+  });
+
+  it('never repeats a URL, which may carry a password', () => {
+    expect(() => readConfig({ AMQP_URL: 'http://guest:hunter2@broker' })).toThrow(
+      /AMQP_URL: expected a URL such as/,
+    );
+    expect(() => readConfig({ AMQP_URL: 'http://guest:hunter2@broker' })).not.toThrow(/hunter2/);
+  });
+
+  it.each([
+    ['TASK_TIMEOUT', '90s', 'DRAIN_TIMEOUT'],
+    ['DRAIN_TIMEOUT', '2m', 'TERMINATION_GRACE_PERIOD'],
+    ['TERMINATION_GRACE_PERIOD', '5m', 'KEDA_COOLDOWN'],
+    ['CONSUMER_TIMEOUT', '60s', 'TASK_TIMEOUT'],
+  ])('refuses a chain of times that %s = %s breaks', (name, value, other) => {
+    expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`${name}|${other}`));
+  });
+});
