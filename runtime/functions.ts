@@ -143,19 +143,13 @@ function faultOf(exported: unknown): string | undefined {
   return undefined;
 }
 
-function unknownFilter(name: string, known: readonly string[]): Rejection {
-  const guess = nearest(name, known);
-  const hint = guess === undefined ? `known are ${known.join(', ')}` : `did you mean ${guess}?`;
-  return new Rejection(`unknown filter ${JSON.stringify(name.slice(0, 60))}: ${hint}`, {
-    failureType: 'unknown-filter',
-  });
-}
-
 /** The sender asked for a filter that is not there; `at` is the path in the task, such as `steps[0].filter`. */
-export function unknownFilter(at: string, name: string, known: string[]): Rejection {
+export function unknownFilter(name: string, known: readonly string[], at?: string): Rejection {
   const near = nearest(name, known);
   const guess = near === undefined ? '' : `; did you mean "${near}"?`;
-  return new Rejection(`${at}: expected one of ${known.join(', ')}, got "${name}"${guess}`, {
-    failureType: 'unknown-filter',
-  });
+  const what = at === undefined ? 'a filter' : `${at}`;
+  return new Rejection(
+    `${what}: expected one of ${known.join(', ')}, got ${JSON.stringify(name.slice(0, 60))}${guess}`,
+    { failureType: 'unknown-filter' },
+  );
 }

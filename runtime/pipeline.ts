@@ -65,7 +65,7 @@ async function planStep(
   functionsDir: string,
 ): Promise<Plan['steps'][number]> {
   if (!known.includes(step.filter)) {
-    throw unknownFilter(`steps[${index}].filter`, step.filter, known);
+    throw unknownFilter(step.filter, known, `steps[${index}].filter`);
   }
   const filter = await loadFunction(step.filter, functionsDir);
   return { filter, params: parseParams(filter, step.params, `steps[${index}].params`) };

@@ -189,7 +189,7 @@ export function startWorker(options: WorkerOptions): Worker {
   async function forward(delivery: Delivery, task: Task, hop: Hop, due: string): Promise<void> {
     const known = options.knownFilters();
     if (!known.includes(due)) {
-      return await bury(delivery, unknownFilter(`steps[${hop.step}].filter`, due, known));
+      return await bury(delivery, unknownFilter(due, known, `steps[${hop.step}].filter`));
     }
     if (!(await outbox.surely(delivery, outbox.again(delivery, due)))) return;
     delivery.ack();
