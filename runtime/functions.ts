@@ -144,12 +144,11 @@ function faultOf(exported: unknown): string | undefined {
 }
 
 /** The sender asked for a filter that is not there; `at` is the path in the task, such as `steps[0].filter`. */
-export function unknownFilter(name: string, known: readonly string[], at?: string): Rejection {
+export function unknownFilter(name: string, known: readonly string[], at = 'a filter'): Rejection {
   const near = nearest(name, known);
   const guess = near === undefined ? '' : `; did you mean "${near}"?`;
-  const what = at === undefined ? 'a filter' : `${at}`;
   return new Rejection(
-    `${what}: expected one of ${known.join(', ')}, got ${JSON.stringify(name.slice(0, 60))}${guess}`,
+    `${at}: expected one of ${known.join(', ')}, got ${JSON.stringify(name.slice(0, 60))}${guess}`,
     { failureType: 'unknown-filter' },
   );
 }
