@@ -1,9 +1,23 @@
 /** All scenarios, in the order in which they run. */
 import type { Scenario } from '../support/scenario.ts';
+import { alarms } from './alarms.ts';
+import { cuts } from './cuts.ts';
 import { drain } from './drain.ts';
 import { duplicates } from './duplicates.ts';
 import { failpoints } from './failpoints.ts';
 import { kills } from './kills.ts';
+import { restarts } from './restarts.ts';
 import { sigterms } from './sigterms.ts';
+import { storage } from './storage.ts';
 
-export const SCENARIOS: Scenario[] = [kills, failpoints, sigterms, drain, duplicates];
+export const SCENARIOS: Scenario[] = [
+  kills,
+  failpoints,
+  sigterms,
+  drain,
+  restarts,
+  cuts,
+  alarms,
+  storage,
+  duplicates,
+];

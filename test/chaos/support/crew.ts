@@ -11,6 +11,8 @@ import type { Random } from './random.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../../runtime/cli/darkroom.mjs', import.meta.url));
 const RESPAWN_DELAY_MS = 50;
+/** Before the next one takes the place of a worker that could not even start. */
+const FAILED_START_DELAY_MS = 2_000;
 const READY_TIMEOUT_MS = 60_000;
 const PROBE_TIMEOUT_MS = 2_000;
 const PAGE_BYTES = 4_096;
@@ -25,7 +27,7 @@ export interface Member {
   readonly slot: number;
   readonly pid: number;
   readonly running: boolean;
-  readonly port: number;
+  readonly started: boolean;
   /** The processes that run its filters. */
   childPids(): Promise<number[]>;
   /** From here on its end is expected. */
@@ -75,11 +77,11 @@ export function startCrew({ slots, env, logFolder, mayDie = false }: CrewOptions
     const { filters, env: own } = slots[slot]!;
     const member = startMember(slot, filters, { ...env, ...own }, logs[slot]!, (pid) => told.add(pid));
     void member.exited.then(async (code) => {
-      const complaint = member.complaints.slice(-3).join(' | ');
+      const complaint = member.complaints.slice(-3).join(' | ').replaceAll(/\s+/g, ' ');
       if (!told.has(member.pid) && !mayDie)
         deaths.push(`the worker of ${filters.join(',')} ended with ${code}: ${complaint}`);
       if (ending) return;
-      await sleep(RESPAWN_DELAY_MS);
+      await sleep(member.started ? RESPAWN_DELAY_MS : FAILED_START_DELAY_MS);
       if (!ending) members[slot] = hire(slot);
     });
     return member;
@@ -150,8 +152,8 @@ function startMember(
     get running() {
       return running();
     },
-    get port() {
-      return port;
+    get started() {
+      return port !== 0;
     },
     childPids: () => childPids(child.pid),
     signal,

@@ -111,7 +111,7 @@ export function openLedger(): Ledger {
       outcome.lost = lost.length;
       outcome.wrong = wrong.length;
       outcome.unexplained = unexplained.length;
-      outcome.faults = [lost, wrong, unexplained].flatMap((all) => firstOf(all));
+      outcome.faults = [lost, wrong, unexplained].flatMap(firstOf);
       return outcome;
     },
   };
@@ -163,7 +163,8 @@ function isClear({ failureType, reason }: Letter): boolean {
   return failureType !== '' && reason.length >= 10 && !/Darkroom itself failed/.test(reason);
 }
 
-function firstOf(all: string[]): string[] {
+/** Enough to see what is wrong, and how often. */
+export function firstOf(all: string[]): string[] {
   const more = all.length > MAX_FAULTS ? [`… and ${all.length - MAX_FAULTS} more`] : [];
   return [...all.slice(0, MAX_FAULTS), ...more];
 }

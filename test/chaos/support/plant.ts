@@ -16,7 +16,7 @@ import { readConfig } from '../../../runtime/config.ts';
 import { uniqueName } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 import { type Crew, type CrewOptions, type Slot, startCrew } from './crew.ts';
-import { type Ledger, openLedger, type Submission } from './ledger.ts';
+import { firstOf, type Ledger, openLedger, type Submission } from './ledger.ts';
 import type { Outcome } from './scenario.ts';
 
 /** Travels with every message and names its entry in the ledger, even where the message cannot be read. */
@@ -171,7 +171,7 @@ export async function openPlant(options: PlantOptions): Promise<Plant> {
       for (const code of codes)
         if (code !== 0) outcome.faults.push(`a worker ended with ${code} after SIGTERM`);
       outcome.unexplained += crew.deaths.length;
-      outcome.faults.push(...crew.deaths);
+      outcome.faults.push(...firstOf(crew.deaths));
       return outcome;
     },
     async follow(type) {
