@@ -1,6 +1,7 @@
 /** What happens to connections when the broker itself stops, is blocked, or asks for certificates. */
 import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Delivery } from '../../../runtime/amqp/broker.ts';
 import type { RabbitNode } from '../../../runtime/broker/start-rabbitmq.ts';
@@ -12,8 +13,16 @@ import { until } from '../../support/until.ts';
 /** Restarts of a node take seconds, many on a busy machine. */
 const SLOW = { timeout: 180_000 };
 const CLIENT = 'darkroom-client';
+/**
+ * RabbitMQ 3.10 and 4.3 write a new quorum queue's registration to disk a second or so after they have answered its
+ * declaration. A kill -9 in between loses the queue's content, confirmed messages included, so let it pass.
+ */
+const QUEUE_SETTLED_MS = 3000;
 
-describe.each(await rabbitVersions())('RabbitMQ %s', (version) => {
+/** One version a run: TEST_RABBITMQ chooses. */
+const [version] = await rabbitVersions();
+
+describe(`RabbitMQ ${version}`, () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let certificates: Certificates;
   let node: RabbitNode;
@@ -50,6 +59,7 @@ describe.each(await rabbitVersions())('RabbitMQ %s', (version) => {
       await broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('1') });
       const first = await until(() => inHand[0], 'the first delivery');
 
+      await sleep(QUEUE_SETTLED_MS);
       await node[how]();
       await until(() => !consumer.consuming, 'the loss to be noticed');
       expect(first.ack()).toBe(false);

@@ -1,0 +1,80 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, test } from 'vitest';
+import { ManagementError, managementClient } from '../../../runtime/amqp/management.ts';
+import { openTestBroker, testBroker, testQueue, uniqueName } from '../../support/rabbit.ts';
+import { until } from '../../support/until.ts';
+
+const { amqpUrl, managementUrl } = await testBroker();
+/** RabbitMQ samples its queues every five seconds, and twice in a row on the way to the API. */
+const SAMPLED_MS = 25_000;
+
+test('tells the version of the broker', async () => {
+  const { rabbitmqVersion } = await managementClient({ amqpUrl, managementUrl }).overview();
+
+  expect(rabbitmqVersion).toMatch(/^\d+\.\d+\.\d+/);
+});
+
+test('counts ready and unacknowledged messages and consumers', { timeout: 60_000 }, async () => {
+  await using opened = openTestBroker(amqpUrl);
+  const { broker } = opened;
+  await using queue = await testQueue(broker);
+  const management = managementClient({ amqpUrl, managementUrl });
+  for (const body of ['1', '2', '3'])
+    await broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from(body) });
+  const consumer = broker.consume(queue.name, () => {}, { prefetch: 1 });
+
+  const report = await until(
+    async () => {
+      const found = await management.queue(queue.name);
+      return found.ready === 2 && found.unacked === 1 && found.consumers === 1 ? found : undefined;
+    },
+    'the counts',
+    SAMPLED_MS,
+  );
+
+  expect(report).toMatchObject({ name: queue.name, type: 'quorum', arguments: { 'x-queue-type': 'quorum' } });
+  const consumers = await management.consumers();
+  expect(consumers.filter((found) => found.queue === queue.name)).toMatchObject([
+    { prefetch: 1, active: true },
+  ]);
+  expect((await management.queues()).map(({ name }) => name)).toContain(queue.name);
+  await consumer.close();
+});
+
+test('says what is wrong when a queue is not there, or the password is, or nothing answers', async () => {
+  const management = managementClient({ amqpUrl, managementUrl });
+  const name = uniqueName('none');
+  await expect(management.queue(name)).rejects.toMatchObject({
+    status: 404,
+    message: expect.stringContaining(name),
+  });
+
+  const url = new URL(managementUrl ?? 'http://localhost:15672');
+  url.username = 'guest';
+  url.password = 'not-this-one';
+  const refused = managementClient({ amqpUrl, managementUrl: url.href }).overview();
+  await expect(refused).rejects.toThrow(/refused the user name or password/);
+  await expect(refused).rejects.not.toThrow(/not-this-one/);
+
+  const nothing = managementClient({ amqpUrl, managementUrl: 'http://127.0.0.1:1' }).overview();
+  await expect(nothing).rejects.toBeInstanceOf(ManagementError);
+  await expect(nothing).rejects.toThrow(/did not answer/);
+});
+
+test('gives up a management API that hangs', async () => {
+  const server = createServer(() => {}).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+
+  const hanging = managementClient({
+    amqpUrl,
+    managementUrl: `http://127.0.0.1:${port}`,
+    timeoutMs: 100,
+  }).overview();
+
+  await expect(hanging).rejects.toThrow(/did not answer: timeout/);
+  server.closeAllConnections();
+  server.close();
+});
