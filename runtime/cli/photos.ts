@@ -24,10 +24,21 @@ export async function findPhotos(args: string[]): Promise<string[]> {
   return [...new Set(found.flat())];
 }
 
-/** What a result is called: the photo's own name with the result's extension. */
-export function resultName(photo: string, extension: string): string {
-  const name = photo.split(/[\\/]/).at(-1) ?? photo;
-  return `${name.slice(0, name.length - extname(name).length)}.${extension}`;
+/**
+ * Names results: the photo's own name with the result's extension. A second photo of the same name in another
+ * format keeps its own extension too, so that no result replaces another.
+ */
+export function resultNamer(): (photo: string, extension: string) => string {
+  const given = new Set<string>();
+  return (photo, extension) => {
+    const file = photo.split(/[\\/]/).at(-1) ?? photo;
+    const stem = file.slice(0, file.length - extname(file).length);
+    let name = `${stem}.${extension}`;
+    if (given.has(name)) name = `${file}.${extension}`;
+    for (let copy = 2; given.has(name); copy++) name = `${stem}-${copy}.${extension}`;
+    given.add(name);
+    return name;
+  };
 }
 
 async function expand(arg: string): Promise<string[]> {

@@ -8,8 +8,15 @@ import { failpoint } from '../failpoint.ts';
 import { HEADERS, type Hop } from '../task.ts';
 import type { Outbox } from './outbox.ts';
 import type { StepResult, Timings } from './protocol.ts';
-import { deathOf, endedEvent, eventOf, submittedMs, type Work, withTrace } from './work.ts';
-import type { WorkerOptions } from './worker.ts';
+import {
+  deathOf,
+  endedEvent,
+  eventOf,
+  submittedMs,
+  type Work,
+  type WorkerOptions,
+  withTrace,
+} from './work.ts';
 
 /** Marker and clean-up requests to the child are small; longer means that the storage hangs. */
 const CHILD_REQUEST_TIMEOUT_MS = 15_000;

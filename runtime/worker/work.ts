@@ -1,12 +1,32 @@
-/** One delivery that could be read as a task, and what is said of it: to the child, in events, in dead letters. */
+/** A worker's means, and one delivery in its hands: what is said of it to the child, in events, in dead letters. */
 import type { Logger } from 'pino';
-import type { Delivery } from '../amqp/broker.ts';
+import type { Broker, Delivery } from '../amqp/broker.ts';
 import type { Ended } from '../ended.ts';
 import type { EventType, TaskEvent } from '../events.ts';
 import type { Hop, Task } from '../task.ts';
-import type { Span } from '../telemetry/tracing.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Span, Tracing } from '../telemetry/tracing.ts';
+import type { Child } from './child-process.ts';
 import type { DeathNote, Incoming } from './outbox.ts';
 import type { Job } from './protocol.ts';
+
+export interface WorkerOptions {
+  filter: string;
+  prefix: string;
+  /** Says on events and dead letters who did it. */
+  name: string;
+  broker: Broker;
+  child: Child;
+  metrics: Metrics;
+  tracing: Tracing;
+  log: Logger;
+  taskTimeoutMs: number;
+  retryDelaysMs: number[];
+  crashLimit: number;
+  knownFilters: () => string[];
+  /** Told when a task is taken and when none is in hand. */
+  onBusy?: (busy: boolean) => void;
+}
 
 export interface Work {
   /** The filter whose queue it came from, and the worker that has it. */

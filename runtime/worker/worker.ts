@@ -1,41 +1,15 @@
-/**
- * One filter's consumer: takes a delivery, has its step done, publishes what follows with confirms, and only
- * then acknowledges. Every way out of here ends in a result, a retry or a dead letter.
- */
-import type { Logger } from 'pino';
-import type { Broker, Delivery } from '../amqp/broker.ts';
+import type { Delivery } from '../amqp/broker.ts';
 import { names } from '../amqp/topology.ts';
 import { asError, Rejection, TaskFailure } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { unknownFilter } from '../functions.ts';
 import { HEADERS, type Hop, parseTask, type Task } from '../task.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
-import type { Tracing } from '../telemetry/tracing.ts';
-import type { Child } from './child-process.ts';
 import { createOutbox, type Incoming } from './outbox.ts';
 import { createOutcomes } from './outcomes.ts';
-import { eventOf, jobOf, type Work } from './work.ts';
+import { eventOf, jobOf, type Work, type WorkerOptions } from './work.ts';
 
 /** A delivery older than its deadline by this much, with nothing excusing it, is wedged. */
 const WEDGED_MARGIN_MS = 60_000;
-
-export interface WorkerOptions {
-  filter: string;
-  prefix: string;
-  /** Says on events and dead letters who did it. */
-  name: string;
-  broker: Broker;
-  child: Child;
-  metrics: Metrics;
-  tracing: Tracing;
-  log: Logger;
-  taskTimeoutMs: number;
-  retryDelaysMs: number[];
-  crashLimit: number;
-  knownFilters: () => string[];
-  /** Told when a task is taken and when none is in hand. */
-  onBusy?: (busy: boolean) => void;
-}
 
 export interface Worker {
   readonly filter: string;

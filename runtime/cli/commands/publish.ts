@@ -6,7 +6,7 @@ import { type Config, readConfig } from '../../config.ts';
 import { UserError } from '../../errors.ts';
 import { openStorage, type Storage } from '../../storage/storage.ts';
 import { humanSize } from '../../units.ts';
-import { findPhotos, resultName } from '../photos.ts';
+import { findPhotos, resultNamer } from '../photos.ts';
 import { createPublisher, type Outcome, type Publisher, type Submission } from '../publisher.ts';
 import { declareAll, withBroker } from '../session.ts';
 import { encodingOf, type StepOptions, stepsOf, wholeNumber, withStepOptions } from '../step-options.ts';
@@ -132,11 +132,11 @@ function waitSignal(wait: boolean | string | undefined): AbortSignal | undefined
 async function fetchAll(storage: Storage, outcomes: Outcome[], folder: string): Promise<Map<string, string>> {
   await mkdir(folder, { recursive: true });
   const files = new Map<string, string>();
+  const nameResult = resultNamer();
   for (const { id, photo, data } of outcomes) {
     const key = resultOf(data)?.key;
     if (key === undefined) continue;
-    const name = resultName(photo, key.split('.').at(-1) ?? 'bin');
-    const file = join(folder, [...files.values()].includes(join(folder, name)) ? `${id}-${name}` : name);
+    const file = join(folder, nameResult(photo, key.split('.').at(-1) ?? 'bin'));
     await writeFile(file, await storage.read(key));
     files.set(id, file);
   }

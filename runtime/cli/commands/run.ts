@@ -10,7 +10,7 @@ import { packIntermediate, unpackIntermediate } from '../../image/intermediate.t
 import type { Limits } from '../../image/limits.ts';
 import { type Plan, planTask, type ResultFile, renderStep } from '../../pipeline.ts';
 import { humanDuration, humanSize } from '../../units.ts';
-import { findPhotos, resultName } from '../photos.ts';
+import { findPhotos, resultNamer } from '../photos.ts';
 import { encodingOf, type StepOptions, stepsOf, withStepOptions } from '../step-options.ts';
 import { conventional, print, printJson, printTable, progress } from '../terminal.ts';
 
@@ -60,16 +60,12 @@ async function run(args: string[], options: RunOptions): Promise<void> {
   await mkdir(folder, { recursive: true });
   const bar = progress(photos.length, photos.length === 1 ? 'photo' : 'photos');
   const outcomes: Outcome[] = [];
+  const nameResult = resultNamer();
+  const place = (photo: string, { extension }: ResultFile) =>
+    file ?? join(folder, nameResult(photo, extension));
   for (const photo of photos) {
     bar.update(outcomes.length, basename(photo));
-    outcomes.push(
-      await runOne(
-        photo,
-        plan,
-        config.limits,
-        (result) => file ?? join(folder, resultName(photo, result.extension)),
-      ),
-    );
+    outcomes.push(await runOne(photo, plan, config.limits, (result) => place(photo, result)));
   }
   bar.stop();
   report(outcomes, options.json === true);
