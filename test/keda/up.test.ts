@@ -1,0 +1,106 @@
+/** The laptop autoscaler with real workers on a real broker: from zero, up, and back. */
+import { spawn } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+import type { FunctionView } from '../../keda/autoscaler.ts';
+import { type Installation, startInstallation } from '../support/installation.ts';
+import { until } from '../support/until.ts';
+
+const LAUNCHER = fileURLToPath(new URL('../../runtime/cli/darkroom.mjs', import.meta.url));
+const FUNCTIONS_DIR = fileURLToPath(new URL('../fixtures/functions', import.meta.url));
+const TASKS = 12;
+const VALUES = `
+defaults:
+  scaling: { minReplicas: 0, maxReplicas: 3, messagesPerReplica: 2, pollingInterval: 5, cooldownPeriod: 60 }
+functions:
+  sleep: {}
+`;
+
+async function startUp(at: Installation) {
+  const values = join(at.folder, 'values.yaml');
+  await writeFile(values, VALUES);
+  const args = ['up', '--values', values, '--max-workers', '3', '--speed', '20', '--json'];
+  const up = spawn(process.execPath, [LAUNCHER, ...args], {
+    env: at.env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const views: FunctionView[] = [];
+  createInterface({ input: up.stdout }).on('line', (line) => views.push(JSON.parse(line).functions[0]));
+  const exited = new Promise<number | null>((resolve) => up.once('exit', resolve));
+  return {
+    views,
+    async [Symbol.asyncDispose]() {
+      up.kill('SIGKILL');
+      await exited;
+    },
+    stop() {
+      up.kill('SIGINT');
+      return exited;
+    },
+  };
+}
+
+describe('darkroom up', () => {
+  it('runs no worker while there is no work, several under load, and none again afterwards', {
+    timeout: 120_000,
+  }, async (context) => {
+    if (process.env.AMQP_MANAGEMENT_URL === undefined)
+      return context.skip('needs AMQP_MANAGEMENT_URL beside AMQP_URL');
+    await using at = await startInstallation({ env: { FUNCTIONS_DIR } });
+    await at.put(
+      'dot.png',
+      await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
+        .png()
+        .toBuffer(),
+    );
+    await using up = await startUp(at);
+    await until(() => up.views.length >= 3, 'the first looks', 60_000);
+    expect(up.views.every(({ running }) => running === 0)).toBe(true);
+
+    for (let task = 0; task < TASKS; task++)
+      await at.publish({
+        id: `nap-${task}`,
+        input: 'dot.png',
+        steps: [{ filter: 'sleep', params: { ms: 1_500 } }],
+      });
+    const completed = () => at.events.filter(({ key }) => key === 'task.completed');
+    await until(() => completed().length === TASKS, 'all tasks', 90_000);
+    await until(
+      () => up.views.at(-1)?.running === 0 && up.views.at(-1)?.draining === 0,
+      'no workers',
+      60_000,
+    );
+
+    expect(Math.max(...up.views.map(({ running }) => running))).toBeGreaterThan(1);
+    expect(Math.max(...up.views.map(({ running }) => running))).toBeLessThanOrEqual(3);
+    // Scale-in drained: nothing was tried twice.
+    expect(completed().every(({ data }) => data.attempts === 1)).toBe(true);
+    expect(at.events.filter(({ key }) => key === 'task.started')).toHaveLength(TASKS);
+    expect(await up.stop()).toBe(0);
+  });
+
+  it('drains on Ctrl-C: the task in work is finished, and no process is left', {
+    timeout: 90_000,
+  }, async (context) => {
+    if (process.env.AMQP_MANAGEMENT_URL === undefined)
+      return context.skip('needs AMQP_MANAGEMENT_URL beside AMQP_URL');
+    await using at = await startInstallation({ env: { FUNCTIONS_DIR } });
+    await at.put(
+      'dot.png',
+      await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
+        .png()
+        .toBuffer(),
+    );
+    await using up = await startUp(at);
+    await at.publish({ id: 'last', input: 'dot.png', steps: [{ filter: 'sleep', params: { ms: 2_500 } }] });
+    await until(() => at.events.some(({ key }) => key === 'task.started'), 'the start', 60_000);
+
+    expect(await up.stop()).toBe(0);
+
+    expect((await at.ended('last')).data).toMatchObject({ outcome: 'completed', attempts: 1 });
+  });
+});
