@@ -23,11 +23,13 @@ import { promisify } from 'node:util';
 import { type Guardian, guard } from './guardian.ts';
 import {
   CREDENTIALS,
+  FRESH_COUNTS,
   freePorts,
   type NodeOptions,
   type RabbitNode,
   START_TIMEOUT_MS,
-  FRESH_COUNTS, tlsConfig,
+  startupErrors,
+  tlsConfig,
   whenServing,
 } from './rabbitmq-node.ts';
 
@@ -70,8 +72,8 @@ export async function startDebianNode(options: NodeOptions = {}): Promise<Rabbit
     guardian = guard('kill -9 "-$1"; sleep 1; rm -rf -- "$2"', String(beam.pid), folder);
     const died = new AbortController();
     const onExit = async (code: number | null) => {
-      const tail = (await readFile(join(folder, 'log'), 'utf8').catch(() => '')).slice(-2000);
-      died.abort(new Error(`rabbitmq-server ended with ${code} while starting:\n${tail}`));
+      const reason = startupErrors(await readFile(join(folder, 'log'), 'utf8').catch(() => ''));
+      died.abort(new Error(`rabbitmq-server ended with ${code} while starting:\n${reason}`));
     };
     beam.once('exit', onExit);
     beam.unref();

@@ -8,11 +8,13 @@ import { promisify } from 'node:util';
 import { guard } from './guardian.ts';
 import {
   CREDENTIALS,
+  FRESH_COUNTS,
   freePorts,
   type NodeOptions,
   type RabbitNode,
   START_TIMEOUT_MS,
-  FRESH_COUNTS, tlsConfig,
+  startupErrors,
+  tlsConfig,
   whenServing,
 } from './rabbitmq-node.ts';
 
@@ -130,8 +132,7 @@ ${options.config ?? ''}
 }
 
 async function logs(name: string): Promise<string> {
-  const output = await docker(['logs', '--tail', '30', name]).catch(() => '');
-  return output.slice(-2000);
+  return startupErrors(await docker(['logs', '--tail', '500', name]).catch(() => ''));
 }
 
 async function docker(args: string[], timeoutMs = 60_000, signal?: AbortSignal): Promise<string> {

@@ -97,6 +97,17 @@ export async function whenServing(
   throw new Error(`RabbitMQ did not serve within ${timeoutMs} ms: ${asError(last).message}`);
 }
 
+const MAX_REASON_LINES = 12;
+
+/** The lines of a node's log that say why it did not start; the first errors matter, what follows is Erlang's fall. */
+export function startupErrors(log: string): string {
+  const lines = log.split('\n').filter((line) => line.trim() !== '');
+  const errors = lines.filter((line) => /error|failed|cannot|denied/i.test(line));
+  return (errors.length > 0 ? errors.slice(0, MAX_REASON_LINES) : lines.slice(-MAX_REASON_LINES))
+    .join('\n')
+    .slice(0, 2000);
+}
+
 const PROBE_TIMEOUT_MS = 2000;
 
 async function managementVersion(port: number): Promise<string> {
