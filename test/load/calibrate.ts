@@ -1,0 +1,103 @@
+/** What the simulator needs to know of the place where a load was measured: how long tasks, starts and news take. */
+import { percentiles, type ServiceTime } from '../../keda/simulator.ts';
+import type { Start, Visit } from './ledger.ts';
+import type { Sample } from './recorder.ts';
+
+export interface Calibration {
+  /** Time at work and the hand-over to the next task. */
+  service: ServiceTime;
+  workMeanMs: number;
+  /** Between two tasks of a busy worker: confirms, the acknowledgement, the next delivery. */
+  handoverMs: number;
+  /** From the wish for a worker to its consuming; undefined when none was seen to start. */
+  startMs: number | undefined;
+  /** How often the management API's counts change; undefined when they were not seen to. */
+  statsIntervalMs: number | undefined;
+}
+
+/** Fewer observations than this say nothing. */
+const FEWEST = 3;
+/** A lognormal distribution's 95th percentile is at most 3.87 times its mean. */
+const GREATEST_P95_RATIO = 3.8;
+
+export function calibrate(
+  filter: string,
+  visits: readonly Visit[],
+  starts: readonly Start[],
+  samples: readonly Sample[],
+): Calibration | undefined {
+  const worked = visits.filter((visit) => visit.filter === filter && !Number.isNaN(visit.workMs));
+  if (worked.length === 0) return undefined;
+  const handoverMs = handover(
+    worked,
+    starts.filter((start) => start.filter === filter),
+  );
+  const work = percentiles(Float32Array.from(worked, ({ workMs }) => workMs));
+  return {
+    service: serviceOf(work.mean + handoverMs, work.p95 + handoverMs),
+    workMeanMs: work.mean,
+    handoverMs,
+    startMs: startDelay(filter, samples),
+    statsIntervalMs: statsInterval(filter, samples),
+  };
+}
+
+function serviceOf(meanMs: number, p95Ms: number): ServiceTime {
+  const mean = Math.max(1, meanMs);
+  if (p95Ms <= mean * 1.01) return { kind: 'fixed', meanMs: mean };
+  return { kind: 'lognormal', meanMs: mean, p95Ms: Math.min(p95Ms, mean * GREATEST_P95_RATIO) };
+}
+
+/** From one start to the worker's next, less the work, where the next task was waiting already. */
+function handover(visits: readonly Visit[], starts: readonly Start[]): number {
+  const byStep = new Map(visits.map((visit) => [`${visit.task}:${visit.step}`, visit]));
+  const byWorker = Map.groupBy(starts, ({ worker }) => worker);
+  const gaps: number[] = [];
+  for (const own of byWorker.values()) {
+    own.sort((a, b) => a.atMs - b.atMs);
+    own.forEach((start, index) => {
+      const next = own[index + 1];
+      const visit = byStep.get(`${start.task}:${start.step}`);
+      const following = next && byStep.get(`${next.task}:${next.step}`);
+      if (next === undefined || visit === undefined || following === undefined) return;
+      if (following.arrivedMs > start.atMs) return;
+      gaps.push(Math.max(0, next.atMs - start.atMs - visit.workMs));
+    });
+  }
+  if (gaps.length < FEWEST) return 0;
+  // A start of which no event came makes two gaps one; the mean without the longest is near the truth.
+  const { p95 } = percentiles(Float32Array.from(gaps));
+  const usual = gaps.filter((gap) => gap <= p95 + 1);
+  return usual.reduce((sum, gap) => sum + gap, 0) / usual.length;
+}
+
+/** For each count of workers: from the first wish for so many until so many consumed, on average. */
+function startDelay(filter: string, samples: readonly Sample[]): number | undefined {
+  const at = (pick: 'wanted' | 'consumers', count: number, fromMs: number) =>
+    samples.find(({ atMs, filters }) => atMs >= fromMs && (filters[filter]?.[pick] ?? 0) >= count)?.atMs;
+  const most = samples.reduce((high, { filters }) => Math.max(high, filters[filter]?.wanted || 0), 0);
+  const already = samples[0]?.filters[filter]?.consumers || 0;
+  const delays: number[] = [];
+  for (let count = already + 1; count <= most; count++) {
+    const wantedMs = at('wanted', count, 0);
+    const consumingMs = wantedMs === undefined ? undefined : at('consumers', count, wantedMs);
+    if (wantedMs !== undefined && consumingMs !== undefined) delays.push(consumingMs - wantedMs);
+  }
+  return delays.length === 0 ? undefined : delays.reduce((sum, ms) => sum + ms, 0) / delays.length;
+}
+
+/** While the queue changes from second to second, the time between two changes of what the API reports. */
+function statsInterval(filter: string, samples: readonly Sample[]): number | undefined {
+  const gaps: number[] = [];
+  let changedMs: number | undefined;
+  samples.forEach(({ atMs, filters }, index) => {
+    const now = filters[filter];
+    const before = samples[index - 1]?.filters[filter];
+    if (now === undefined || before === undefined) return;
+    if (now.ready === before.ready) changedMs = undefined;
+    if (Number.isNaN(now.reported) || now.reported === before.reported) return;
+    if (changedMs !== undefined) gaps.push(atMs - changedMs);
+    changedMs = atMs;
+  });
+  return gaps.length < FEWEST ? undefined : percentiles(Float32Array.from(gaps)).p50;
+}

@@ -1,0 +1,201 @@
+/** One load test from the first message to the last: publish on time, record, drain, and bring in the books. */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { percentiles } from '../../keda/simulator.ts';
+import type { Step } from '../../runtime/task.ts';
+import { compare } from './comparison.ts';
+import { type Account, accountOf, type Ledger, openLedger } from './ledger.ts';
+import { measure } from './measured.ts';
+import { type Amount, arrivalsOf, type LoadProfile } from './profiles.ts';
+import type { Progress } from './progress.ts';
+import { type Recorder, startRecorder } from './recorder.ts';
+import type { Result } from './result.ts';
+import { sendOnSchedule } from './schedule.ts';
+import { openSite, type Site } from './site.ts';
+import type { Target } from './targets.ts';
+import { filtersOf, planTasks } from './tasks.ts';
+import { judge, type Limits } from './thresholds.ts';
+
+export interface LoadTest {
+  profile: LoadProfile;
+  amount: Amount;
+  seed: number;
+  recipes: Step[][];
+  photos: string[];
+  target: Target;
+  purge: boolean;
+  /** Leave photos and results in the storage. */
+  keep: boolean;
+  /** After the last end, record until the workers are at rest, at most so long. */
+  settleMs: number;
+  /** Give up when no task has ended for so long. */
+  stallMs: number;
+  limits: Limits;
+  progress: Progress;
+  /** Ends publishing. */
+  stop: AbortSignal;
+  /** Ends waiting for what was published. */
+  abandon: AbortSignal;
+  command: string;
+}
+
+const POLL_MS = 200;
+/** The management API's counts are up to five seconds old; nothing is anywhere when they say so for so long. */
+const EMPTY_MS = 15_000;
+
+export async function conduct(test: LoadTest): Promise<Result> {
+  const { target, progress, recipes } = test;
+  const filters = filtersOf(recipes);
+  const run = `load-${Date.now().toString(36)}-${randomBytes(3).toString('hex')}`;
+  const ledger = openLedger();
+  await using site = await openSite(target.env, run, ledger);
+  const before = await clear(test, site, filters);
+  const keys = await site.upload(test.photos);
+  if (!(await site.countsAreThere(filters)))
+    progress.say(
+      'The management API does not answer: what is in work cannot be counted (AMQP_MANAGEMENT_URL).',
+    );
+  const startMs = Date.now();
+  const recorder = startRecorder({ filters, site, target, ledger, startMs, onSample: progress.show });
+  progress.phase('publishing');
+  const sent = await publish(test, site, ledger, { run, keys });
+  progress.phase('draining');
+  const stalled = await drained(test, site, ledger, filters);
+  progress.phase('at rest?');
+  await settled(test, recorder);
+  await recorder.stop();
+  progress.stop();
+  const account = await bringIn(test, site, ledger, filters, before);
+  const entries = [...ledger.entries.values()];
+  const measured = measure(entries, recorder.samples);
+  const interrupted = test.stop.aborted;
+  if (!test.keep) await site.tidy();
+  return {
+    command: test.command,
+    profile: test.profile,
+    seed: test.seed,
+    startMs,
+    recipes: recipes.map((steps) => steps.map(({ filter }) => filter).join(' → ')),
+    photos: test.photos.length,
+    planned: test.amount,
+    target: { kind: target.kind, about: target.about, speed: target.speed, rabbitmq: site.version },
+    before,
+    interrupted,
+    stalled,
+    ...sent,
+    account,
+    measured,
+    verdicts: judge(test.limits, measured, account, interrupted),
+    comparison: compare(ledger, recorder.samples, measured, target, startMs),
+    samples: recorder.samples,
+    remarks: target.remarks,
+    entries,
+  };
+}
+
+async function clear(
+  { purge, progress }: LoadTest,
+  site: Site,
+  filters: readonly string[],
+): Promise<Result['before']> {
+  if (purge) {
+    const found = await site.purge(filters);
+    if (found > 0) progress.say(`Purged ${found} messages from ${filters.length} queues.`);
+    return { found, purged: true };
+  }
+  const found = await site.total(filters);
+  if (found > 0)
+    progress.say(
+      `${found} messages lie in the queues already. They are worked on first and counted apart; --purge removes them.`,
+    );
+  return { found, purged: false };
+}
+
+async function publish(
+  test: LoadTest,
+  site: Site,
+  ledger: Ledger,
+  { run, keys }: { run: string; keys: ReadonlyMap<string, string> },
+): Promise<Pick<Result, 'refused' | 'latenessP99Ms'>> {
+  const { arrivalsMs } = arrivalsOf(test.profile, test.amount, test.seed);
+  const tasks = planTasks(test.recipes, test.photos, arrivalsMs.length, test.seed);
+  let refused = 0;
+  const { latenessMs } = await sendOnSchedule({
+    arrivalsMs,
+    signal: test.stop,
+    async send(index) {
+      const { steps, photo } = tasks[index] as (typeof tasks)[number];
+      const id = `${run}-${index}`;
+      ledger.submit(id, (steps[0] as Step).filter, Date.now());
+      if (await site.submit({ id, input: keys.get(photo) as string, steps })) return;
+      ledger.withdraw(id);
+      refused++;
+    },
+  });
+  return { refused, latenessP99Ms: percentiles(latenessMs).p99 };
+}
+
+/** Waits until every task has ended. @returns whether it was given up because nothing ended any more */
+async function drained(
+  { abandon, stallMs }: LoadTest,
+  site: Site,
+  ledger: Ledger,
+  filters: readonly string[],
+): Promise<boolean> {
+  let open = ledger.counts.open;
+  let sinceMs = performance.now();
+  let emptySinceMs: number | undefined;
+  while (ledger.counts.open > 0 && !abandon.aborted) {
+    await sleep(POLL_MS, undefined, { signal: abandon }).catch(() => {});
+    const nowMs = performance.now();
+    if (ledger.counts.open !== open) {
+      open = ledger.counts.open;
+      sinceMs = nowMs;
+      emptySinceMs = undefined;
+    }
+    if (nowMs - sinceMs > stallMs) return true;
+    if (nowMs - sinceMs < EMPTY_MS) continue;
+    emptySinceMs = (await site.total(filters)) > 0 ? undefined : (emptySinceMs ?? nowMs);
+    if (emptySinceMs !== undefined && nowMs - emptySinceMs > EMPTY_MS) return false;
+  }
+  return false;
+}
+
+/** Records on until no more workers are asked for than at rest. */
+async function settled(
+  { settleMs, target, abandon, stop, recipes }: LoadTest,
+  recorder: Recorder,
+): Promise<void> {
+  const atRest = filtersOf(recipes).reduce(
+    (sum, filter) => sum + (target.settings(filter)?.minReplicas ?? 0),
+    0,
+  );
+  const deadlineMs = performance.now() + settleMs;
+  while (performance.now() < deadlineMs && !abandon.aborted && !stop.aborted) {
+    const total = recorder.samples.at(-1)?.total;
+    if (total !== undefined && total.wanted <= atRest && total.consumers <= atRest) return;
+    await sleep(POLL_MS);
+  }
+}
+
+/** The books: events, dead letters, queues and results together. */
+async function bringIn(
+  { abandon }: LoadTest,
+  site: Site,
+  ledger: Ledger,
+  filters: readonly string[],
+  before: Result['before'],
+): Promise<Account> {
+  if (ledger.counts.open > 0 || ledger.counts.failed > 0) await site.readDeadLetters(ledger);
+  const deadlineMs = performance.now() + EMPTY_MS;
+  let inQueues = await site.total(filters);
+  // After a second Ctrl-C the counts may be older than the last deliveries.
+  while (abandon.aborted && inQueues < ledger.counts.open && performance.now() < deadlineMs) {
+    await sleep(POLL_MS);
+    inQueues = await site.total(filters);
+  }
+  const completed = [...ledger.entries.values()].filter(({ outcome }) => outcome === 'completed');
+  const missing = await site.withoutResult(completed.map(({ id }) => id));
+  const others = before.purged ? 0 : Math.max(0, before.found - ledger.counts.others);
+  return accountOf(ledger.counts, inQueues - others, missing.length);
+}

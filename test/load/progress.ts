@@ -1,0 +1,86 @@
+/** Shows how a run goes: a live line on a terminal, a line every two seconds elsewhere. */
+import { createLogUpdate } from 'log-update';
+import { spanLabel } from '../../keda/report/scale.ts';
+import { bold, dim, note } from '../../runtime/cli/terminal.ts';
+import type { Sample } from './recorder.ts';
+
+export interface Progress {
+  /** What the run is doing: `publishing`, `draining`. */
+  phase(text: string): void;
+  show(sample: Sample): void;
+  /** A line that stays. */
+  say(text: string): void;
+  stop(): void;
+}
+
+const PLAIN_INTERVAL_MS = 2_000;
+/** Over which the shown throughput is meant. */
+const RATE_SAMPLES = 5;
+const SPARK = '▁▂▃▄▅▆▇█';
+const SPARK_CHARACTERS = 30;
+
+export function startProgress(total: number, quiet: boolean): Progress {
+  const live = process.stderr.isTTY === true && !quiet;
+  const update = createLogUpdate(process.stderr);
+  const samples: Sample[] = [];
+  let doing = '';
+  let shownMs = Number.NEGATIVE_INFINITY;
+  return {
+    phase(text) {
+      doing = text;
+    },
+    show(sample) {
+      samples.push(sample);
+      if (live) return update(`${lineOf(samples, total, doing)}\n${dim(sparkline(samples))}`);
+      if (quiet || sample.atMs - shownMs < PLAIN_INTERVAL_MS - 100) return;
+      shownMs = sample.atMs;
+      note(lineOf(samples, total, doing));
+    },
+    say(text) {
+      if (live) update.clear();
+      if (!quiet) note(text);
+    },
+    stop() {
+      if (live) update.done();
+    },
+  };
+}
+
+/** `  42 s  publishing  sent 310/2000  waiting 201  in work 2  workers 2/2  done 107  8.4/s  failed 0`. */
+export function lineOf(samples: readonly Sample[], total: number, doing: string): string {
+  const now = samples.at(-1);
+  if (now === undefined) return doing;
+  const { ready, unacked, consumers, wanted } = now.total;
+  const workers = Number.isNaN(wanted) ? count(consumers) : `${count(consumers)}/${count(wanted)}`;
+  return [
+    spanLabel(Math.round(now.atMs / 1_000) * 1_000).padStart(6),
+    bold(doing.padEnd(10)),
+    `sent ${now.submitted}/${total}`,
+    `waiting ${count(ready)}`,
+    `in work ${count(unacked)}`,
+    `workers ${workers}`,
+    `done ${now.completed}`,
+    `${rateOf(samples).toFixed(1)}/s`,
+    ...(now.failed > 0 ? [`failed ${now.failed}`] : []),
+    ...(now.retries > 0 ? [`retries ${now.retries}`] : []),
+  ].join('  ');
+}
+
+/** Tasks ended a second, over the last few samples. */
+function rateOf(samples: readonly Sample[]): number {
+  const [first] = samples.slice(-RATE_SAMPLES - 1);
+  const last = samples.at(-1);
+  if (first === undefined || last === undefined || last.atMs === first.atMs) return 0;
+  return ((last.completed + last.failed - first.completed - first.failed) * 1_000) / (last.atMs - first.atMs);
+}
+
+function sparkline(samples: readonly Sample[]): string {
+  const depths = samples.slice(-SPARK_CHARACTERS).map(({ total }) => total.ready || 0);
+  const most = Math.max(1, ...depths);
+  const bars = depths.map((depth) => SPARK[Math.round((depth / most) * (SPARK.length - 1))]);
+  return `        queue ${bars.join('')} ${most} at most in ${SPARK_CHARACTERS} s`;
+}
+
+function count(value: number): string {
+  return Number.isNaN(value) ? '?' : String(value);
+}

@@ -1,0 +1,100 @@
+/** Writes down once a second how things stand: queues, workers, and what has come and gone. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Ledger } from './ledger.ts';
+import type { QueueCounts, Site } from './site.ts';
+import type { Target } from './targets.ts';
+
+/** One filter, or all together, at one moment. NaN where nobody can say. */
+export interface Level extends QueueCounts {
+  /** Workers asked for, and workers that exist. */
+  wanted: number;
+  running: number;
+}
+
+export interface Sample {
+  /** Milliseconds from the start of the run. */
+  atMs: number;
+  total: Level;
+  filters: Record<string, Level>;
+  /** So far. */
+  submitted: number;
+  completed: number;
+  failed: number;
+  retries: number;
+}
+
+export interface Recorder {
+  readonly samples: readonly Sample[];
+  /** Takes one more and stops. */
+  stop(): Promise<void>;
+}
+
+export interface RecorderOptions {
+  filters: readonly string[];
+  site: Pick<Site, 'counts'>;
+  target: Pick<Target, 'replicas'>;
+  ledger: Pick<Ledger, 'counts'>;
+  /** The start of the run, milliseconds since 1970. */
+  startMs: number;
+  onSample?: (sample: Sample) => void;
+}
+
+const INTERVAL_MS = 1_000;
+
+export function startRecorder(options: RecorderOptions): Recorder {
+  const { filters, site, target, ledger, startMs, onSample = () => {} } = options;
+  const samples: Sample[] = [];
+  const stopping = new AbortController();
+  const running = run();
+  return {
+    samples,
+    async stop() {
+      stopping.abort();
+      await running;
+      await take();
+    },
+  };
+
+  /** Each second has its own moment; one that a slow answer overran is left out, not caught up with. */
+  async function run(): Promise<void> {
+    for (let tick = 0; !stopping.signal.aborted; tick++) {
+      const earlyMs = startMs + tick * INTERVAL_MS - Date.now();
+      if (earlyMs < -INTERVAL_MS) continue;
+      await sleep(Math.max(0, earlyMs), undefined, { signal: stopping.signal }).catch(() => {});
+      if (!stopping.signal.aborted) await take();
+    }
+  }
+
+  async function take(): Promise<void> {
+    const atMs = Date.now() - startMs;
+    const [counts, replicas] = await Promise.all([site.counts(filters), target.replicas()]);
+    const levels = filters.map((filter): [string, Level] => {
+      const unknown = { wanted: Number.NaN, running: Number.NaN };
+      return [filter, { ...(counts.get(filter) as QueueCounts), ...(replicas?.get(filter) ?? unknown) }];
+    });
+    const { submitted, completed, failed, retries } = ledger.counts;
+    const sample: Sample = {
+      atMs,
+      total: sum(levels.map(([, level]) => level)),
+      filters: Object.fromEntries(levels),
+      submitted,
+      completed,
+      failed,
+      retries,
+    };
+    samples.push(sample);
+    onSample(sample);
+  }
+}
+
+function sum(levels: readonly Level[]): Level {
+  const add = (pick: (level: Level) => number) => levels.reduce((total, level) => total + pick(level), 0);
+  return {
+    ready: add(({ ready }) => ready),
+    consumers: add(({ consumers }) => consumers),
+    unacked: add(({ unacked }) => unacked),
+    reported: add(({ reported }) => reported),
+    wanted: add(({ wanted }) => wanted),
+    running: add(({ running }) => running),
+  };
+}

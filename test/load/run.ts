@@ -1,0 +1,129 @@
+/**
+ * `npm run load`: puts a load on the queues, watches what becomes of it, and reports. See README.md beside this.
+ *
+ * The composition root: options, target, run, report, exit code.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { renderReport } from '../../keda/report.ts';
+import { loadValues } from '../../keda/values.ts';
+import { findPhotos } from '../../runtime/cli/photos.ts';
+import { dim, green, note, print, printJson, printTable, red } from '../../runtime/cli/terminal.ts';
+import { readConfig } from '../../runtime/config.ts';
+import { asError, TaskFailure, UserError } from '../../runtime/errors.ts';
+import { listFunctions } from '../../runtime/functions.ts';
+import { planTask } from '../../runtime/pipeline.ts';
+import { conduct } from './conduct.ts';
+import { type LoadOptions, loadCommand } from './options.ts';
+import { loadPage } from './page.ts';
+import { amountOf } from './profiles.ts';
+import { startProgress } from './progress.ts';
+import { type Result, resultJson } from './result.ts';
+import { openLocal } from './targets/local.ts';
+import { openCluster, openRemote } from './targets/remote.ts';
+import { kindOf, type Target } from './targets.ts';
+import { filtersOf, PHOTOS, recipesOf } from './tasks.ts';
+import { verdictWords } from './thresholds.ts';
+import { comparedHead, comparedRows, findingsOf } from './words.ts';
+
+const EXIT = { kept: 0, notKept: 1, usage: 2, interrupted: 130 } as const;
+/** A hurried cool-down is soon over, so its end is waited for. */
+const HURRIED_SETTLE_MS = 60_000;
+
+try {
+  await loadCommand(main).parseAsync();
+} catch (error) {
+  const told = error instanceof UserError || error instanceof TaskFailure;
+  note(told ? error.message : String(asError(error).stack));
+  process.exitCode = told ? EXIT.usage : EXIT.notKept;
+}
+
+async function main(options: LoadOptions): Promise<void> {
+  const { profile, seed } = options;
+  const amount = amountOf(profile, { ...options, durationMs: options.duration });
+  const { functionsDir } = readConfig();
+  const recipes = recipesOf(profile, options.filter, listFunctions(functionsDir));
+  for (const steps of recipes) await planTask({ steps, output: {} }, functionsDir);
+  const photos = await findPhotos(options.photos ?? [PHOTOS]);
+  await using target = await openTarget(options, filtersOf(recipes));
+  const result = await conduct({
+    profile,
+    amount,
+    seed,
+    recipes,
+    photos,
+    target,
+    purge: options.purge === true,
+    keep: options.keep === true,
+    settleMs: options.settle ?? (options.speed > 1 ? HURRIED_SETTLE_MS : 0),
+    stallMs: options.stall,
+    limits: {
+      maxWaitP95Ms: options.maxWaitP95,
+      maxLatencyP95Ms: options.maxLatencyP95,
+      minThroughput: options.minThroughput,
+      lost: options.lost,
+      failed: options.failed,
+    },
+    progress: startProgress(amount.messages, options.json === true),
+    ...interrupts(),
+    command: commandLine(),
+  });
+  await report(result, options);
+  process.exitCode = exitCodeOf(result);
+}
+
+async function openTarget(options: LoadOptions, filters: string[]): Promise<Target> {
+  const kind = kindOf(options.target, process.env);
+  if (kind !== 'local' && options.speed !== 1)
+    throw new UserError(`--speed hurries the workers of this machine only; the target is ${kind}.`);
+  if (kind === 'broker') return await openRemote();
+  const values = loadValues(options.values);
+  if (kind === 'cluster') return await openCluster(values, options);
+  return await openLocal({ filters, values, speed: options.speed, maxWorkers: options.maxWorkers });
+}
+
+/** The first Ctrl-C ends publishing, the second the wait for what was published. */
+function interrupts(): { stop: AbortSignal; abandon: AbortSignal } {
+  const stop = new AbortController();
+  const abandon = new AbortController();
+  const onSignal = () => {
+    if (stop.signal.aborted) return abandon.abort();
+    note('\nNo more is published; what was sent is worked off. Ctrl-C again does not wait for it.');
+    stop.abort();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return { stop: stop.signal, abandon: abandon.signal };
+}
+
+async function report(result: Result, { out, html, json }: LoadOptions): Promise<void> {
+  const page = renderReport(loadPage(result));
+  const data = resultJson(result);
+  const stamp = new Date(result.startMs).toISOString().slice(0, 19).replaceAll(':', '-');
+  const folder = out ?? join('darkroom-results', `load-${result.profile}-${stamp}`);
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, 'report.html'), page);
+    await writeFile(join(folder, 'report.json'), `${JSON.stringify(data, null, 1)}\n`);
+    if (html !== undefined) await writeFile(html, page);
+  } catch (error) {
+    note(`The report cannot be written: ${asError(error).message}`);
+  }
+  if (json === true) return printJson(data);
+  printTable(comparedHead(result), comparedRows(result));
+  for (const sentence of findingsOf(result)) print(`\n${sentence}`);
+  print();
+  for (const verdict of result.verdicts)
+    print(`${verdict.passed ? green('kept    ') : red('NOT KEPT')}  ${verdictWords(verdict)}`);
+  print(dim(`\n${join(folder, 'report.html')}  ${join(folder, 'report.json')}`));
+}
+
+function exitCodeOf({ verdicts, interrupted }: Result): number {
+  if (interrupted) return EXIT.interrupted;
+  return verdicts.every(({ passed }) => passed) ? EXIT.kept : EXIT.notKept;
+}
+
+function commandLine(): string {
+  const words = process.argv.slice(2).map((word) => (/[\s"']/.test(word) ? JSON.stringify(word) : word));
+  return `npm run load -- ${words.join(' ')}`.trim();
+}
