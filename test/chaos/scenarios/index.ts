@@ -9,6 +9,7 @@ import { kills } from './kills.ts';
 import { restarts } from './restarts.ts';
 import { sigterms } from './sigterms.ts';
 import { storage } from './storage.ts';
+import { takenBack } from './taken-back.ts';
 
 export const SCENARIOS: Scenario[] = [
   kills,
@@ -19,5 +20,6 @@ export const SCENARIOS: Scenario[] = [
   cuts,
   alarms,
   storage,
+  takenBack,
   duplicates,
 ];

@@ -1,0 +1,75 @@
+/** The broker takes a task back from a slow worker, or the queue away from under it; both are survived. */
+import { names } from '../../../runtime/amqp/topology.ts';
+import { startRabbit } from '../../support/rabbit.ts';
+import { until } from '../../support/until.ts';
+import { openPlant } from '../support/plant.ts';
+import { addOutcomes, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
+import { BAD_FUNCTIONS, prepareSleepers } from '../support/sleepers.ts';
+
+const CONSUMER_TIMEOUT_MS = 3_000;
+/** Longer than the broker's patience, and than its look at it once a second. */
+const TASK_MS = 7_000;
+const CONSUMING_LIMIT_MS = 10_000;
+
+export const takenBack: Scenario = {
+  name: 'taken-back',
+  shows: 'consumer_timeout shorter than the task; queue deleted under a worker',
+  run: async (stage) => addOutcomes([await consumerTimeout(stage), await deletedQueue(stage)]),
+};
+
+async function consumerTimeout({ version, choose, say }: Stage): Promise<Outcome> {
+  const tasks = choose(2, 6);
+  await using node = await startRabbit({ version, config: `consumer_timeout = ${CONSUMER_TIMEOUT_MS}` });
+  // RabbitMQ 3 looks once a minute; 4.3 looks when the time has come.
+  if (version === '3.10') await node.ctl('eval', 'application:set_env(rabbit, channel_tick_interval, 1000).');
+  const env = { FUNCTIONS_DIR: BAD_FUNCTIONS, RETRY_DELAYS: '200ms' };
+  await using plant = await openPlant({ amqpUrl: node.amqpUrl, env });
+  const sleeper = await prepareSleepers(plant);
+  const crew = plant.crew([{ filters: ['sleep'] }, { filters: ['sleep'] }]);
+  await crew.ready();
+  const started = await plant.follow('started');
+  await plant.submit(Array.from({ length: tasks }, (_, n) => sleeper(`slow-${n}`, TASK_MS)));
+  const outcome = await plant.finish(crew);
+  const again = started.length - tasks;
+  outcome.notes.push(
+    `consumer_timeout ${CONSUMER_TIMEOUT_MS} ms, tasks of ${TASK_MS} ms: taken back ${again} times, each task ended once`,
+  );
+  say(outcome.notes.at(-1)!);
+  if (again === 0) outcome.faults.push('the broker never took a task back');
+  return outcome;
+}
+
+async function deletedQueue({ node, choose, say }: Stage): Promise<Outcome> {
+  const rounds = choose(2, 10);
+  const env = { FUNCTIONS_DIR: BAD_FUNCTIONS };
+  await using plant = await openPlant({ amqpUrl: node.amqpUrl, env });
+  const sleeper = await prepareSleepers(plant);
+  const crew = plant.crew([{ filters: ['sleep'] }]);
+  await crew.ready();
+  const queue = names(plant.prefix).queue('sleep');
+  let worstMs = 0;
+  for (let round = 0; round < rounds; round++) {
+    await plant.broker.withChannel((channel) => channel.deleteQueue(queue));
+    await until(
+      async () => !(await crew.members[0]!.isReady()),
+      'a worker that knows that its queue is gone',
+    );
+    await plant.declare();
+    const declaredMs = performance.now();
+    await crew.ready();
+    worstMs = Math.max(worstMs, performance.now() - declaredMs);
+    await plant.submit([sleeper(`after-${round}`, 0)]);
+    await plant.settled();
+    say(`${round + 1}/${rounds} queues deleted and declared again`);
+  }
+  const outcome = await plant.finish(crew);
+  outcome.kills = rounds;
+  outcome.notes.push(
+    `${rounds} × queue deleted: not ready meanwhile, consuming at most ${(worstMs / 1_000).toFixed(1)} s after it was declared again`,
+  );
+  if (worstMs > CONSUMING_LIMIT_MS)
+    outcome.faults.push(
+      `consuming again only after ${Math.round(worstMs)} ms; expected ${CONSUMING_LIMIT_MS}`,
+    );
+  return outcome;
+}
