@@ -1,0 +1,56 @@
+{{/* Where the broker is: one of your own, or the release's demo broker. */}}
+
+{{- define "darkroom.broker.url" -}}
+{{- if .Values.demoBroker.enabled -}}
+amqp://{{ include "darkroom.fullname" . }}-demo-broker:5672
+{{- else -}}
+{{ .Values.broker.url }}
+{{- end -}}
+{{- end }}
+
+{{- define "darkroom.broker.managementUrl" -}}
+{{- if .Values.demoBroker.enabled -}}
+http://{{ include "darkroom.fullname" . }}-demo-broker:15672
+{{- else -}}
+{{ .Values.broker.managementUrl | trimSuffix "/" }}
+{{- end -}}
+{{- end }}
+
+{{/* The secret with a role's username and password: (dict "root" $ "role" "worker") */}}
+{{- define "darkroom.broker.secret" -}}
+{{- if .root.Values.demoBroker.enabled -}}
+{{ include "darkroom.fullname" .root }}-demo-{{ .role }}
+{{- else -}}
+{{ (index .root.Values.broker .role).existingSecret }}
+{{- end -}}
+{{- end }}
+
+{{/*
+When the hook job declares the topology. Before anything else, so that a refusal by the broker stops the
+release; but after it where the release itself brings the broker or the secrets.
+*/}}
+{{- define "darkroom.topology.hook" -}}
+{{- if or .Values.demoBroker.enabled .Values.externalSecrets.enabled -}}
+post-install,post-upgrade
+{{- else -}}
+pre-install,pre-upgrade
+{{- end -}}
+{{- end }}
+
+{{/*
+What each user may do, as RabbitMQ's three patterns; the same as in helm/README.md and in the demo broker.
+The worker reads its queues and writes to the exchanges, `amq.default` for replies included, and configures
+nothing. The monitor sees counts through the management API, for which RabbitMQ asks for permissions, however
+empty. The admin declares.
+*/}}
+{{- define "darkroom.broker.rights" -}}
+worker:
+  configure: '^$'
+  write: '^(amq\.default|{{ .Values.broker.prefix }}(\..+)?)$'
+  read: '^{{ .Values.broker.prefix }}(\..+)?$'
+monitor:
+  tags: [management]
+  configure: '^$'
+  write: '^$'
+  read: '^$'
+{{- end }}

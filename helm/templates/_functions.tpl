@@ -1,0 +1,99 @@
+{{/* The functions of this release, each with the defaults under its own entry, and the rules they must keep. */}}
+
+{{/*
+YAML map: function name → its settings. Disabled ones are left out. Fails with every broken rule at once.
+Use: {{ range $name, $function := include "darkroom.functions" $ | fromYaml }}
+*/}}
+{{- define "darkroom.functions" -}}
+{{- $functions := dict }}
+{{- $faults := list }}
+{{- range $name, $own := .Values.functions }}
+  {{- $function := mustMergeOverwrite (deepCopy $.Values.defaults) (deepCopy ($own | default dict)) }}
+  {{- if ne (toString $function.enabled) "false" }}
+    {{- $_ := set $functions $name $function }}
+    {{- $faults = concat $faults (include "darkroom.function.faults" (dict "root" $ "name" $name "function" $function) | fromYamlArray) }}
+  {{- end }}
+{{- end }}
+{{- if $faults }}
+  {{- fail (printf "\n\nThe values are not right:\n  - %s\n" (join "\n  - " $faults)) }}
+{{- end }}
+{{- toYaml $functions }}
+{{- end }}
+
+{{/* YAML list of the rules that one function breaks, in words. */}}
+{{- define "darkroom.function.faults" -}}
+{{- $faults := list }}
+{{- $times := .function.timeouts }}
+{{- $scaling := .function.scaling }}
+{{- $seconds := dict "timeouts.task" $times.task "timeouts.drain" $times.drain "timeouts.grace" $times.grace "timeouts.consumer" $times.consumer "scaling.cooldownPeriod" $scaling.cooldownPeriod }}
+{{- $chain := list
+  (list "timeouts.task" "timeouts.drain" "a task in hand must be able to finish while the worker drains")
+  (list "timeouts.drain" "timeouts.grace" "the worker must have drained before the kubelet kills it")
+  (list "timeouts.grace" "scaling.cooldownPeriod" "a pod must be gone before KEDA considers the next scale to zero")
+  (list "timeouts.task" "timeouts.consumer" "the broker must not take a task back while it is being worked on") }}
+{{- range $chain }}
+  {{- $shorter := index $seconds (index . 0) | int }}
+  {{- $longer := index $seconds (index . 1) | int }}
+  {{- if ge $shorter $longer }}
+    {{- $faults = append $faults (printf "functions.%s: %s (%d s) must be less than %s (%d s): %s" $.name (index . 0) $shorter (index . 1) $longer (index . 2)) }}
+  {{- end }}
+{{- end }}
+{{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
+  {{- $faults = append $faults (printf "functions.%s: scaling.minReplicas (%d) must not be more than scaling.maxReplicas (%d)" .name (int $scaling.minReplicas) (int $scaling.maxReplicas)) }}
+{{- end }}
+{{- if gt (int $scaling.outage.replicas) (int $scaling.maxReplicas) }}
+  {{- $faults = append $faults (printf "functions.%s: scaling.outage.replicas (%d) must not be more than scaling.maxReplicas (%d)" .name (int $scaling.outage.replicas) (int $scaling.maxReplicas)) }}
+{{- end }}
+{{- $full := include "darkroom.function.fullname" . }}
+{{- if gt (len $full) 54 }}
+  {{- $faults = append $faults (printf "functions.%s: the name %s has %d characters and must have at most 54, because KEDA puts keda-hpa- before it; shorten the release name or set fullnameOverride" .name $full (len $full)) }}
+{{- end }}
+{{- if and (eq $scaling.engine "cpu") (not (dig "requests" "cpu" "" .function.resources)) }}
+  {{- $faults = append $faults (printf "functions.%s: scaling.engine cpu needs resources.requests.cpu, which the utilisation is a percentage of" .name) }}
+{{- end }}
+{{- if and .function.spot.enabled (eq .function.spot.mode "require") (dig "nodeAffinity" "requiredDuringSchedulingIgnoredDuringExecution" "" .function.affinity) }}
+  {{- $faults = append $faults (printf "functions.%s: spot.mode require and affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution exclude each other; put the spot labels into the affinity instead" .name) }}
+{{- end }}
+{{- toYaml $faults }}
+{{- end }}
+
+{{/* Name of a function's objects: (dict "root" $ "name" $name) */}}
+{{- define "darkroom.function.fullname" -}}
+{{ include "darkroom.fullname" .root }}-{{ .name }}
+{{- end }}
+
+{{- define "darkroom.function.selectorLabels" -}}
+{{ include "darkroom.selectorLabels" .root }}
+app.kubernetes.io/component: worker
+darkroom.filter: {{ .name }}
+{{- end }}
+
+{{- define "darkroom.function.labels" -}}
+{{ include "darkroom.labels" .root }}
+app.kubernetes.io/component: worker
+darkroom.filter: {{ .name }}
+{{- end }}
+
+{{/* Without versions: a pod is replaced when what it runs changes, not when the chart's number does. */}}
+{{- define "darkroom.function.podLabels" -}}
+{{ include "darkroom.function.selectorLabels" . }}
+app.kubernetes.io/part-of: darkroom
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* A function's queue on the broker. */}}
+{{- define "darkroom.function.queue" -}}
+{{ .root.Values.broker.prefix }}.{{ .name }}
+{{- end }}
+
+{{/* Name of the first enabled function, which the topology job and the smoke test borrow the image from. */}}
+{{- define "darkroom.firstFunction" -}}
+{{ keys (include "darkroom.functions" . | fromYaml) | sortAlpha | first }}
+{{- end }}
+
+{{/* "true" when at least one worker marks its pod's deletion cost. */}}
+{{- define "darkroom.anyDeletionCost" -}}
+{{- range include "darkroom.functions" . | fromYaml }}{{ if .deletionCost }}true {{ end }}{{ end }}
+{{- end }}
