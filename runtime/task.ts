@@ -8,7 +8,7 @@ import { assertUserKey } from './storage/keys.ts';
 export const MAX_STEPS = 20;
 /** A task is a reference with a few steps; anything larger is a mistake. */
 const MAX_TASK_BYTES = 1_048_576;
-const MAX_ID_CHARACTERS = 200;
+export const MAX_ID_CHARACTERS = 200;
 
 const filterName = z
   .string('a filter name')

@@ -1,11 +1,13 @@
 import type { Delivery } from '../amqp/broker.ts';
 import { names } from '../amqp/topology.ts';
 import { asError, Rejection, TaskFailure } from '../errors.ts';
+import type { TaskEvent } from '../events.ts';
 import { failpoint } from '../failpoint.ts';
 import { unknownFilter } from '../functions.ts';
-import { HEADERS, type Hop, parseTask, type Task } from '../task.ts';
+import { HEADERS, type Hop, MAX_ID_CHARACTERS, parseTask, type Task } from '../task.ts';
 import { createOutbox, type Incoming } from './outbox.ts';
 import { createOutcomes } from './outcomes.ts';
+import type { StepResult } from './protocol.ts';
 import { eventOf, jobOf, type Work, type WorkerOptions } from './work.ts';
 
 /** A delivery older than its deadline by this much, with nothing excusing it, is wedged. */
@@ -80,95 +82,87 @@ export function startWorker(options: WorkerOptions): Worker {
   }
 
   async function settle(delivery: Delivery): Promise<void> {
-    if (delivery.deliveryCount >= options.crashLimit) return await poison(delivery);
-    let read: { task: Task; hop: Hop };
+    const unit = read(delivery);
+    if (unit instanceof TaskFailure) return await bury(delivery, unit);
     try {
-      read = parseTask(delivery, filter);
+      const result = await resultOf(unit);
+      unit.span.end(result?.kind === 'failed' ? result.message : undefined);
     } catch (thrown) {
-      if (!(thrown instanceof TaskFailure)) throw thrown;
-      return await bury(delivery, thrown);
+      unit.span.end(asError(thrown).message);
+      throw thrown;
     }
-    const { task, hop } = read;
-    const due = task.steps[hop.step]!.filter;
-    if (due !== filter) return await forward(delivery, task, hop, due);
-    await work(delivery, task, hop);
   }
 
-  async function work(delivery: Delivery, task: Task, hop: Hop): Promise<void> {
-    const span = options.tracing.start(filter, task, hop, delivery.headers);
-    const log = options.log.child({
-      task: task.id,
-      step: hop.step,
-      ...(span.traceId && { trace_id: span.traceId }),
-    });
-    const queueMs = hop.publishedMs === null ? null : Math.max(0, delivery.receivedAtMs - hop.publishedMs);
-    if (queueMs !== null) metrics.phase(filter, 'queue', queueMs);
-    const unit: Work = { filter, worker: options.name, delivery, task, hop, span, log, queueMs };
-    outbox.eventLater(eventOf(unit, 'started', { attempt: hop.attempt, worker: options.name }));
-    const start = performance.now();
-    const result = await child.run(jobOf(unit), timeoutOf(task));
-    const workMs = performance.now() - start;
+  function read(delivery: Delivery): Work | TaskFailure {
     try {
-      if (givingBack && result.kind === 'failed') await outcomes.handBack(unit);
-      else await outcomes.follow(unit, result, workMs);
-    } finally {
-      span.end(result.kind === 'failed' ? result.message : undefined);
+      return take(delivery, parseTask(delivery, filter));
+    } catch (thrown) {
+      if (thrown instanceof TaskFailure) return thrown;
+      throw thrown;
     }
+  }
+
+  function take(delivery: Delivery, { task, hop }: { task: Task; hop: Hop }): Work {
+    const span = options.tracing.start(filter, task, hop, delivery.headers);
+    const traced = span.traceId === undefined ? {} : { trace_id: span.traceId };
+    const log = options.log.child({ task: task.id, step: hop.step, ...traced });
+    const queueMs = hop.publishedMs === null ? null : Math.max(0, delivery.receivedAtMs - hop.publishedMs);
+    return { filter, worker: options.name, delivery, task, hop, span, log, queueMs };
+  }
+
+  /** Looks before it leaps: only a task that is due here, and did not take down workers before, is worked on. */
+  async function resultOf(unit: Work): Promise<StepResult | undefined> {
+    const { delivery, task, hop } = unit;
+    const due = task.steps[hop.step]!.filter;
+    if (due !== filter && options.knownFilters().includes(due)) return void (await forward(unit, due));
+    const start = performance.now();
+    let result: StepResult;
+    if (due !== filter)
+      result = rejected(unknownFilter(due, options.knownFilters(), `steps[${hop.step}].filter`));
+    else if (delivery.deliveryCount >= options.crashLimit) result = rejected(poison(delivery));
+    else result = await work(unit);
+    if (givingBack && result.kind === 'failed') await outcomes.handBack(unit);
+    else await outcomes.follow(unit, result, performance.now() - start);
+    return result;
+  }
+
+  async function work(unit: Work): Promise<StepResult> {
+    if (unit.queueMs !== null) metrics.phase(filter, 'queue', unit.queueMs);
+    outbox.eventLater(eventOf(unit, 'started', { attempt: unit.hop.attempt, worker: options.name }));
+    return await child.run(jobOf(unit), timeoutOf(unit.task));
   }
 
   function timeoutOf(task: Task): number {
     return Math.min(options.taskTimeoutMs, task.timeoutMs ?? Number.POSITIVE_INFINITY);
   }
 
-  async function poison(delivery: Delivery): Promise<void> {
-    const message = `This message was given to a worker ${delivery.deliveryCount} times and each time the worker died or lost the broker before it could finish; it is set aside so that it stops taking workers down.`;
-    await bury(delivery, new Rejection(message, { failureType: 'poison' }));
-  }
-
   /** A message that cannot be read as a task. */
-  async function bury(delivery: Delivery, failure: TaskFailure): Promise<void> {
-    const note = { filter, failureType: failure.failureType, reason: failure.message, worker: options.name };
-    if (
-      !(await outbox.surely(delivery, outbox.toDead(delivery, note), ...unreadableReply(delivery, failure)))
-    )
-      return;
-    delivery.ack();
-    metrics.task(filter, 'rejected');
-    options.log.warn(
-      {
-        filter,
-        failure_type: failure.failureType,
-        failure_reason: failure.message,
-        message_id: delivery.properties.messageId,
-      },
-      'message rejected',
-    );
-  }
-
-  function unreadableReply(delivery: Delivery, failure: TaskFailure) {
-    const taskId = String(delivery.headers[HEADERS.id] ?? delivery.properties.messageId ?? 'unknown');
-    const data = { failure_type: failure.failureType, failure_reason: failure.message, worker: options.name };
-    return outbox.reply(delivery, {
+  async function bury(delivery: Delivery, { failureType, message }: TaskFailure): Promise<void> {
+    const reason = { failure_type: failureType, failure_reason: message };
+    const taskId = idOf(delivery);
+    const event: TaskEvent = {
       type: 'failed',
-      taskId,
+      taskId: taskId ?? 'unknown',
       step: 0,
       generation: 0,
       attempt: 0,
       filter,
       time: new Date().toISOString(),
-      data,
-    });
+      data: { outcome: 'failed', ...reason, worker: options.name },
+    };
+    const letter = outbox.toDead(delivery, { filter, failureType, reason: message, worker: options.name });
+    const told = taskId === undefined ? [] : [outbox.event(event)];
+    if (!(await outbox.surely(delivery, letter, ...told, ...outbox.reply(delivery, event)))) return;
+    delivery.ack();
+    metrics.task(filter, 'rejected');
+    options.log.warn({ filter, ...reason, task: taskId }, 'message rejected');
   }
 
-  async function forward(delivery: Delivery, task: Task, hop: Hop, due: string): Promise<void> {
-    const known = options.knownFilters();
-    if (!known.includes(due)) {
-      return await bury(delivery, unknownFilter(due, known, `steps[${hop.step}].filter`));
-    }
+  async function forward({ delivery, log }: Work, due: string): Promise<void> {
     if (!(await outbox.surely(delivery, outbox.again(delivery, due)))) return;
     delivery.ack();
     metrics.task(filter, 'forwarded');
-    options.log.info({ filter, to: due, task: task.id }, 'task forwarded to its own queue');
+    log.info({ filter, to: due }, 'task forwarded to its own queue');
   }
 
   /** Something nobody foresaw: never lose the message, and say what happened. */
@@ -185,4 +179,22 @@ export function startWorker(options: WorkerOptions): Worker {
     if (buried) delivery.ack();
     else delivery.reject(true);
   }
+}
+
+function rejected({ failureType, message }: TaskFailure): StepResult {
+  return { kind: 'failed', consequence: 'reject', failureType, message };
+}
+
+function poison({ deliveryCount }: Delivery): Rejection {
+  return new Rejection(
+    `This message was given to a worker ${deliveryCount} times and each time the worker died or lost the broker before it could finish; it is set aside so that it stops taking workers down.`,
+    { failureType: 'poison' },
+  );
+}
+
+/** Whose end to tell, as well as can be known of a message that is no task. */
+function idOf({ headers, properties, body }: Delivery): string | undefined {
+  const given = headers[HEADERS.id] ?? properties.messageId;
+  if (typeof given === 'string' && given !== '') return given.slice(0, MAX_ID_CHARACTERS);
+  return /^\s*\{[^{}[\]]*"id"\s*:\s*"([\w.-]{1,200})"/.exec(body.toString('utf8', 0, 2_000))?.[1];
 }

@@ -82,6 +82,7 @@ describe('when a process is killed in mid-task', () => {
       'darkroom-failure-type': 'poison',
       'darkroom-failure-reason': expect.stringContaining('2 times'),
     });
+    expect((await at.ended('killer')).data).toMatchObject({ failure_type: 'poison' });
   });
 });
 
