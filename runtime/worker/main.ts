@@ -20,6 +20,7 @@ const CHILD_MEMORY_SHARE = 0.75;
 /** Connected, yet without a consumer for this long: the supervisor is stuck and a restart is better. */
 const CONSUMING_WEDGED_MS = 120_000;
 const GIVE_BACK_TIMEOUT_MS = 5_000;
+const SAME_SIGNAL_MS = 500;
 
 interface Unit {
   child: Child;
@@ -173,8 +174,12 @@ function stopSignal() {
   const first = Promise.withResolvers<void>();
   const again = Promise.withResolvers<void>();
   const abort = new AbortController();
+  let firstMs = Number.POSITIVE_INFINITY;
   const onSignal = () => {
-    if (abort.signal.aborted) return again.resolve();
+    // One Ctrl-C under npm arrives twice: from the terminal and from npm.
+    if (abort.signal.aborted)
+      return performance.now() - firstMs > SAME_SIGNAL_MS ? again.resolve() : undefined;
+    firstMs = performance.now();
     abort.abort();
     first.resolve();
   };

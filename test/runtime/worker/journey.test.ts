@@ -165,6 +165,10 @@ describe('a task', () => {
     const task = { id: 'thrice', input: 'photos/cat.jpg', steps: THREE_STEPS };
     await at.publish(task);
     await at.ended('thrice');
+    await until(
+      async () => (await at.files()).every((file) => !file.includes('/tasks/')),
+      'the intermediates to be removed',
+    );
     const [before, atFirst] = [await at.files(), await at.read('out/thrice.jpg')];
 
     await at.publish(task);
@@ -174,6 +178,7 @@ describe('a task', () => {
       () => at.events.filter(({ key }) => key === 'task.completed').length === 3,
       'the end to be told again',
     );
+    await until(async () => (await at.files()).length === before.length, 'nothing to be left of the repeats');
     expect(await at.files()).toEqual(before);
     expect((await at.read('out/thrice.jpg')).equals(atFirst)).toBe(true);
     expect(new Set(at.events.filter(({ key }) => key === 'task.completed').map(({ id }) => id)).size).toBe(1);
