@@ -19,7 +19,6 @@ containers:
   - name: darkroom
     image: {{ include "darkroom.image" (dict "root" .root "image" $function.image) | quote }}
     imagePullPolicy: {{ $function.image.pullPolicy }}
-    command: [node, runtime/cli/darkroom.mjs]
     args:
       {{- toYaml .args | nindent 6 }}
     {{- with .root.Values.storage.existingSecret }}

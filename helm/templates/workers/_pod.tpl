@@ -18,7 +18,7 @@ containers:
   - name: worker
     image: {{ include "darkroom.image" (dict "root" .root "image" .function.image) | quote }}
     imagePullPolicy: {{ .function.image.pullPolicy }}
-    command: [node, runtime/cli/darkroom.mjs]
+    # The image's entry point is darkroom under an init process, which passes signals on and reaps children.
     args: [worker]
     envFrom:
       - configMapRef: { name: {{ include "darkroom.fullname" .root }}-environment }
