@@ -134,7 +134,7 @@ function workersPanel({ samples, comparison }: Result): ReportPanel {
             } satisfies ReportSeries,
           ]),
     ],
-    note: 'In work: delivered and not acknowledged, as the management API counts.',
+    note: 'In work: delivered and not acknowledged, as the management API counts; it is seconds behind.',
   };
 }
 

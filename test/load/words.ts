@@ -5,6 +5,8 @@ import type { Result } from './result.ts';
 import { verdictWords } from './thresholds.ts';
 
 const SECOND_MS = 1_000;
+/** Fewer than so many seconds with all workers busy are no bottleneck. */
+const PRESSED_SECONDS = 5;
 
 /** What stands out, most important first. */
 export function findingsOf(result: Result): string[] {
@@ -79,11 +81,13 @@ function bottleneck({ samples, measured }: Result): string[] {
   const pressed = samples.filter(
     ({ total }) => total.consumers >= peakReplicas && total.ready > total.consumers,
   );
-  const seconds = pressed.length;
-  if (seconds < 5 || peakReplicas === 0) return [];
-  const who = peakReplicas === 1 ? 'the one worker was' : `all ${peakReplicas} workers were`;
+  if (pressed.length < PRESSED_SECONDS || peakReplicas === 0) return [];
+  const who =
+    peakReplicas === 1
+      ? 'The one worker that there was'
+      : `The ${peakReplicas} workers, the most there were,`;
   return [
-    `For ${spanLabel(seconds * SECOND_MS)} ${who} there and messages still waited: more workers would have shortened the queue.`,
+    `${who} left messages waiting for ${spanLabel(pressed.length * SECOND_MS)}: more workers would have shortened the queue.`,
   ];
 }
 
