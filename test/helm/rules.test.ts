@@ -1,0 +1,94 @@
+/** Rules between values, which a schema cannot state: each broken once, by defaults and by one function. */
+import { describe, expect, it } from 'vitest';
+import { get, one, render, renderFault } from '../support/chart.ts';
+
+const TIME_CHAIN: [set: Record<string, unknown>, message: string][] = [
+  [{ task: 90 }, 'timeouts.task (90 s) must be less than timeouts.drain (90 s): a task in hand must be able to finish'],
+  [{ task: 91 }, 'timeouts.task (91 s) must be less than timeouts.drain (90 s)'],
+  [{ drain: 120 }, 'timeouts.drain (120 s) must be less than timeouts.grace (120 s): the worker must have drained'],
+  [{ grace: 60, drain: 70 }, 'timeouts.drain (70 s) must be less than timeouts.grace (60 s)'],
+  [{ grace: 300 }, 'timeouts.grace (300 s) must be less than scaling.cooldownPeriod (300 s): a pod must be gone'],
+  [{ consumer: 60 }, 'timeouts.task (60 s) must be less than timeouts.consumer (60 s): the broker must not take a task back'],
+];
+
+describe('the chain of times', () => {
+  it.each(TIME_CHAIN)('refuses %j for one function, naming it', async (times, message) => {
+    const set = Object.fromEntries(Object.entries(times).map(([key, value]) => [`functions.blur.timeouts.${key}`, value]));
+    const fault = await renderFault({ set });
+
+    expect(fault).toContain(`functions.blur: ${message}`);
+    expect(fault).not.toContain('functions.crop');
+  });
+
+  it.each(TIME_CHAIN)('refuses %j as a default, naming every function', async (times, message) => {
+    const set = Object.fromEntries(Object.entries(times).map(([key, value]) => [`defaults.timeouts.${key}`, value]));
+    const fault = await renderFault({ set });
+
+    expect(fault).toContain(`functions.blur: ${message}`);
+    expect(fault).toContain(`functions.crop: ${message}`);
+  });
+
+  it('refuses a cooldown shorter than the grace', async () => {
+    const fault = await renderFault({ set: { 'functions.blur.scaling.cooldownPeriod': 100 } });
+
+    expect(fault).toContain('timeouts.grace (120 s) must be less than scaling.cooldownPeriod (100 s)');
+  });
+
+  it('reports every broken rule at once', async () => {
+    const fault = await renderFault({
+      set: { 'functions.blur.timeouts.task': 500, 'functions.crop.scaling.minReplicas': 50 },
+    });
+
+    expect(fault.match(/^ {2}- functions\./gm)).toHaveLength(2);
+  });
+
+  it('reaches the worker as the times that it checks again', async () => {
+    const deployment = one(await render({ environment: 'prod' }), 'Deployment', 'darkroom-blur');
+    const pod = get(deployment, 'spec.template.spec');
+    const env = get(pod, 'containers.0.env') as { name: string; value: string }[];
+
+    expect(get(pod, 'terminationGracePeriodSeconds')).toBe(180);
+    expect(Object.fromEntries(env.map(({ name, value }) => [name, value]))).toMatchObject({
+      TASK_TIMEOUT: '120s',
+      DRAIN_TIMEOUT: '150s',
+      TERMINATION_GRACE_PERIOD: '180s',
+      KEDA_COOLDOWN: '600s',
+      CONSUMER_TIMEOUT: '1800s',
+    });
+  });
+});
+
+describe('other rules between values', () => {
+  it('refuses a minimum above the maximum', async () => {
+    expect(await renderFault({ set: { 'functions.blur.scaling.minReplicas': 11 } })).toContain(
+      'functions.blur: scaling.minReplicas (11) must not be more than scaling.maxReplicas (10)',
+    );
+  });
+
+  it('refuses an outage count above the maximum', async () => {
+    expect(await renderFault({ set: { 'functions.blur.scaling.outage.replicas': 11 } })).toContain(
+      'scaling.outage.replicas (11) must not be more than scaling.maxReplicas (10)',
+    );
+  });
+
+  it('refuses names that KEDA could not make an HPA of', async () => {
+    const fault = await renderFault({ set: { fullnameOverride: 'a-release-with-a-name-longer-than-anyone-needs' } });
+
+    expect(fault).toContain('has 57 characters and must have at most 54, because KEDA puts keda-hpa- before it');
+  });
+
+  it('refuses the CPU engine without a CPU request', async () => {
+    const set = { 'functions.blur.scaling.engine': 'cpu', 'functions.blur.resources.requests': { cpu: null } };
+
+    expect(await renderFault({ set })).toContain('scaling.engine cpu needs resources.requests.cpu');
+  });
+
+  it('refuses spot nodes only, beside an affinity of the same kind', async () => {
+    const set = {
+      'functions.blur.spot': { enabled: true, mode: 'require' },
+      'functions.blur.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution': { nodeSelectorTerms: [{}] },
+    };
+
+    expect(await renderFault({ set })).toContain('exclude each other');
+  });
+});

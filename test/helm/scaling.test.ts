@@ -1,0 +1,116 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ENVIRONMENTS, get, ofKind, one, render } from '../support/chart.ts';
+
+/** The formula as KEDA evaluates it: its language and JavaScript agree on these operators. */
+function evaluate(formula: string, total: number, ready: number): number {
+  return new Function('total', 'ready', 'max', `return ${formula}`)(total, ready, Math.max);
+}
+
+async function formulaOf(set: Record<string, unknown>): Promise<string> {
+  return get(
+    one(await render({ set }), 'ScaledObject', 'darkroom-blur'),
+    'spec.advanced.scalingModifiers.formula',
+  ) as string;
+}
+
+describe('a ScaledObject', () => {
+  it('counts over the management API: ready and unacknowledged, and ready alone', async () => {
+    const scaledObject = one(await render(), 'ScaledObject', 'darkroom-blur');
+    const triggers = get(scaledObject, 'spec.triggers') as Record<string, unknown>[];
+
+    expect(triggers.map(({ name }) => name)).toEqual(['total', 'ready']);
+    expect(triggers.map((trigger) => get(trigger, 'metadata.protocol'))).toEqual(['http', 'http']);
+    expect(triggers.map((trigger) => get(trigger, 'metadata.excludeUnacknowledged'))).toEqual(['false', 'true']);
+    expect(get(scaledObject, 'spec.advanced.scalingModifiers')).toMatchObject({ target: '1', activationTarget: '0' });
+  });
+
+  it.each([
+    [1, 0],
+    [5, 0],
+    [10, 7],
+  ])('never asks for fewer workers than are busy: %i messages a replica, activation at %i', async (messages, activation) => {
+    const formula = await formulaOf({
+      'defaults.scaling.messagesPerReplica': messages,
+      'defaults.scaling.activationMessages': activation,
+    });
+
+    fc.assert(
+      fc.property(fc.nat(10_000), fc.nat(500), (ready, busy) => {
+        const result = evaluate(formula, ready + busy, ready);
+        expect(result).toBeGreaterThanOrEqual(busy);
+        expect(result).toBeLessThanOrEqual(Math.max(busy, (ready + busy) / messages));
+        // At zero KEDA would count the queue as idle; that may only be when nobody works.
+        if (busy > 0) expect(result).toBeGreaterThan(0);
+        if (busy === 0) expect(result > 0).toBe(ready > activation);
+      }),
+    );
+  });
+
+  it('has an HPA behaviour of its own and a name within its limit', async () => {
+    for (const environment of ENVIRONMENTS) {
+      for (const scaledObject of ofKind(await render({ environment }), 'ScaledObject')) {
+        const hpa = get(scaledObject, 'spec.advanced.horizontalPodAutoscalerConfig');
+        expect(String(get(hpa, 'name')).length).toBeLessThanOrEqual(63);
+        expect(get(hpa, 'behavior.scaleDown.stabilizationWindowSeconds')).toBeGreaterThanOrEqual(30);
+        expect(get(hpa, 'behavior.scaleUp.policies')).not.toHaveLength(0);
+      }
+    }
+  });
+
+  it('freezes during an outage by default: no fallback, so no count to fall back to', async () => {
+    expect(one(await render(), 'ScaledObject', 'darkroom-blur').spec).not.toHaveProperty('fallback');
+  });
+
+  it('keeps at least so many during an outage where that is asked for, and never zero', async () => {
+    for (const scaledObject of ofKind(await render({ environment: 'prod' }), 'ScaledObject')) {
+      expect(get(scaledObject, 'spec.fallback')).toEqual({
+        failureThreshold: 6,
+        behavior: 'currentReplicasIfHigher',
+        replicas: 2,
+      });
+    }
+  });
+
+  it('logs in with the monitor’s own secret, over TLS where the management API has it', async () => {
+    const objects = await render({ environment: 'prod' });
+    const authentication = one(objects, 'TriggerAuthentication', 'darkroom-broker-monitor');
+    const parameters = get(authentication, 'spec.secretTargetRef') as { parameter: string; name: string }[];
+
+    expect(parameters).toEqual([
+      { parameter: 'username', name: 'darkroom-broker-monitor', key: 'username' },
+      { parameter: 'password', name: 'darkroom-broker-monitor', key: 'password' },
+      { parameter: 'ca', name: 'darkroom-broker-tls', key: 'ca.crt' },
+    ]);
+    expect(get(authentication, 'spec.configMapTargetRef.0.parameter')).toBe('tls');
+    expect(one(objects, 'ConfigMap', 'darkroom-broker-monitor').data).toEqual({ tls: 'enable' });
+  });
+
+  it('takes the whole URL from the secret where one is given', async () => {
+    const objects = await render({ set: { 'broker.monitor.hostKey': 'host' } });
+    const trigger = get(one(objects, 'ScaledObject', 'darkroom-blur'), 'spec.triggers.0.metadata');
+
+    expect(trigger).not.toHaveProperty('host');
+    expect(get(one(objects, 'TriggerAuthentication', 'darkroom-broker-monitor'), 'spec.secretTargetRef')).toEqual([
+      { parameter: 'host', name: 'darkroom-broker-monitor', key: 'host' },
+    ]);
+  });
+});
+
+describe('other engines', () => {
+  it('cpu: a plain HPA from one replica, and no ScaledObject', async () => {
+    const objects = await render({ set: { 'defaults.scaling.engine': 'cpu' } });
+
+    const hpa = one(objects, 'HorizontalPodAutoscaler', 'darkroom-blur');
+    expect(hpa.spec).toMatchObject({ minReplicas: 1, maxReplicas: 10 });
+    expect(ofKind(objects, 'ScaledObject')).toEqual([]);
+    expect(ofKind(objects, 'TriggerAuthentication')).toEqual([]);
+  });
+
+  it('none: neither', async () => {
+    const objects = await render({ set: { 'functions.blur.scaling.engine': 'none' } });
+
+    expect(ofKind(objects, 'HorizontalPodAutoscaler')).toEqual([]);
+    expect(ofKind(objects, 'ScaledObject')).toHaveLength(13);
+  });
+});
