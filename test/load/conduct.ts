@@ -69,7 +69,8 @@ export async function conduct(test: LoadTest): Promise<Result> {
   const entries = [...ledger.entries.values()];
   const measured = measure(entries, recorder.samples);
   const interrupted = test.stop.aborted;
-  if (!test.keep) await site.tidy();
+  // What is still queued needs its photo.
+  if (!test.keep && account.unfinished + account.lost === 0) await site.tidy();
   return {
     command: test.command,
     profile: test.profile,
@@ -100,7 +101,10 @@ async function clear(
 ): Promise<Result['before']> {
   if (purge) {
     const found = await site.purge(filters);
-    if (found > 0) progress.say(`Purged ${found} messages from ${filters.length} queues.`);
+    if (found > 0)
+      progress.say(
+        `Purged ${found} messages from ${filters.length === 1 ? 'the queue' : `${filters.length} queues`}.`,
+      );
     return { found, purged: true };
   }
   const found = await site.total(filters);

@@ -183,6 +183,10 @@ export function accountOf(counts: Counts, inQueues: number, withoutResult: numbe
   return { ...counts, unfinished, withoutResult, lost: counts.open - unfinished + withoutResult };
 }
 
+export function nothingEnded({ completed, failed, cancelled }: Counts): boolean {
+  return completed + failed + cancelled === 0;
+}
+
 function isFinal(key: string): boolean {
   return key === 'task.completed' || key === 'task.failed';
 }

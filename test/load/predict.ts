@@ -1,14 +1,6 @@
 /** What the simulator says of the load that was measured: the same arrivals, service times and settings. */
 import type { ScalingSettings } from '../../keda/model.ts';
-import {
-  type Percentiles,
-  percentiles,
-  type Run,
-  type ServiceTime,
-  simulate,
-  type WaitCourse,
-  waitCourse,
-} from '../../keda/simulator.ts';
+import { type Percentiles, percentiles, type Run, type ServiceTime, simulate } from '../../keda/simulator.ts';
 
 export interface PredictedQueue {
   filter: string;
@@ -54,8 +46,14 @@ export interface Outlook {
   workerHours: number;
   filters: Record<string, { waitMs: Percentiles; peakReplicas: number }>;
   series: PredictedSeries;
-  waits: WaitCourse;
-  latencies: WaitCourse;
+  waits: Moments;
+  latencies: Moments;
+}
+
+/** Spans of time, each told at its end: when work began, or the task ended. Milliseconds from the start. */
+export interface Moments {
+  atMs: Float64Array;
+  spanMs: Float32Array;
 }
 
 export interface Prediction {
@@ -110,12 +108,14 @@ function outlook(options: PredictionOptions, seed: number): Outlook {
       ]),
     ),
     series,
-    waits: waitCourse({ arrivalsMs, durationMs: horizonMs }, { waitsMs }),
-    latencies: waitCourse(
-      { arrivalsMs: tasks.submittedMs, durationMs: horizonMs },
-      { waitsMs: tasks.latenciesMs },
-    ),
+    waits: momentsOf(arrivalsMs, waitsMs),
+    latencies: momentsOf(tasks.submittedMs, tasks.latenciesMs),
   };
+}
+
+/** What began at these times and took so long. */
+export function momentsOf(fromMs: ArrayLike<number>, spanMs: Float32Array): Moments {
+  return { atMs: Float64Array.from(spanMs, (ms, index) => (fromMs[index] as number) + ms), spanMs };
 }
 
 /** Scaling sees the world slowed down by `speed`, so the simulation runs on its clock. */

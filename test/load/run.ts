@@ -18,7 +18,7 @@ import { type LoadOptions, loadCommand } from './options.ts';
 import { loadPage } from './page.ts';
 import { amountOf } from './profiles.ts';
 import { startProgress } from './progress.ts';
-import { type Result, resultJson } from './result.ts';
+import { failuresOf, type Result, resultJson } from './result.ts';
 import { openLocal } from './targets/local.ts';
 import { openCluster, openRemote } from './targets/remote.ts';
 import { kindOf, type Target } from './targets.ts';
@@ -29,6 +29,8 @@ import { comparedHead, comparedRows, findingsOf } from './words.ts';
 const EXIT = { kept: 0, notKept: 1, usage: 2, interrupted: 130 } as const;
 /** A hurried cool-down is soon over, so its end is waited for. */
 const HURRIED_SETTLE_MS = 60_000;
+/** The report has them all. */
+const FAILURES_SHOWN = 3;
 
 try {
   await loadCommand(main).parseAsync();
@@ -112,6 +114,8 @@ async function report(result: Result, { out, html, json }: LoadOptions): Promise
   if (json === true) return printJson(data);
   printTable(comparedHead(result), comparedRows(result));
   for (const sentence of findingsOf(result)) print(`\n${sentence}`);
+  for (const { tasks, type, reason } of failuresOf(result.entries).slice(0, FAILURES_SHOWN))
+    print(`\n${tasks} failed: ${type}: ${reason}`);
   print();
   for (const verdict of result.verdicts)
     print(`${verdict.passed ? green('kept    ') : red('NOT KEPT')}  ${verdictWords(verdict)}`);

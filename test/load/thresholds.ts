@@ -1,6 +1,6 @@
 /** What a run must keep to; each limit says in words how it went. */
 import { spanLabel } from '../../keda/report/scale.ts';
-import type { Account } from './ledger.ts';
+import { type Account, nothingEnded } from './ledger.ts';
 import type { Measured } from './measured.ts';
 
 export interface Limits {
@@ -29,7 +29,7 @@ export function judge(
   interrupted: boolean,
 ): Verdict[] {
   const { maxWaitP95Ms, maxLatencyP95Ms, minThroughput } = limits;
-  const nothingEnded = account.completed + account.failed + account.cancelled === 0;
+  const timeless = nothingEnded(account);
   const verdicts: Verdict[] = [
     atMost('lost', 'Tasks lost', account.lost, limits.lost),
     atMost('failed', 'Tasks failed', account.failed + account.cancelled, limits.failed),
@@ -38,12 +38,10 @@ export function judge(
   if (!interrupted)
     verdicts.push(atMost('unfinished', 'Tasks still queued at the end', account.unfinished, 0));
   if (maxWaitP95Ms !== undefined) {
-    verdicts.push(atMostTime('wait-p95', 'Time in queue, p95', waitMs.p95, maxWaitP95Ms, nothingEnded));
+    verdicts.push(atMostTime('wait-p95', 'Time in queue, p95', waitMs.p95, maxWaitP95Ms, timeless));
   }
   if (maxLatencyP95Ms !== undefined) {
-    verdicts.push(
-      atMostTime('latency-p95', 'Total latency, p95', latencyMs.p95, maxLatencyP95Ms, nothingEnded),
-    );
+    verdicts.push(atMostTime('latency-p95', 'Total latency, p95', latencyMs.p95, maxLatencyP95Ms, timeless));
   }
   if (minThroughput !== undefined) {
     verdicts.push({

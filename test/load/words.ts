@@ -1,6 +1,7 @@
 /** What a run says in sentences and table rows, for the page and for the terminal. */
 import { spanLabel } from '../../keda/report/scale.ts';
 import { type Compared, errorOf } from './comparison.ts';
+import { nothingEnded } from './ledger.ts';
 import type { Result } from './result.ts';
 import { verdictWords } from './thresholds.ts';
 
@@ -14,13 +15,14 @@ export function findingsOf(result: Result): string[] {
 }
 
 /** One row a figure: measured, predicted, between which ends, how far off. */
-export function comparedRows({ comparison, measured }: Result): string[][] {
+export function comparedRows({ comparison, measured, account }: Result): string[][] {
   if (comparison === undefined) {
+    const span = (ms: number) => (nothingEnded(account) ? '–' : spanLabel(ms));
     return [
-      ['Time in queue, p50', spanLabel(measured.waitMs.p50)],
-      ['Time in queue, p95', spanLabel(measured.waitMs.p95)],
-      ['Total latency, p95', spanLabel(measured.latencyMs.p95)],
-      ['First submission to last end', spanLabel(measured.makespanMs)],
+      ['Time in queue, p50', span(measured.waitMs.p50)],
+      ['Time in queue, p95', span(measured.waitMs.p95)],
+      ['Total latency, p95', span(measured.latencyMs.p95)],
+      ['First submission to last end', span(measured.makespanMs)],
       ['Most workers', String(measured.peakReplicas)],
       ['Longest queue', measured.peakReady.toLocaleString('en')],
     ];
@@ -40,13 +42,15 @@ export function comparedHead({ comparison }: Result): string[] {
     : ['', 'Measured', 'Predicted', 'All simulated runs', 'Off by'];
 }
 
-/** `+4 %`, `−12 %`, `under 1 %`. */
+/** `+4 %`, `−12 %`, `under 1 %`; of short times the difference itself, since a share of little says little. */
 export function offBy(figure: Compared): string {
   const error = errorOf(figure);
   if (Number.isNaN(error)) return '–';
-  const percent = Math.round(error * 100);
-  if (percent === 0) return 'under 1 %';
-  return `${percent > 0 ? '+' : '−'}${Math.abs(percent)} %`;
+  const difference = figure.predicted - figure.measured;
+  const sign = difference < 0 ? '−' : '+';
+  if (figure.unit === 'ms' && figure.measured < SECOND_MS) return `${sign}${spanLabel(Math.abs(difference))}`;
+  const percent = Math.round(Math.abs(error) * 100);
+  return percent === 0 ? 'under 1 %' : `${sign}${percent} %`;
 }
 
 function shown(unit: Compared['unit'], value: number): string {
@@ -54,11 +58,12 @@ function shown(unit: Compared['unit'], value: number): string {
   return unit === 'hours' ? value.toFixed(3) : Math.round(value).toLocaleString('en');
 }
 
-function outcome({ account, verdicts, interrupted, stalled }: Result): string {
+function outcome({ account, verdicts, interrupted, stalled, samples }: Result): string {
   const broken = verdicts.filter(({ passed }) => !passed);
   const ended = account.completed + account.failed + account.cancelled;
   const counts = `${ended.toLocaleString('en')} of ${account.submitted.toLocaleString('en')} tasks ended; ${account.lost === 0 ? 'none is' : `${account.lost} are`} lost`;
-  const why = stalled ? ' Nothing ended for so long that the run was given up.' : '';
+  const deserted = samples.at(-1)?.total.consumers === 0 ? ' No worker consumes the queues.' : '';
+  const why = stalled ? ` Nothing ended for so long that the run was given up.${deserted}` : '';
   const cut = interrupted ? ' The run was stopped before its time.' : '';
   if (broken.length === 0) return `All thresholds are kept: ${counts}.${cut}${why}`;
   return `Not kept: ${broken.map(verdictWords).join('; ')}. ${counts}.${cut}${why}`;
@@ -93,6 +98,10 @@ function bottleneck({ samples, measured }: Result): string[] {
 
 function circumstances({ before, account, refused, latenessP99Ms }: Result): string[] {
   const sentences: string[] = [];
+  if (account.unfinished + account.lost > 0)
+    sentences.push(
+      'The photos and results of this run stay in the storage, under load/, for the tasks that have not ended.',
+    );
   if (before.found > 0)
     sentences.push(
       before.purged
