@@ -1,8 +1,10 @@
 /**
- * The two places where amqplib 2.3's public interface is not enough. Both look before they touch: with another
- * amqplib inside, everything still works, only later by a turn of the event loop.
+ * The places where amqplib 2.3's public interface is not enough. Each looks before it touches: with another amqplib
+ * inside, everything still works, only later by a turn of the event loop and without these guards.
  */
 
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Channel, ChannelModel } from 'amqplib';
 
@@ -43,4 +45,27 @@ export function writeThrough(channel: Channel) {
       piped.end();
     },
   };
+}
+
+const require = createRequire(import.meta.url);
+let guarded = false;
+
+/**
+ * A server that closes the connection in the same breath as it opens it makes amqplib emit 'error' before anyone can
+ * have listened (lib/connection.js reads on before it hands the connection out), which would end the process. This
+ * adds a first listener to every connection; what happened shows at its first use.
+ */
+export function guardHandshakes() {
+  if (guarded) return;
+  guarded = true;
+  try {
+    const { Connection } = require(join(dirname(require.resolve('amqplib')), 'lib', 'connection.js'));
+    const { open } = Connection.prototype;
+    Connection.prototype.open = function openGuarded(this: NodeJS.EventEmitter, ...args: unknown[]) {
+      this.on('error', () => {});
+      return open.apply(this, args);
+    };
+  } catch {
+    // Another layout, another amqplib: nothing to guard.
+  }
 }

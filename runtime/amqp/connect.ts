@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import { type ChannelModel, connect, credentials, type SocketOptions } from 'amqplib';
 import { asError } from '../errors.ts';
+import { guardHandshakes } from './amqplib-internals.ts';
 import type { BrokerOptions } from './broker.ts';
 
 export interface Connection {
@@ -61,6 +62,7 @@ async function openModel(options: BrokerOptions, signal: AbortSignal): Promise<C
     socketOptions.signal = signal;
   }
   const heartbeat = Math.max(1, Math.ceil(options.heartbeatMs / 1000));
+  guardHandshakes();
   const encodedVhost = encodeURIComponent(vhost);
   return connect(
     { protocol: secure ? 'amqps' : 'amqp', hostname, port, vhost: encodedVhost, heartbeat },

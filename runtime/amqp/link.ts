@@ -47,6 +47,7 @@ export function createLink(purpose: 'consume' | 'publish', options: BrokerOption
   const { log } = options;
   const closing = new AbortController();
   const backoff = createBackoff();
+  const place = placeOf(options.url);
   const waiters = new Set<(session: Session) => void>();
   let status: LinkStatus = 'idle';
   let lastError: string | undefined;
@@ -79,7 +80,7 @@ export function createLink(purpose: 'consume' | 'publish', options: BrokerOption
     const life = beginSession(connection, ++generation, owner);
     const lost = life.lost.then((reason) => Promise.reject(reason));
     const tooSlow = sleep(options.connectTimeoutMs, undefined, { ref: false }).then(() =>
-      Promise.reject(new Error(`${placeOf(options.url)}: no channel within ${options.connectTimeoutMs} ms`)),
+      Promise.reject(new Error(`no channel within ${options.connectTimeoutMs} ms`)),
     );
     tooSlow.catch(() => {});
     let error: Error;
@@ -89,14 +90,14 @@ export function createLink(purpose: 'consume' | 'publish', options: BrokerOption
       session = life;
       lastError = undefined;
       logged = { message: '', atMs: 0 };
-      log.info({ purpose, broker: placeOf(options.url), generation }, 'connected');
+      log.info({ purpose, broker: place, generation }, 'connected');
       change('connected');
       for (const wake of waiters) wake(life);
       waiters.clear();
-      const reason = await life.lost;
-      error = new Error(`${placeOf(options.url)}: connection lost (${reason.message})`, { cause: reason });
-    } catch (thrown) {
-      error = asError(thrown);
+      const cause = await life.lost;
+      error = new Error(`${place}: connection lost (${cause.message})`, { cause });
+    } catch (cause) {
+      error = new Error(`${place}: connection not set up (${asError(cause).message})`, { cause });
     }
     session = undefined;
     life.drop(error);

@@ -106,6 +106,29 @@ test('closes at any time, also while connecting', async () => {
   await expect(opened.broker.ready()).rejects.toThrow(/closed/);
 });
 
+/** AMQP method frames on channel 0, as a server that is about to fail sends them. */
+const START =
+  '0100000000001c' + '000a000a' + '0009' + '00000000' + '00000005504c41494e' + '00000005656e5f5553' + 'ce';
+const TUNE = '0100000000000c' + '000a001e' + '07ff' + '00020000' + '0000' + 'ce';
+const OPEN_OK = '01000000000005' + '000a0029' + '00' + 'ce';
+const CLOSE_541 = '0100000000000b' + '000a0032' + '021d' + '00' + '0000' + '0000' + 'ce';
+
+test('survives a server that closes the connection in the same breath as it opens it', async () => {
+  const answers = [START, TUNE, OPEN_OK + CLOSE_541];
+  const server = createServer((socket) => {
+    let said = 0;
+    socket.on('data', () => socket.write(Buffer.from(answers[said++] ?? '', 'hex')));
+    socket.on('error', () => {});
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port: failingPort } = server.address() as AddressInfo;
+  await using opened = openTestBroker(`amqp://127.0.0.1:${failingPort}`);
+
+  await expect(opened.broker.ready(AbortSignal.timeout(1000))).rejects.toThrow(/connection not set up .*541/);
+
+  server.close();
+});
+
 /** More than RabbitMQ sends until a consumer is set up; the last cuts come in the first delivery. */
 const SET_UP_BYTES = 700;
 const AT_ONCE = 20;
