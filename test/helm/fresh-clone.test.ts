@@ -26,7 +26,9 @@ afterAll(async () => await folder[Symbol.asyncDispose]());
 
 describe('a fresh clone', () => {
   it.each(environments)('passes helm lint --strict: %s', async (environment) => {
-    expect(await helm('lint', '--strict', ...valueArguments({ environment, chart }))).toContain('0 chart(s) failed');
+    expect(await helm('lint', '--strict', ...valueArguments({ environment, chart }))).toContain(
+      '0 chart(s) failed',
+    );
   });
 
   it.each(environments)('renders as this work tree does: %s', async (environment) => {
@@ -49,7 +51,12 @@ describe('a fresh clone', () => {
   });
 
   it('needs no cluster to show what an upgrade would install', async () => {
-    const shown = await helm('install', RELEASE, ...valueArguments({ environment: 'dev', chart }), '--dry-run=client');
+    const shown = await helm(
+      'install',
+      RELEASE,
+      ...valueArguments({ environment: 'dev', chart }),
+      '--dry-run=client',
+    );
 
     expect(shown).toContain('helm test darkroom -n darkroom');
   });

@@ -27,7 +27,10 @@ describe('functions', () => {
     const deployment = one(objects, 'Deployment', 'darkroom-blur');
     expect(get(scaledObject, 'spec.triggers.0.metadata.queueName')).toBe('photos.blur');
     expect(get(scaledObject, 'spec.scaleTargetRef.name')).toBe('darkroom-blur');
-    expect(get(deployment, 'spec.template.spec.containers.0.env')).toContainEqual({ name: 'FUNCTION', value: 'blur' });
+    expect(get(deployment, 'spec.template.spec.containers.0.env')).toContainEqual({
+      name: 'FUNCTION',
+      value: 'blur',
+    });
   });
 
   it('merge with the defaults key by key, false and 0 included', async () => {
@@ -63,7 +66,8 @@ describe('functions', () => {
 
   it('never state a number of replicas', async () => {
     for (const environment of [undefined, ...ENVIRONMENTS]) {
-      for (const object of await render({ environment })) expect(object.spec).not.toHaveProperty('replicas');
+      for (const object of await render({ environment }))
+        expect(object.spec ?? {}).not.toHaveProperty('replicas');
     }
   });
 });

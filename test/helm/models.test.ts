@@ -24,9 +24,12 @@ describe('the check against published schemas', () => {
 });
 
 describe('what the chart makes', () => {
-  it.each([undefined, ...ENVIRONMENTS])('keeps to the schemas of Kubernetes, KEDA and Prometheus: %s', async (environment) => {
-    const objects = await render({ environment });
+  it.each([undefined, ...ENVIRONMENTS])(
+    'keeps to the schemas of Kubernetes, KEDA and Prometheus: %s',
+    async (environment) => {
+      const objects = await render({ environment });
 
-    expect(await modelFaults(objects)).toEqual([]);
-  });
+      expect(await modelFaults(objects)).toEqual([]);
+    },
+  );
 });

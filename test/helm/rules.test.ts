@@ -3,17 +3,31 @@ import { describe, expect, it } from 'vitest';
 import { get, one, render, renderFault } from '../support/chart.ts';
 
 const TIME_CHAIN: [set: Record<string, unknown>, message: string][] = [
-  [{ task: 90 }, 'timeouts.task (90 s) must be less than timeouts.drain (90 s): a task in hand must be able to finish'],
+  [
+    { task: 90 },
+    'timeouts.task (90 s) must be less than timeouts.drain (90 s): a task in hand must be able to finish',
+  ],
   [{ task: 91 }, 'timeouts.task (91 s) must be less than timeouts.drain (90 s)'],
-  [{ drain: 120 }, 'timeouts.drain (120 s) must be less than timeouts.grace (120 s): the worker must have drained'],
+  [
+    { drain: 120 },
+    'timeouts.drain (120 s) must be less than timeouts.grace (120 s): the worker must have drained',
+  ],
   [{ grace: 60, drain: 70 }, 'timeouts.drain (70 s) must be less than timeouts.grace (60 s)'],
-  [{ grace: 300 }, 'timeouts.grace (300 s) must be less than scaling.cooldownPeriod (300 s): a pod must be gone'],
-  [{ consumer: 60 }, 'timeouts.task (60 s) must be less than timeouts.consumer (60 s): the broker must not take a task back'],
+  [
+    { grace: 300 },
+    'timeouts.grace (300 s) must be less than scaling.cooldownPeriod (300 s): a pod must be gone',
+  ],
+  [
+    { consumer: 60 },
+    'timeouts.task (60 s) must be less than timeouts.consumer (60 s): the broker must not take a task back',
+  ],
 ];
 
 describe('the chain of times', () => {
   it.each(TIME_CHAIN)('refuses %j for one function, naming it', async (times, message) => {
-    const set = Object.fromEntries(Object.entries(times).map(([key, value]) => [`functions.blur.timeouts.${key}`, value]));
+    const set = Object.fromEntries(
+      Object.entries(times).map(([key, value]) => [`functions.blur.timeouts.${key}`, value]),
+    );
     const fault = await renderFault({ set });
 
     expect(fault).toContain(`functions.blur: ${message}`);
@@ -21,7 +35,9 @@ describe('the chain of times', () => {
   });
 
   it.each(TIME_CHAIN)('refuses %j as a default, naming every function', async (times, message) => {
-    const set = Object.fromEntries(Object.entries(times).map(([key, value]) => [`defaults.timeouts.${key}`, value]));
+    const set = Object.fromEntries(
+      Object.entries(times).map(([key, value]) => [`defaults.timeouts.${key}`, value]),
+    );
     const fault = await renderFault({ set });
 
     expect(fault).toContain(`functions.blur: ${message}`);
@@ -72,13 +88,17 @@ describe('other rules between values', () => {
   });
 
   it('refuses names that KEDA could not make an HPA of', async () => {
-    const fault = await renderFault({ set: { fullnameOverride: 'a-release-with-a-name-longer-than-anyone-needs' } });
+    const fault = await renderFault({
+      set: { fullnameOverride: 'a-release-with-a-name-longer-than-anyone-needs' },
+    });
 
-    expect(fault).toContain('has 57 characters and must have at most 54, because KEDA puts keda-hpa- before it');
+    expect(fault).toContain(
+      'has 57 characters and must have at most 54, because KEDA puts keda-hpa- before it',
+    );
   });
 
   it('refuses the CPU engine without a CPU request', async () => {
-    const set = { 'functions.blur.scaling.engine': 'cpu', 'functions.blur.resources.requests': { cpu: null } };
+    const set = { 'functions.blur.scaling.engine': 'cpu', 'defaults.resources.requests': { cpu: null } };
 
     expect(await renderFault({ set })).toContain('scaling.engine cpu needs resources.requests.cpu');
   });
@@ -86,7 +106,9 @@ describe('other rules between values', () => {
   it('refuses spot nodes only, beside an affinity of the same kind', async () => {
     const set = {
       'functions.blur.spot': { enabled: true, mode: 'require' },
-      'functions.blur.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution': { nodeSelectorTerms: [{}] },
+      'functions.blur.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution': {
+        nodeSelectorTerms: [{}],
+      },
     };
 
     expect(await renderFault({ set })).toContain('exclude each other');

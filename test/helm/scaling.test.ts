@@ -21,31 +21,40 @@ describe('a ScaledObject', () => {
 
     expect(triggers.map(({ name }) => name)).toEqual(['total', 'ready']);
     expect(triggers.map((trigger) => get(trigger, 'metadata.protocol'))).toEqual(['http', 'http']);
-    expect(triggers.map((trigger) => get(trigger, 'metadata.excludeUnacknowledged'))).toEqual(['false', 'true']);
-    expect(get(scaledObject, 'spec.advanced.scalingModifiers')).toMatchObject({ target: '1', activationTarget: '0' });
+    expect(triggers.map((trigger) => get(trigger, 'metadata.excludeUnacknowledged'))).toEqual([
+      'false',
+      'true',
+    ]);
+    expect(get(scaledObject, 'spec.advanced.scalingModifiers')).toMatchObject({
+      target: '1',
+      activationTarget: '0',
+    });
   });
 
   it.each([
     [1, 0],
     [5, 0],
     [10, 7],
-  ])('never asks for fewer workers than are busy: %i messages a replica, activation at %i', async (messages, activation) => {
-    const formula = await formulaOf({
-      'defaults.scaling.messagesPerReplica': messages,
-      'defaults.scaling.activationMessages': activation,
-    });
+  ])(
+    'never asks for fewer workers than are busy: %i messages a replica, activation at %i',
+    async (messages, activation) => {
+      const formula = await formulaOf({
+        'defaults.scaling.messagesPerReplica': messages,
+        'defaults.scaling.activationMessages': activation,
+      });
 
-    fc.assert(
-      fc.property(fc.nat(10_000), fc.nat(500), (ready, busy) => {
-        const result = evaluate(formula, ready + busy, ready);
-        expect(result).toBeGreaterThanOrEqual(busy);
-        expect(result).toBeLessThanOrEqual(Math.max(busy, (ready + busy) / messages));
-        // At zero KEDA would count the queue as idle; that may only be when nobody works.
-        if (busy > 0) expect(result).toBeGreaterThan(0);
-        if (busy === 0) expect(result > 0).toBe(ready > activation);
-      }),
-    );
-  });
+      fc.assert(
+        fc.property(fc.nat(10_000), fc.nat(500), (ready, busy) => {
+          const result = evaluate(formula, ready + busy, ready);
+          expect(result).toBeGreaterThanOrEqual(busy);
+          expect(result).toBeLessThanOrEqual(Math.max(busy, (ready + busy) / messages));
+          // At zero KEDA would count the queue as idle; that may only be when nobody works.
+          if (busy > 0) expect(result).toBeGreaterThan(0);
+          if (busy === 0) expect(result > 0).toBe(ready > activation);
+        }),
+      );
+    },
+  );
 
   it('has an HPA behaviour of its own and a name within its limit', async () => {
     for (const environment of ENVIRONMENTS) {
@@ -91,9 +100,9 @@ describe('a ScaledObject', () => {
     const trigger = get(one(objects, 'ScaledObject', 'darkroom-blur'), 'spec.triggers.0.metadata');
 
     expect(trigger).not.toHaveProperty('host');
-    expect(get(one(objects, 'TriggerAuthentication', 'darkroom-broker-monitor'), 'spec.secretTargetRef')).toEqual([
-      { parameter: 'host', name: 'darkroom-broker-monitor', key: 'host' },
-    ]);
+    expect(
+      get(one(objects, 'TriggerAuthentication', 'darkroom-broker-monitor'), 'spec.secretTargetRef'),
+    ).toEqual([{ parameter: 'host', name: 'darkroom-broker-monitor', key: 'host' }]);
   });
 });
 

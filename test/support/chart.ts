@@ -120,7 +120,9 @@ export interface Container {
 }
 
 /** Every pod that the objects make, with the name of what makes it. */
-export function pods(objects: KubeObject[]): { name: string; labels: Record<string, string>; spec: PodSpec }[] {
+export function pods(
+  objects: KubeObject[],
+): { name: string; labels: Record<string, string>; spec: PodSpec }[] {
   return objects.flatMap((object) => {
     const template = object.kind === 'Pod' ? object : get(object, 'spec.template');
     if (object.kind !== 'Pod' && get(template, 'spec.containers') === undefined) return [];

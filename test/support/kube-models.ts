@@ -52,10 +52,20 @@ async function keyFaults(objects: KubeObject[]): Promise<string[]> {
   await mkdir(folder, { recursive: true });
   try {
     await writeFile(join(folder, 'objects.ts'), `${lines.join('\n')}\n`);
-    const flags = ['--ignoreConfig', '--noEmit', '--skipLibCheck', '--strict', '--module', 'nodenext', '--types', 'node'];
+    const flags = [
+      '--ignoreConfig',
+      '--noEmit',
+      '--skipLibCheck',
+      '--strict',
+      '--module',
+      'nodenext',
+      '--types',
+      'node',
+    ];
     const compiler = join(ROOT, 'node_modules/typescript/bin/tsc');
     await promisify(execFile)(process.execPath, [compiler, ...flags, join(folder, 'objects.ts')], {
-      cwd: folder, maxBuffer: 64 * 1024 ** 2,
+      cwd: folder,
+      maxBuffer: 64 * 1024 ** 2,
     });
     return [];
   } catch (error) {

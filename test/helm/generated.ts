@@ -1,0 +1,67 @@
+/** The files that are made from the chart and kept in the repository: their paths, and what they should hold. */
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import {
+  ENVIRONMENTS,
+  helm,
+  NAMESPACE,
+  parseManifests,
+  RELEASE,
+  ROOT,
+  renderText,
+  valueArguments,
+} from '../support/chart.ts';
+
+export interface Generated {
+  path: string;
+  text(): Promise<string>;
+}
+
+/** A whole render for each environment: what a change to the chart changes is seen in review. */
+export const GOLDEN: Generated[] = ENVIRONMENTS.map((environment) => ({
+  path: join(ROOT, `test/helm/golden/${environment}.yaml`),
+  text: () => renderText({ environment }),
+}));
+
+/** For those who don't use Helm, from the chart's own values, in the order in which they are applied. */
+const PARTS: [file: string, templates: string[]][] = [
+  ['1-topology.yaml', ['topology/job.yaml']],
+  [
+    '2-workers.yaml',
+    [
+      'workers/service-account.yaml',
+      'workers/deletion-cost.yaml',
+      'workers/configmap.yaml',
+      'workers/deployments.yaml',
+      'workers/disruption-budgets.yaml',
+      'network/policies.yaml',
+    ],
+  ],
+  ['3-scaling.yaml', ['keda/trigger-authentication.yaml', 'keda/scaled-objects.yaml']],
+];
+
+export const MANIFESTS: Generated[] = PARTS.map(([file, templates]) => ({
+  path: join(ROOT, 'keda/manifests', file),
+  text: () => manifest(templates),
+}));
+
+async function manifest(templates: string[]): Promise<string> {
+  const only = templates.flatMap((template) => ['--show-only', `templates/${template}`]);
+  const objects = parseManifests(await helm('template', RELEASE, ...valueArguments({}), ...only));
+  // What marks them as Helm's would mislead here.
+  const plain = objects.map((object) => JSON.parse(JSON.stringify(object), withoutHelm));
+  const head = `# Made by \`npm run manifests\` from the chart's default values, for kubectl apply -n ${NAMESPACE} -f. Change those, not this.\n`;
+  return (
+    head +
+    plain
+      .map((object) => `---\n${stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })}`)
+      .join('')
+  );
+}
+
+function withoutHelm(key: string, value: unknown): unknown {
+  if (key === 'helm.sh/chart' || key === 'app.kubernetes.io/managed-by' || /^helm\.sh\/hook/.test(key))
+    return undefined;
+  if (key === 'annotations' && Object.keys(value as object).length === 0) return undefined;
+  return value;
+}
