@@ -1,18 +1,13 @@
 /** Publishes with confirms over whichever session is up: waits, matches answers to messages and bounds memory. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type Channel,
-  type ConfirmChannel,
-  IllegalOperationError,
-  type Message,
-  type Options,
-} from 'amqplib';
+import { type Channel, type ConfirmChannel, IllegalOperationError, type Message } from 'amqplib';
 import { asError } from '../errors.ts';
 import { writeThrough } from './amqplib-internals.ts';
 import type { BrokerOptions, OutgoingMessage, PublishRequest } from './broker.ts';
 import type { Session } from './link.ts';
-import { NotConnected, PublishRefused, PublishUnknown, Unroutable } from './publish-errors.ts';
+import { causedBy, type Entry, place, toEntry, unknown } from './publish-entry.ts';
+import { NotConnected, PublishRefused, Unroutable } from './publish-errors.ts';
 
 export interface Publisher {
   readonly blocked: string | undefined;
@@ -23,15 +18,6 @@ export interface Publisher {
   publishLater(message: OutgoingMessage): void;
   /** Takes no more, waits for what is on its way, and rejects what is left after `timeoutMs`. */
   drain(timeoutMs: number): Promise<void>;
-}
-
-interface Entry extends OutgoingMessage {
-  properties: Options.Publish;
-  /** When it began to wait or, once sent, to wait for its confirm (ms, monotonic). */
-  sinceMs: number;
-  /** Came back by mandatory return; its confirm follows. */
-  returned: string | undefined;
-  settle(error?: Error): void;
 }
 
 /** Unconfirmed messages at once: enough for any round trip, little enough to repeat after a loss. */
@@ -278,33 +264,4 @@ export function createPublisher(
     publishLater,
     drain,
   };
-}
-
-let made = 0;
-
-function toEntry(request: PublishRequest, settle: Entry['settle']): Entry {
-  const { exchange, routingKey, body, mandatory = false } = request;
-  const properties: Options.Publish = { persistent: true, ...request.properties, mandatory };
-  // A return is matched by message id, so a mandatory message needs one.
-  if (mandatory && properties.messageId === undefined) properties.messageId = `${process.pid}-${++made}`;
-  return { exchange, routingKey, body, properties, sinceMs: performance.now(), returned: undefined, settle };
-}
-
-function place({ exchange, routingKey }: OutgoingMessage): string {
-  return exchange === ''
-    ? `a message to queue '${routingKey}'`
-    : `a message to exchange '${exchange}' with key '${routingKey}'`;
-}
-
-function unknown(why: string): PublishUnknown {
-  return new PublishUnknown(`sent, but not confirmed: ${why}`);
-}
-
-/** RabbitMQ's texts name the exchange that is missing or closed to us (404, 403) or the size that is too large (406). */
-function causedBy(
-  { exchange, body }: OutgoingMessage,
-  { code, message }: Error & { code?: number },
-): boolean {
-  if (code === 404 || code === 403) return message.includes(`exchange '${exchange}'`);
-  return code === 406 && message.includes(`message size ${body.length} `);
 }
