@@ -4,7 +4,7 @@ import type { Report, ReportFigure } from '../../keda/report.ts';
 import { panelsOf } from './charts.ts';
 import { nothingEnded } from './ledger.ts';
 import { failuresOf, machine, type Result } from './result.ts';
-import { comparedHead, comparedRows, findingsOf, offBy } from './words.ts';
+import { comparedHead, comparedRows, findingsOf, shown } from './words.ts';
 
 const REMARKS_SHOWN = 300;
 /** More kinds of task go to a table. */
@@ -35,7 +35,7 @@ function figures({ measured, account, verdicts, comparison }: Result): ReportFig
   const limitOf = (name: string) => verdicts.find((candidate) => candidate.name === name)?.limit;
   const predicted = (name: string) => {
     const figure = comparison?.figures.find((candidate) => candidate.name === name);
-    return figure === undefined ? undefined : `model ${offBy(figure)}`;
+    return figure === undefined ? undefined : `predicted ${shown(figure.unit, figure.predicted)}`;
   };
   const detail = (...parts: (string | undefined)[]) =>
     parts.filter((part) => part !== undefined).join(' · ') || undefined;

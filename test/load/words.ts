@@ -42,7 +42,7 @@ export function comparedHead({ comparison }: Result): string[] {
     : ['', 'Measured', 'Predicted', 'All simulated runs', 'Off by'];
 }
 
-/** `+4 %`, `−12 %`, `under 1 %`; of short times the difference itself, since a share of little says little. */
+/** `+4 %`, `−12 %`, `under 1 %`, `exact`; of short times the difference itself, since a share of little says little. */
 export function offBy(figure: Compared): string {
   const error = errorOf(figure);
   if (Number.isNaN(error)) return '–';
@@ -50,10 +50,11 @@ export function offBy(figure: Compared): string {
   const sign = difference < 0 ? '−' : '+';
   if (figure.unit === 'ms' && figure.measured < SECOND_MS) return `${sign}${spanLabel(Math.abs(difference))}`;
   const percent = Math.round(Math.abs(error) * 100);
+  if (difference === 0) return 'exact';
   return percent === 0 ? 'under 1 %' : `${sign}${percent} %`;
 }
 
-function shown(unit: Compared['unit'], value: number): string {
+export function shown(unit: Compared['unit'], value: number): string {
   if (unit === 'ms') return spanLabel(value);
   return unit === 'hours' ? value.toFixed(3) : Math.round(value).toLocaleString('en');
 }
