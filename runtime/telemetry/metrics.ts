@@ -14,10 +14,12 @@ export interface Metrics {
   phase(filter: string, phase: Phase, ms: number): void;
   bytes(filter: string, direction: 'in' | 'out', bytes: number): void;
   inFlight(filter: string, change: 1 | -1): void;
-  /** Loads the SDK; from then on {@link handler} serves. */
-  load(observed: Observed): Promise<void>;
-  /** Answers GET /metrics. */
-  handler(request: IncomingMessage, response: ServerResponse): void;
+  /** What is read at each scrape; to be given before the first. */
+  observe(observed: Observed): void;
+  /** Loads the SDK, once. It blocks the process for a few hundred milliseconds. */
+  load(): Promise<void>;
+  /** Answers GET /metrics; the first time it loads the SDK, if nothing has before. */
+  handler(request: IncomingMessage, response: ServerResponse): Promise<void>;
   shutdown(): Promise<void>;
 }
 
@@ -43,12 +45,19 @@ const MAX_KEPT = 10_000;
 
 export function createMetrics(): Metrics {
   const kept: ((instruments: Instruments) => void)[] = [];
+  let observed: Observed | undefined;
   let instruments: Instruments | undefined;
-  let loaded: Loaded | undefined;
+  let loading: Promise<Loaded> | undefined;
 
   const record = (write: (instruments: Instruments) => void) => {
     if (instruments !== undefined) write(instruments);
     else if (kept.length < MAX_KEPT) kept.push(write);
+  };
+  const load = async (): Promise<Loaded> => {
+    const loaded = await loadSdk(observed);
+    instruments = loaded.instruments;
+    for (const write of kept.splice(0)) write(instruments);
+    return loaded;
   };
 
   return {
@@ -56,26 +65,28 @@ export function createMetrics(): Metrics {
     phase: (filter, phase, ms) => record(({ phases }) => phases.record(ms / 1_000, { filter, phase })),
     bytes: (filter, direction, bytes) => record((into) => into.bytes.add(bytes, { filter, direction })),
     inFlight: (filter, change) => record((into) => into.inFlight.add(change, { filter })),
-    async load(observed) {
-      loaded = await loadSdk(observed);
-      instruments = loaded.instruments;
-      for (const write of kept.splice(0)) write(instruments);
+    observe(given) {
+      observed = given;
     },
-    handler(request, response) {
-      if (loaded !== undefined) return loaded.handler(request, response);
-      response.writeHead(503, { 'retry-after': '1' }).end('metrics are still loading\n');
+    async load() {
+      loading ??= load();
+      await loading;
     },
-    shutdown: async () => loaded?.shutdown(),
+    async handler(request, response) {
+      loading ??= load();
+      (await loading).handler(request, response);
+    },
+    shutdown: async () => (await loading)?.shutdown(),
   };
 }
 
 interface Loaded {
   instruments: Instruments;
-  handler: Metrics['handler'];
+  handler: (request: IncomingMessage, response: ServerResponse) => void;
   shutdown: () => Promise<void>;
 }
 
-async function loadSdk(observed: Observed): Promise<Loaded> {
+async function loadSdk(observed: Observed | undefined): Promise<Loaded> {
   const [{ NodeSDK }, { PrometheusExporter }, { metrics }] = await Promise.all([
     import('@opentelemetry/sdk-node'),
     import('@opentelemetry/exporter-prometheus'),
@@ -99,7 +110,7 @@ async function loadSdk(observed: Observed): Promise<Loaded> {
   });
   sdk.start();
   const meter = metrics.getMeter('darkroom');
-  observe(meter, observed);
+  if (observed !== undefined) observe(meter, observed);
   return {
     instruments: {
       tasks: meter.createCounter('darkroom_tasks', { description: 'Deliveries settled, by outcome' }),

@@ -32,7 +32,7 @@ export async function startProbeServer(
       return response.writeHead(405, { allow: 'GET, HEAD' }).end();
     if (path === '/livez') return answer(health.wedged());
     if (path === '/readyz') return answer(health.notReady());
-    if (path === '/metrics') return metrics.handler(request, response);
+    if (path === '/metrics') return void metrics.handler(request, response);
     return response.writeHead(404).end('expected /livez, /readyz or /metrics\n');
   });
   await listen(server, at);

@@ -21,6 +21,7 @@ const CHILD_MEMORY_SHARE = 0.75;
 const CONSUMING_WEDGED_MS = 120_000;
 const GIVE_BACK_TIMEOUT_MS = 5_000;
 const SAME_SIGNAL_MS = 500;
+const TELEMETRY_DELAY_MS = 1_000;
 
 interface Unit {
   child: Child;
@@ -44,13 +45,14 @@ export async function runWorker(config: Config): Promise<void> {
   const health = healthOf(broker, units, stop.signal);
   const server = await startProbeServer(config.http, health, metrics);
   log.info({ filters, port: server.port, threads: threadsPerChild(config) }, 'worker started');
-  // The metrics SDK is large: it waits until tasks can flow.
-  void whenConsuming(broker, units, stop.signal).then(async () => {
-    log.info({ filters, startup_ms: Math.round(performance.now()) }, 'consuming');
-    await Promise.all([metrics.load(observed(broker, units)), tracing.load()]);
-  });
+  metrics.observe(observed(broker, units));
+  await Promise.race([whenConsuming(broker, units, stop.signal), stop.promise]);
+  if (!stop.signal.aborted) log.info({ filters, startup_ms: Math.round(performance.now()) }, 'consuming');
+  // The telemetry SDK is large: the first tasks of a worker that was started for them go before it.
+  const telemetry = setTimeout(() => void Promise.all([metrics.load(), tracing.load()]), TELEMETRY_DELAY_MS);
 
   await stop.promise;
+  clearTimeout(telemetry);
   await drain(units, config.timeouts.drainMs, stop.again, log);
   await broker.close();
   await Promise.all(units.map(({ child }) => child.close()));
