@@ -1,9 +1,9 @@
 import { parser } from '@prometheus-io/lezer-promql';
 import { describe, expect, it } from 'vitest';
 import { get, one, render } from '../support/chart.ts';
-import { SWITCHES } from './switches.ts';
+import { turned } from './switches.ts';
 
-const objects = render({ set: SWITCHES.monitoring ?? {} });
+const objects = render({ set: turned('monitoring') });
 
 /** What Darkroom, KEDA, RabbitMQ, kube-state-metrics and the kubelet export. */
 const KNOWN_METRICS =

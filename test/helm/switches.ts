@@ -1,5 +1,19 @@
-/** Every switch of the chart turned once, alone or with what it needs. */
-export const SWITCHES: Record<string, Record<string, unknown>> = {
+/** Every switch of the chart, each turned once, alone or with what it needs. Two functions stand for all. */
+import { listFunctions } from '../../runtime/functions.ts';
+
+const KEPT = ['blur', 'resize'];
+const FEWER = Object.fromEntries(
+  listFunctions()
+    .filter((name) => !KEPT.includes(name))
+    .map((name) => [`functions.${name}`, null]),
+);
+
+/** The values that turn one switch. */
+export function turned(name: keyof typeof SWITCHES): Record<string, unknown> {
+  return { ...FEWER, ...SWITCHES[name] };
+}
+
+export const SWITCHES = {
   'demo broker': {
     'demoBroker.enabled': true,
     'storage.url': 'file:///data',
@@ -85,4 +99,6 @@ export const SWITCHES: Record<string, Record<string, unknown>> = {
       },
     ],
   },
-};
+} satisfies Record<string, Record<string, unknown>>;
+
+export const SWITCH_NAMES = Object.keys(SWITCHES) as (keyof typeof SWITCHES)[];

@@ -25,9 +25,16 @@ const UNMODELLED = ['rabbitmq.com', 'azconfig.io'];
 
 /** Every fault of the objects, each with the object's name; empty when all are right. */
 export async function modelFaults(objects: KubeObject[]): Promise<string[]> {
-  const modelled = objects.filter(({ apiVersion }) => !UNMODELLED.includes(apiVersion.split('/')[0] ?? ''));
+  const modelled = distinct(objects).filter(
+    ({ apiVersion }) => !UNMODELLED.includes(apiVersion.split('/')[0] ?? ''),
+  );
   const values = await Promise.all(modelled.map(valueFaults));
   return [...values.flat(), ...(await keyFaults(modelled))];
+}
+
+/** Renders that differ by a switch share most of their objects. */
+function distinct(objects: KubeObject[]): KubeObject[] {
+  return [...new Map(objects.map((object) => [JSON.stringify(object), object])).values()];
 }
 
 async function valueFaults(object: KubeObject): Promise<string[]> {
