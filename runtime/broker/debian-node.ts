@@ -20,7 +20,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { type Guardian, guard } from './guardian.ts';
+import { guard } from './guardian.ts';
 import {
   CREDENTIALS,
   FRESH_COUNTS,
@@ -34,6 +34,10 @@ import {
 } from './rabbitmq-node.ts';
 
 const STOP_TIMEOUT_MS = 30_000;
+/** In case this process dies: the process group named in the folder's pid file, if any, then the folder. */
+const CLEAN_UP = `
+[ -s "$1/pid" ] && kill -9 "-$(cat "$1/pid")"
+for attempt in 1 2 3 4 5; do sleep 1; rm -rf -- "$1" && exit; done`;
 
 /** The rabbitmq-server script to run, or undefined where none is installed. */
 export async function findRabbitServer(): Promise<string | undefined> {
@@ -51,25 +55,24 @@ export async function startDebianNode(options: NodeOptions = {}): Promise<Rabbit
   const server = await findRabbitServer();
   if (server === undefined) throw new Error('no rabbitmq-server on the PATH');
   const folder = await mkdtemp(join(tmpdir(), 'darkroom-rabbitmq-'));
+  const guardian = guard(CLEAN_UP, folder);
   const [amqp = 0, amqps = 0, management = 0, distribution = 0, epmd = 0] = await freePorts(5);
   const ports = { amqp, amqps, management, distribution, epmd };
   const env = await prepare(folder, server, ports, options);
 
   let beam: ChildProcess | undefined;
-  let guardian: Guardian | undefined;
   let version = '';
 
   async function start() {
     const log = await open(join(folder, 'log'), 'a');
     // epmd in the foreground and in the node's process group: nothing is left to daemonise.
-    const script = 'epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 & exec "$0"';
+    const script = 'echo $$ > "$HOME/pid"; epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 & exec "$0"';
     beam = spawn('sh', ['-c', script, server as string], {
       env,
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
     });
     await log.close();
-    guardian = guard('kill -9 "-$1"; sleep 1; rm -rf -- "$2"', String(beam.pid), folder);
     const died = new AbortController();
     const onExit = async (code: number | null) => {
       const reason = startupErrors(await readFile(join(folder, 'log'), 'utf8').catch(() => ''));
@@ -83,7 +86,6 @@ export async function startDebianNode(options: NodeOptions = {}): Promise<Rabbit
   }
 
   async function end(how: 'SIGTERM' | 'SIGKILL') {
-    guardian?.dismiss();
     const ending = beam;
     beam = undefined;
     if (ending?.pid === undefined) return;
@@ -98,12 +100,14 @@ export async function startDebianNode(options: NodeOptions = {}): Promise<Rabbit
       await gone;
     }
     killGroup(ending.pid);
+    await rm(join(folder, 'pid'), { force: true });
     await whenClosed(ports.epmd);
   }
 
   async function remove() {
     await end('SIGKILL');
     await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    guardian.dismiss();
   }
 
   try {
