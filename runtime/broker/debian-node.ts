@@ -183,6 +183,7 @@ ${options.config ?? ''}
     RABBITMQ_DIST_PORT: String(ports.distribution),
     ERL_EPMD_PORT: String(ports.epmd),
     ERL_EPMD_ADDRESS: '127.0.0.1',
+    ERL_CRASH_DUMP: join(folder, 'erl_crash.dump'),
     ...(pluginsFolder === undefined ? {} : { RABBITMQ_PLUGINS_DIR: pluginsFolder }),
     // Named from the start, the node skips an Erlang process that only looks for epmd. Idle schedulers sleep
     // instead of spinning, which leaves the cores to the images.
