@@ -1,6 +1,6 @@
 /** Shows how a run goes: a live line on a terminal, a line every two seconds elsewhere. */
 import { createLogUpdate } from 'log-update';
-import { spanLabel } from '../../keda/report/scale.ts';
+import { timeLabel } from '../../keda/report/scale.ts';
 import { bold, dim, note } from '../../runtime/cli/terminal.ts';
 import type { Sample } from './recorder.ts';
 
@@ -18,6 +18,7 @@ const PLAIN_INTERVAL_MS = 2_000;
 const RATE_SAMPLES = 5;
 const SPARK = '▁▂▃▄▅▆▇█';
 const SPARK_CHARACTERS = 30;
+const TIME_CHARACTERS = 10;
 
 export function startProgress(total: number, quiet: boolean): Progress {
   const live = process.stderr.isTTY === true && !quiet;
@@ -46,14 +47,14 @@ export function startProgress(total: number, quiet: boolean): Progress {
   };
 }
 
-/** `  42 s  publishing  sent 310/2000  waiting 201  in work 2  workers 2/2  done 107  8.4/s  failed 0`. */
+/** `42 s        publishing  sent 310/2000  waiting 201  in work 2  workers 2/2  done 107  8.4/s  failed 0`. */
 export function lineOf(samples: readonly Sample[], total: number, doing: string): string {
   const now = samples.at(-1);
   if (now === undefined) return doing;
   const { ready, unacked, consumers, wanted } = now.total;
   const workers = Number.isNaN(wanted) ? count(consumers) : `${count(consumers)}/${count(wanted)}`;
   return [
-    spanLabel(Math.round(now.atMs / 1_000) * 1_000).padStart(6),
+    timeLabel(Math.round(now.atMs / 1_000) * 1_000).padEnd(TIME_CHARACTERS),
     bold(doing.padEnd(10)),
     `sent ${now.submitted}/${total}`,
     `waiting ${count(ready)}`,
@@ -78,7 +79,7 @@ function sparkline(samples: readonly Sample[]): string {
   const depths = samples.slice(-SPARK_CHARACTERS).map(({ total }) => total.ready || 0);
   const most = Math.max(1, ...depths);
   const bars = depths.map((depth) => SPARK[Math.round((depth / most) * (SPARK.length - 1))]);
-  return `        queue ${bars.join('')} ${most} at most in ${SPARK_CHARACTERS} s`;
+  return `${' '.repeat(TIME_CHARACTERS)}  queue ${bars.join('')} ${most} at most in ${SPARK_CHARACTERS} s`;
 }
 
 function count(value: number): string {

