@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Command } from 'commander';
 import { createLogUpdate } from 'log-update';
 import { openBroker } from '../../runtime/amqp/broker.ts';
+import { inspectQueue, names } from '../../runtime/amqp/topology.ts';
 import { findBroker } from '../../runtime/cli/broker.ts';
 import { declareAll, management } from '../../runtime/cli/session.ts';
 import { bold, conventional, dim, note, print } from '../../runtime/cli/terminal.ts';
@@ -69,7 +70,10 @@ async function up(options: UpOptions): Promise<void> {
   await showUntilStopped(autoscaler, options.json === true);
 }
 
-/** The autoscaler over a broker that is there, its topology declared. */
+/**
+ * The autoscaler over a broker that is there, its topology declared. The management API's counts are some seconds
+ * old, as they are for KEDA; what waits is asked for over AMQP too, so that the first task does not wait for them.
+ */
 export async function startScaling(
   env: NodeJS.ProcessEnv,
   functions: { filter: string; settings: ReturnType<typeof settingsFromValues> }[],
@@ -77,25 +81,33 @@ export async function startScaling(
   log: (text: string) => void,
 ): Promise<Autoscaler> {
   const config = readConfig(env);
-  const broker = openBroker({
-    ...config.amqp,
-    name: 'darkroom up',
-    log: { debug() {}, info() {}, warn() {}, error() {} },
-  });
+  const at = names(config.prefix);
+  const silent = { debug() {}, info() {}, warn() {}, error() {} };
+  const broker = openBroker({ ...config.amqp, name: 'darkroom up', log: silent });
   await broker.ready(AbortSignal.timeout(config.amqp.connectTimeoutMs));
   await declareAll(broker, config);
-  await broker.close();
   const api = management(config);
-  return startAutoscaler({
+  const autoscaler = startAutoscaler({
     functions,
     env,
     speed,
     observe: async (filter) => {
-      const { ready, unacked } = await api.queue(`${config.prefix}.${filter}`);
-      return { ready, unacked };
+      const queue = at.queue(filter);
+      const [counted, now] = await Promise.all([
+        api.queue(queue),
+        broker.withChannel((channel) => inspectQueue(channel, queue)),
+      ]);
+      return { ready: Math.max(counted.ready, now.messages), unacked: counted.unacked };
     },
     log: ({ filter, text }) => log(`${filter}: ${text}`),
   });
+  return {
+    view: autoscaler.view,
+    async stop() {
+      await autoscaler.stop();
+      await broker.close();
+    },
+  };
 }
 
 /** One line a filter: what waits, what is in work, who works. */
