@@ -4,7 +4,7 @@ import type { Start, Visit } from './ledger.ts';
 import type { Sample } from './recorder.ts';
 
 export interface Calibration {
-  /** Time at work and the hand-over to the next task. */
+  /** Time at work and the hand-over to the next task, while tasks waited; else the work alone. */
   service: ServiceTime;
   workMeanMs: number;
   /** Between two tasks of a busy worker: confirms, the acknowledgement, the next delivery. */
@@ -17,6 +17,7 @@ export interface Calibration {
 
 /** Fewer observations than this say nothing. */
 const FEWEST = 3;
+const FEWEST_TURNS = 10;
 /** A lognormal distribution's 95th percentile is at most 3.87 times its mean. */
 const GREATEST_P95_RATIO = 3.8;
 
@@ -28,15 +29,20 @@ export function calibrate(
 ): Calibration | undefined {
   const worked = visits.filter((visit) => visit.filter === filter && !Number.isNaN(visit.workMs));
   if (worked.length === 0) return undefined;
-  const handoverMs = handover(
+  const turns = turnsOf(
     worked,
     starts.filter((start) => start.filter === filter),
   );
-  const work = percentiles(Float32Array.from(worked, ({ workMs }) => workMs));
+  const busy = turns.length >= FEWEST_TURNS;
+  const seen: readonly { workMs: number }[] = busy ? turns : worked;
+  const workMs = Float32Array.from(seen, (one) => one.workMs);
+  const takenMs = busy ? Float32Array.from(turns, (turn) => turn.takenMs) : workMs;
+  const work = percentiles(workMs);
+  const taken = percentiles(takenMs);
   return {
-    service: serviceOf(work.mean + handoverMs, work.p95 + handoverMs),
+    service: serviceOf(taken.mean, taken.p95),
     workMeanMs: work.mean,
-    handoverMs,
+    handoverMs: taken.mean - work.mean,
     startMs: startDelay(filter, samples),
     statsIntervalMs: statsInterval(filter, samples),
   };
@@ -48,12 +54,20 @@ function serviceOf(meanMs: number, p95Ms: number): ServiceTime {
   return { kind: 'lognormal', meanMs: mean, p95Ms: Math.min(p95Ms, mean * GREATEST_P95_RATIO) };
 }
 
-/** From one start to the worker's next, less the work, where the next task was waiting already. */
-function handover(visits: readonly Visit[], starts: readonly Start[]): number {
+/** One task of a worker whose next task was waiting already: from its start to the next one's. */
+interface Turn {
+  workMs: number;
+  takenMs: number;
+}
+
+/**
+ * Only while tasks wait does the time between two starts say what a worker manages; and how quick it then is, with
+ * all others at work on the same machine, is what decides how long tasks wait.
+ */
+function turnsOf(visits: readonly Visit[], starts: readonly Start[]): Turn[] {
   const byStep = new Map(visits.map((visit) => [`${visit.task}:${visit.step}`, visit]));
-  const byWorker = Map.groupBy(starts, ({ worker }) => worker);
-  const gaps: number[] = [];
-  for (const own of byWorker.values()) {
+  const turns: Turn[] = [];
+  for (const own of Map.groupBy(starts, ({ worker }) => worker).values()) {
     own.sort((a, b) => a.atMs - b.atMs);
     own.forEach((start, index) => {
       const next = own[index + 1];
@@ -61,14 +75,12 @@ function handover(visits: readonly Visit[], starts: readonly Start[]): number {
       const following = next && byStep.get(`${next.task}:${next.step}`);
       if (next === undefined || visit === undefined || following === undefined) return;
       if (following.arrivedMs > start.atMs) return;
-      gaps.push(Math.max(0, next.atMs - start.atMs - visit.workMs));
+      turns.push({ workMs: visit.workMs, takenMs: Math.max(visit.workMs, next.atMs - start.atMs) });
     });
   }
-  if (gaps.length < FEWEST) return 0;
-  // A start of which no event came makes two gaps one; the mean without the longest is near the truth.
-  const { p95 } = percentiles(Float32Array.from(gaps));
-  const usual = gaps.filter((gap) => gap <= p95 + 1);
-  return usual.reduce((sum, gap) => sum + gap, 0) / usual.length;
+  // A start of which no event came makes two turns one: the longest are not believed.
+  const { p99 } = percentiles(Float32Array.from(turns, ({ takenMs }) => takenMs));
+  return turns.filter(({ takenMs }) => takenMs <= Math.ceil(p99));
 }
 
 /** For each count of workers: from the first wish for so many until so many consumed, on average. */
