@@ -2,6 +2,7 @@
 
 import type { Channel, ConsumeMessage } from 'amqplib';
 import type { Delivery } from './broker.ts';
+import { carryableProperties } from './carryable.ts';
 
 /** The channel's life: a delivery tag means nothing, or another message, on any other channel. */
 export interface Settling {
@@ -10,8 +11,11 @@ export interface Settling {
 }
 
 export function createDelivery(life: Settling, message: ConsumeMessage): Delivery {
-  const headers: Record<string, unknown> = message.properties.headers ?? {};
-  const count = headers['x-delivery-count'];
+  const { redelivered } = message.fields;
+  const properties = carryableProperties(message.properties);
+  const headers: Record<string, unknown> = properties.headers ?? {};
+  // With a first delivery the header can only be its publisher's.
+  const count = redelivered ? headers['x-delivery-count'] : 0;
   let settled = false;
 
   function settle(send: () => void): boolean {
@@ -28,11 +32,11 @@ export function createDelivery(life: Settling, message: ConsumeMessage): Deliver
 
   return {
     body: message.content,
-    properties: message.properties,
+    properties,
     headers,
     routingKey: message.fields.routingKey,
     exchange: message.fields.exchange,
-    redelivered: message.fields.redelivered,
+    redelivered,
     deliveryCount: typeof count === 'number' ? count : 0,
     receivedAtMs: Date.now(),
     get alive() {

@@ -1,6 +1,7 @@
 /** Goes through a queue message by message without a consumer: what is not taken goes back where it was. */
 import type { GetMessage } from 'amqplib';
 import type { Broker } from './broker.ts';
+import { carryableProperties } from './carryable.ts';
 
 export interface GotMessage {
   body: Buffer;
@@ -24,7 +25,8 @@ export async function eachMessage(
     for (let seen = 0; seen < messageCount; seen++) {
       const got = await channel.get(queue);
       if (got === false) return;
-      const verdict = await visit({ body: got.content, properties: got.properties, fields: got.fields });
+      const properties = carryableProperties(got.properties);
+      const verdict = await visit({ body: got.content, properties, fields: got.fields });
       if (verdict === 'take' || verdict === 'take-and-stop') channel.ack(got);
       if (verdict === 'stop' || verdict === 'take-and-stop') break;
     }

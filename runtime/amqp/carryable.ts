@@ -1,0 +1,69 @@
+/**
+ * A received message's properties in a form in which amqplib can send them on. It guesses the type of a number, takes
+ * a table with a "!" for its own notation, and refuses long text, so that what came in whole may fail to go out again,
+ * and its message with it.
+ */
+import type { MessageProperties } from 'amqplib';
+
+/** Bytes that AMQP's short strings hold. Text that was not UTF-8 grows when it is read as such. */
+const SHORT_STRING_BYTES = 255;
+/** Below this, a number that amqplib takes for a 64-bit integer is too small to be one. */
+const INT64_MIN = -(2 ** 63);
+const UINT64_MAX = 2n ** 64n - 1n;
+const UINT32_MAX = 2n ** 32n - 1n;
+const SHORT_STRINGS = [
+  'contentType',
+  'contentEncoding',
+  'correlationId',
+  'replyTo',
+  'expiration',
+  'messageId',
+  'type',
+  'userId',
+  'appId',
+  'clusterId',
+] as const;
+
+/** The same properties without what cannot be sent; `headers` is never undefined. */
+export function carryableProperties(properties: MessageProperties): MessageProperties {
+  const carried = { ...properties, headers: table(properties.headers ?? {}) };
+  for (const name of SHORT_STRINGS) {
+    const text: unknown = carried[name];
+    if (typeof text === 'string' && Buffer.byteLength(text) > SHORT_STRING_BYTES) carried[name] = undefined;
+  }
+  if (carried.timestamp !== undefined && !isWhole(carried.timestamp, UINT64_MAX))
+    carried.timestamp = undefined;
+  return carried;
+}
+
+function table(entries: Record<string, unknown>): Record<string, unknown> {
+  const carried = Object.entries(entries).map(([key, value]) => [key, carryable(value)] as const);
+  return Object.fromEntries(
+    carried.filter(([key, value]) => value !== undefined && Buffer.byteLength(key) <= SHORT_STRING_BYTES),
+  );
+}
+
+/** undefined: it cannot be sent. */
+function carryable(value: unknown): unknown {
+  if (typeof value === 'number') {
+    // RabbitMQ ends the connection of whoever sends no number: Erlang has neither NaN nor infinities.
+    if (!Number.isFinite(value)) return undefined;
+    return value < INT64_MIN ? { '!': 'double', value } : value;
+  }
+  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value;
+  if (Array.isArray(value)) return value.map(carryable).filter((item) => item !== undefined);
+  if (Object.hasOwn(value, '!')) return isNotation(value as Record<string, unknown>) ? value : undefined;
+  return table(value as Record<string, unknown>);
+}
+
+/** What amqplib itself makes of the two types that JavaScript has no values for, and not a table that looks like it. */
+function isNotation({ '!': type, value }: Record<string, unknown>): boolean {
+  if (type === 'timestamp') return isWhole(value, UINT64_MAX);
+  if (type !== 'decimal' || typeof value !== 'object' || value === null) return false;
+  const { places, digits } = value as Record<string, unknown>;
+  return isWhole(places, 255n) && isWhole(digits, UINT32_MAX);
+}
+
+function isWhole(value: unknown, max: bigint): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && BigInt(value) <= max;
+}

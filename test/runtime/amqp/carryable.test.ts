@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest';
+import { carryableProperties } from '../../../runtime/amqp/carryable.ts';
+import { openTestBroker, testBroker, testQueue } from '../../support/rabbit.ts';
+import { until } from '../../support/until.ts';
+
+const { amqpUrl } = await testBroker();
+
+/** As a delivery brings them. */
+function received(properties: object) {
+  return carryableProperties({ headers: {}, ...properties } as Parameters<typeof carryableProperties>[0]);
+}
+
+test('keeps what can be sent on as it is', () => {
+  const headers = {
+    text: 'a',
+    none: null,
+    whole: 2 ** 40,
+    negative: -(2 ** 63),
+    share: 0.5,
+    bytes: Buffer.from('b'),
+    list: [1, { deeper: true }],
+    time: { '!': 'timestamp', value: 1_700_000_000 },
+    price: { '!': 'decimal', value: { places: 2, digits: 199 } },
+  };
+
+  expect(received({ headers, messageId: 'm', timestamp: 5 })).toMatchObject({
+    headers,
+    messageId: 'm',
+    timestamp: 5,
+  });
+});
+
+test('says of a number too small for a 64-bit integer that it is a double', () => {
+  expect(received({ headers: { tiny: -1e30 } }).headers).toEqual({ tiny: { '!': 'double', value: -1e30 } });
+});
+
+test('leaves out what cannot be sent on', () => {
+  const headers = {
+    kept: 1,
+    lookalike: { '!': 'nonsense', value: 1 },
+    late: { '!': 'timestamp', value: 2 ** 64 },
+    list: [{ '!': 1 }, 2],
+    nan: Number.NaN,
+  };
+
+  const carried = received({ headers, messageId: '\ufffd'.repeat(100), timestamp: 2 ** 64 });
+
+  expect(carried.headers).toEqual({ kept: 1, list: [2] });
+  expect([carried.messageId, carried.timestamp]).toEqual([undefined, undefined]);
+});
+
+test('sends on a message with a header that amqplib alone could not', async () => {
+  await using opened = openTestBroker(amqpUrl);
+  const { broker } = opened;
+  await using from = await testQueue(broker);
+  await using to = await testQueue(broker);
+  const arrived: unknown[] = [];
+  broker.consume(from.name, async (delivery) => {
+    await broker.publish({
+      exchange: '',
+      routingKey: to.name,
+      body: delivery.body,
+      properties: { headers: delivery.headers },
+    });
+    delivery.ack();
+  });
+  broker.consume(to.name, (delivery) => {
+    arrived.push(delivery.headers.tiny);
+    delivery.ack();
+  });
+
+  const headers = { tiny: { '!': 'double', value: -1e30 } };
+  await broker.publish({
+    exchange: '',
+    routingKey: from.name,
+    body: Buffer.from('x'),
+    properties: { headers },
+  });
+
+  await until(() => arrived.length > 0, 'the message');
+  expect(arrived).toEqual([{ '!': 'double', value: -1e30 }]);
+});
+
+test('does not believe a publisher about how often its message was delivered', async () => {
+  await using opened = openTestBroker(amqpUrl);
+  const { broker } = opened;
+  await using queue = await testQueue(broker);
+  const counts: number[] = [];
+  broker.consume(queue.name, (delivery) => {
+    counts.push(delivery.deliveryCount);
+    if (counts.length === 1) delivery.reject(true);
+    else delivery.ack();
+  });
+
+  const headers = { 'x-delivery-count': 999 };
+  await broker.publish({
+    exchange: '',
+    routingKey: queue.name,
+    body: Buffer.from('x'),
+    properties: { headers },
+  });
+
+  await until(() => counts.length > 1, 'the second delivery');
+  expect(counts).toEqual([0, 1]);
+});
