@@ -198,8 +198,7 @@ function inlineTask(headers: Record<string, unknown>): Written {
 function parseHop(message: TaskMessage): Hop {
   const { headers, properties } = message;
   const publishedMs =
-    integer(headers[HEADERS.published], 1e15) ??
-    (properties.timestamp === undefined ? null : toEpochMs(properties.timestamp));
+    integer(headers[HEADERS.published], 1e15) ?? integer(toEpochMs(properties.timestamp ?? -1), 1e15) ?? null;
   return {
     step: integer(headers[HEADERS.step], MAX_STEPS) ?? 0,
     attempt: integer(headers[HEADERS.attempt], 1_000) ?? 0,
