@@ -1,9 +1,13 @@
 /** CloudEvents 1.0 in JSON: what a task tells the world while it moves. */
+import { createHash } from 'node:crypto';
 
 /** Routing keys on the exchange `<prefix>.events` are `task.<type>`. */
 export type EventType = 'started' | 'step-completed' | 'retrying' | 'completed' | 'failed';
 
 export const EVENT_CONTENT_TYPE = 'application/cloudevents+json';
+
+/** An event's id is its message's `message_id` too, which AMQP bounds. A broken message may have any id. */
+const MAX_MESSAGE_ID_BYTES = 255;
 
 export interface TaskEvent {
   type: EventType;
@@ -23,7 +27,9 @@ export interface TaskEvent {
 export function eventId({ taskId, step, type, generation, attempt }: TaskEvent): string {
   const terminal = type === 'completed' || type === 'failed';
   const suffix = `${generation > 0 ? `:g${generation}` : ''}${!terminal && attempt > 0 ? `:a${attempt}` : ''}`;
-  return `${taskId}:${terminal ? 'end' : step}:${type}${suffix}`;
+  const moment = `:${terminal ? 'end' : step}:${type}${suffix}`;
+  if (Buffer.byteLength(taskId + moment) <= MAX_MESSAGE_ID_BYTES) return `${taskId}${moment}`;
+  return `~${createHash('sha256').update(taskId).digest('hex')}${moment}`;
 }
 
 /** The event as structured-mode CloudEvents JSON. */

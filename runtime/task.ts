@@ -9,6 +9,8 @@ export const MAX_STEPS = 20;
 /** A task is a reference with a few steps; anything larger is a mistake. */
 const MAX_TASK_BYTES = 1_048_576;
 export const MAX_ID_CHARACTERS = 200;
+/** With what is added to it, an id has to fit a property of AMQP, which holds 255 bytes. */
+const MAX_ID_BYTES = 200;
 
 const filterName = z
   .string('a filter name')
@@ -26,7 +28,7 @@ const common = {
   id: z
     .string('text')
     .min(1, 'an id')
-    .max(MAX_ID_CHARACTERS, `at most ${MAX_ID_CHARACTERS} characters`)
+    .refine((id) => Buffer.byteLength(id) <= MAX_ID_BYTES, `expected at most ${MAX_ID_BYTES} bytes in UTF-8`)
     .optional(),
   output: outputSchema.optional(),
   /** Seconds that one step may take; the worker's own TASK_TIMEOUT still holds. */
@@ -240,8 +242,9 @@ function checkTask(task: Task, hop: Hop): void {
   const fail = (message: string) => {
     throw new Rejection(message, { failureType: 'invalid-task' });
   };
-  if (task.id.length > MAX_ID_CHARACTERS)
-    fail(`message_id: expected at most ${MAX_ID_CHARACTERS} characters, got ${task.id.length}.`);
+  const idBytes = Buffer.byteLength(task.id);
+  if (idBytes > MAX_ID_BYTES)
+    fail(`message_id: expected at most ${MAX_ID_BYTES} bytes in UTF-8, got ${idBytes}.`);
   if (hop.step >= task.steps.length)
     fail(`${HEADERS.step}: expected 0 to ${task.steps.length - 1}, got ${hop.step}.`);
   if (task.input === undefined && !hop.inline)

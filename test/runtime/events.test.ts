@@ -31,6 +31,17 @@ describe('an event', () => {
     expect(parsed.data).toMatchObject({ task_id: 'a', step: 2, output: { key: 'out/a.jpg' } });
   });
 
+  it.each(['x'.repeat(255), '日'.repeat(85)])(
+    'has an id that AMQP can carry, whatever the task’s: %s',
+    (taskId) => {
+      const id = eventId({ ...event, taskId });
+
+      expect(Buffer.byteLength(id)).toBeLessThanOrEqual(255);
+      expect(id).toMatch(/:end:completed$/);
+      expect(eventId({ ...event, taskId: `${taskId.slice(1)}y` })).not.toBe(id);
+    },
+  );
+
   it('that ends a task has the same id from whichever copy it is told', () => {
     expect(eventId({ ...event, attempt: 0, step: 0 })).toBe(eventId(event));
     expect(eventId({ ...event, generation: 1 })).not.toBe(eventId(event));
