@@ -7,9 +7,14 @@ import { formatDuration, parseDuration, parseSize } from './units.ts';
 const duration = z
   .string()
   .transform((text, issues) => parsed(parseDuration(text), 'a duration such as 500ms, 60s or 5m', issues));
-const size = z
-  .string()
-  .transform((text, issues) => parsed(parseSize(text), 'a size such as 512KiB, 25MiB or 1GiB', issues));
+/** A time in which something has to be done. */
+const timeLimit = duration.refine((ms) => ms > 0, 'a duration above 0');
+const size = (min: number, smallest: string) =>
+  z.string().transform((text, issues) => {
+    const bytes = parseSize(text);
+    const good = bytes !== undefined && bytes >= min;
+    return parsed(good ? bytes : undefined, `a size of at least ${smallest}, such as 25MiB or 1GiB`, issues);
+  });
 const count = (min: number, max: number) =>
   z
     .string()
@@ -55,9 +60,7 @@ function parsed<T>(value: T | undefined, expected: string, context: z.Refinement
 
 /** Every variable with its default. The README's table is held equal to this by a test. */
 const VARIABLES = {
-  AMQP_URL: url(['amqp:', 'amqps:'], 'amqp://user:password@host:5672/vhost').default(
-    'amqp://guest:guest@localhost:5672',
-  ),
+  AMQP_URL: url(['amqp:', 'amqps:'], 'amqp://host:5672/vhost').default('amqp://guest:guest@localhost:5672'),
   AMQP_AUTH: z.enum(['plain', 'external'], 'plain or external').default('plain'),
   AMQP_USERNAME_FILE: z.string().optional(),
   AMQP_PASSWORD_FILE: z.string().optional(),
@@ -66,9 +69,9 @@ const VARIABLES = {
   AMQP_KEY_FILE: z.string().optional(),
   AMQP_KEY_PASSPHRASE_FILE: z.string().optional(),
   AMQP_HEARTBEAT: duration.default(10_000),
-  AMQP_CONFIRM_TIMEOUT: duration.default(30_000),
-  AMQP_CONNECT_TIMEOUT: duration.default(10_000),
-  AMQP_MANAGEMENT_URL: url(['http:', 'https:'], 'http://user:password@host:15672').optional(),
+  AMQP_CONFIRM_TIMEOUT: timeLimit.default(30_000),
+  AMQP_CONNECT_TIMEOUT: timeLimit.default(10_000),
+  AMQP_MANAGEMENT_URL: url(['http:', 'https:'], 'http://host:15672').optional(),
   DARKROOM_PREFIX: name.default('darkroom'),
   FUNCTION: list.default([]),
   FUNCTIONS_DIR: z.string().default(resolve(import.meta.dirname, '../functions')),
@@ -77,19 +80,19 @@ const VARIABLES = {
   ENDED_RETENTION: duration.default(7 * 86_400_000),
   HTTP_PORT: count(0, 65_535).default(9090),
   HTTP_HOST: z.string().optional(),
-  TASK_TIMEOUT: duration.default(60_000),
-  DRAIN_TIMEOUT: duration.default(90_000),
-  TERMINATION_GRACE_PERIOD: duration.default(120_000),
-  KEDA_COOLDOWN: duration.default(300_000),
-  CONSUMER_TIMEOUT: duration.default(30 * 60_000),
+  TASK_TIMEOUT: timeLimit.default(60_000),
+  DRAIN_TIMEOUT: timeLimit.default(90_000),
+  TERMINATION_GRACE_PERIOD: timeLimit.default(120_000),
+  KEDA_COOLDOWN: timeLimit.default(300_000),
+  CONSUMER_TIMEOUT: timeLimit.default(30 * 60_000),
   RETRY_DELAYS: durations.default([5_000, 30_000, 120_000, 600_000]),
   INPUT_GRACE: duration.default(60_000),
   DELIVERY_LIMIT: count(1, 1_000_000).default(20),
   CRASH_LIMIT: count(1, 1_000_000).default(5),
   THREADS: count(1, 1_024).optional(),
   CHILD_MAX_TASKS: count(1, 1_000_000_000).default(1_000),
-  CHILD_MAX_MEMORY: size.default(1_073_741_824),
-  LIMIT_INPUT_BYTES: size.default(25 * 1_048_576),
+  CHILD_MAX_MEMORY: size(67_108_864, '64MiB').default(1_073_741_824),
+  LIMIT_INPUT_BYTES: size(1, '1B').default(25 * 1_048_576),
   LIMIT_PIXELS: count(1, 1e9).default(50_000_000),
   LIMIT_FRAMES: count(1, 100_000).default(100),
   LIMIT_OUTPUT_PIXELS: count(1, 1e9).default(50_000_000),

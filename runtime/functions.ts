@@ -37,11 +37,22 @@ export interface FunctionDescription {
 
 /** Names of the filters in a folder, sorted. Reads the folder only; nothing is imported. */
 export function listFunctions(dir: string = FUNCTIONS_DIR): string[] {
-  return readdirSync(dir)
+  return entriesOf(dir)
     .filter((file) => EXTENSION.test(file) && !file.endsWith('.d.ts'))
     .map((file) => file.replace(EXTENSION, ''))
     .filter((name) => NAME.test(name))
     .sort();
+}
+
+function entriesOf(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch (error) {
+    throw new UserError(
+      `FUNCTIONS_DIR: expected a folder of filters, and ${dir} cannot be read: ${asError(error).message}.`,
+      { cause: error },
+    );
+  }
 }
 
 /**

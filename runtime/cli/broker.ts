@@ -86,8 +86,7 @@ async function findConfigured({ env, onProgress }: Search): Promise<FoundBroker 
 }
 
 async function answers(amqpUrl: string): Promise<void> {
-  if (!URL.canParse(amqpUrl))
-    throw new UserError('AMQP_URL is not a URL such as amqp://user:password@host:5672');
+  if (!URL.canParse(amqpUrl)) throw new UserError('AMQP_URL is not a URL such as amqp://host:5672');
   const { hostname, port, protocol } = new URL(amqpUrl);
   const host = hostname.replace(/^\[|\]$/g, '');
   const socket = connect({
@@ -171,7 +170,7 @@ async function started(
 }
 
 const NO_BROKER = `No RabbitMQ was found, and none could be started. Any one of these will do:
-  - set AMQP_URL to a broker that runs, such as amqp://user:password@host:5672
+  - set AMQP_URL to a broker that runs, such as amqp://host:5672
   - start a Docker engine that can run ${RABBITMQ_IMAGE}
   - put rabbitmq-server on the PATH (Debian, Ubuntu: apt-get install rabbitmq-server; macOS: brew install rabbitmq)
   - on Debian or Ubuntu, run this again as root: the package is then installed for you`;

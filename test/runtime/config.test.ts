@@ -49,6 +49,20 @@ describe('the configuration', () => {
     expect(() => readConfig({ AMQP_URL: 'http://guest:hunter2@broker' })).not.toThrow(/hunter2/);
   });
 
+  it('shows an example of a URL that survives the removal of passwords', () => {
+    for (const name of ['AMQP_URL', 'AMQP_MANAGEMENT_URL'])
+      expect(() => readConfig({ [name]: 'nonsense' })).toThrow(/such as \w+:\/\/host:\d+/);
+  });
+
+  it.each([
+    ['TASK_TIMEOUT', '0s'],
+    ['AMQP_CONFIRM_TIMEOUT', '0ms'],
+    ['CHILD_MAX_MEMORY', '1'],
+    ['LIMIT_INPUT_BYTES', '0'],
+  ])('refuses %s = %s, under which no task could end', (name, value) => {
+    expect(() => readConfig({ [name]: value })).toThrow(`${name}: expected `);
+  });
+
   it.each([
     ['TASK_TIMEOUT', '90s', 'DRAIN_TIMEOUT'],
     ['DRAIN_TIMEOUT', '2m', 'TERMINATION_GRACE_PERIOD'],
