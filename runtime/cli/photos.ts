@@ -1,7 +1,7 @@
 /** Finds the photos that a command's arguments name: files, folders and globs. */
-import { glob, readdir, stat } from 'node:fs/promises';
+import { glob, mkdir, readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { UserError } from '../errors.ts';
+import { asError, UserError } from '../errors.ts';
 
 const PHOTO_EXTENSIONS = new Set([
   '.jpg',
@@ -39,6 +39,18 @@ export function resultNamer(): (photo: string, extension: string) => string {
     given.add(name);
     return name;
   };
+}
+
+/** Makes the folder that results go to. @throws UserError */
+export async function outputFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw new UserError(
+      `-o ${folder}: expected a folder that this user may write to: ${asError(error).message}.`,
+      { cause: error },
+    );
+  }
 }
 
 async function expand(arg: string): Promise<string[]> {

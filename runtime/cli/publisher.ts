@@ -6,11 +6,11 @@ import { v7 as uuid } from 'uuid';
 import type { Broker } from '../amqp/broker.ts';
 import { inspectQueue, names } from '../amqp/topology.ts';
 import type { Config } from '../config.ts';
-import { intermediatesFolder, pathName, readLatestEnded } from '../ended.ts';
+import { type Ended, intermediatesFolder, pathName, readLatestEnded } from '../ended.ts';
 import { UserError } from '../errors.ts';
 import { planTask } from '../pipeline.ts';
 import type { Storage } from '../storage/storage.ts';
-import { HEADERS, type Step, type Task } from '../task.ts';
+import { HEADERS, parseTask, type Step, type Task } from '../task.ts';
 
 /** Looked at beside the reply, which a broken connection can lose. */
 const MARKER_POLL_MS = 1_000;
@@ -21,6 +21,8 @@ export interface Submission {
   photo: string;
   input: string;
   bytes: number | null;
+  /** Tells this task from another that has had the same id. */
+  fingerprint: string;
 }
 
 /** What `darkroom status` reads while a task has not ended. */
@@ -29,7 +31,7 @@ export interface SubmissionRecord {
   steps: Step[];
 }
 
-export interface Outcome extends Submission {
+export interface Outcome extends Omit<Submission, 'fingerprint'> {
   outcome: 'completed' | 'failed' | 'cancelled';
   data: Record<string, unknown>;
 }
@@ -57,7 +59,9 @@ export async function createPublisher(broker: Broker, storage: Storage, config: 
   return {
     async submit(photo, { steps, output, id = uuid(), priority }) {
       await planTask({ steps, output }, config.functionsDir);
-      const { input, bytes } = await place(photo, id, storage);
+      const { input, bytes, file } = await locate(photo, id, storage);
+      const message = messageOf({ id, input, steps, ...(Object.keys(output).length > 0 && { output }) });
+      if (file !== undefined) await storage.write(input, await readFile(file));
       const record: SubmissionRecord = { time: new Date().toISOString(), steps };
       await storage.write(submissionKey(id), Buffer.from(JSON.stringify(record)), {
         contentType: 'application/json',
@@ -66,9 +70,7 @@ export async function createPublisher(broker: Broker, storage: Storage, config: 
         exchange: '',
         routingKey: at.queue(steps[0]!.filter),
         mandatory: true,
-        body: Buffer.from(
-          JSON.stringify({ id, input, steps, ...(Object.keys(output).length > 0 && { output }) }),
-        ),
+        body: message.body,
         properties: {
           contentType: 'application/json',
           messageId: id,
@@ -79,9 +81,10 @@ export async function createPublisher(broker: Broker, storage: Storage, config: 
           headers: { [HEADERS.published]: Date.now(), [HEADERS.recorded]: true },
         },
       });
-      return { id, photo, input, bytes };
+      return { id, photo, input, bytes, fingerprint: message.fingerprint };
     },
     async outcome(submission, waiting = () => {}, signal) {
+      const { fingerprint, ...shown } = submission;
       const replied = Promise.withResolvers<void>();
       settled.set(submission.id, replied.resolve);
       const done = new AbortController();
@@ -90,7 +93,7 @@ export async function createPublisher(broker: Broker, storage: Storage, config: 
         for (;;) {
           signal?.throwIfAborted();
           const ended = await readLatestEnded(storage, submission.id);
-          if (ended !== undefined) return { ...submission, outcome: ended.outcome, data: ended.data };
+          if (ended !== undefined) return { ...shown, ...outcomeOf(ended, fingerprint) };
           await Promise.race([replied.promise, sleep(MARKER_POLL_MS)]);
         }
       } finally {
@@ -118,17 +121,33 @@ async function openReplyQueue(broker: Broker, onReply: (id: string) => void): Pr
   return await opened.promise;
 }
 
-async function place(
+/** A task's message, checked as the worker will. @throws Rejection */
+function messageOf(task: { id: string; input: string; steps: Step[]; output?: Task['output'] }) {
+  const body = Buffer.from(JSON.stringify(task));
+  const message = { body, properties: { contentType: 'application/json' }, headers: {} };
+  return { body, fingerprint: parseTask(message, task.steps[0]!.filter).task.fingerprint };
+}
+
+/** An id ends once; a second task under it has failed, whatever the first one came to. */
+function outcomeOf(ended: Ended, fingerprint: string): Pick<Outcome, 'outcome' | 'data'> {
+  // A cancellation does not know the task that it cancels.
+  if (ended.fingerprint === '' || ended.fingerprint === fingerprint)
+    return { outcome: ended.outcome, data: ended.data };
+  const reason = `The id ${JSON.stringify(ended.task_id)} belongs to another task, which ended (${ended.outcome}) at ${ended.time}; expected an id of its own.`;
+  return { outcome: 'failed', data: { failure_type: 'task-id-reused', failure_reason: reason } };
+}
+
+/** Where the task finds the photo; `file` has to be uploaded there first. */
+async function locate(
   photo: string,
   id: string,
   storage: Storage,
-): Promise<{ input: string; bytes: number | null }> {
+): Promise<{ input: string; bytes: number | null; file?: string }> {
   if (/^(s3|https):\/\//.test(photo)) return { input: photo, bytes: null };
   const local = await stat(photo).catch(() => undefined);
   if (local?.isFile()) {
     const input = `in/${pathName(id)}/${basename(photo).replace(/[^A-Za-z0-9._-]/g, '_')}`;
-    await storage.write(input, await readFile(photo));
-    return { input, bytes: local.size };
+    return { input, bytes: local.size, file: photo };
   }
   const stored = await storage.stat(photo).catch(() => undefined);
   if (stored === undefined)

@@ -23,7 +23,7 @@ export function withStepOptions(command: Command): Command {
       '-f, --format <format>',
       'jpeg, png, webp, avif, tiff or gif (default: as the input, or by the output’s extension)',
     )
-    .option('-q, --quality <1-100>', 'quality of the result', wholeNumber)
+    .option('-q, --quality <1-100>', 'quality of the result', wholeNumber(1, 100))
     .option(
       '--option <key=value>',
       'another option of the output format, such as progressive=true; repeatable',
@@ -47,6 +47,15 @@ export function encodingOf(options: StepOptions, outputFile?: string): Task['out
   };
 }
 
+/** A result under an ending that says something else misleads whoever opens it. @throws UserError */
+export function checkExtension(file: string, options: StepOptions): void {
+  const known = [...Object.keys(FORMATS_BY_EXTENSION), 'json'];
+  if (options.format !== undefined || known.includes(extname(file).slice(1).toLowerCase())) return;
+  throw new UserError(
+    `-o ${file}: no such format is written; expected a name that ends in one of ${known.join(', ')}, or --format to name the format.`,
+  );
+}
+
 const FORMATS_BY_EXTENSION: Record<string, string> = {
   jpg: 'jpeg',
   jpeg: 'jpeg',
@@ -62,7 +71,21 @@ function formatOf(file: string): string | undefined {
   return FORMATS_BY_EXTENSION[extname(file).slice(1).toLowerCase()];
 }
 
-export function wholeNumber(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('expected a whole number.');
-  return Number(text);
+/** Reads an option's value. */
+export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  const bounds = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+  return (text) => {
+    if (/^\d+$/.test(text) && Number(text) >= min && Number(text) <= max) return Number(text);
+    throw new InvalidArgumentError(`expected a whole number ${bounds}.`);
+  };
 }
+
+/** `30` or `30s`. @throws UserError */
+export function seconds(option: string, text: string): number {
+  const value = Number(text.replace(/s$/, ''));
+  if (value > 0 && value < MAX_WAIT_SECONDS) return value;
+  throw new UserError(`${option}: expected a number of seconds, got "${text}".`);
+}
+
+/** The longest that a timer can run. */
+const MAX_WAIT_SECONDS = 2_147_483;

@@ -13,7 +13,7 @@ export function parseStep(text: string): Step {
     throw new UserError(`--step: expected NAME:key=value,…, got ${JSON.stringify(text)}.`);
   return {
     filter: filter.trim(),
-    params: rest.trimStart().startsWith('{') ? parseObject(rest, text) : parsePairs(rest, text),
+    params: rest.trimStart().startsWith('{') ? parseObject(rest, text) : parsePairs(rest, `--step ${text}`),
   };
 }
 
@@ -24,7 +24,7 @@ export function collectStep(text: string, earlier: Step[] = []): Step[] {
 
 /** Collects repeated `--option key=value`. */
 export function collectOption(text: string, earlier: Record<string, unknown> = {}): Record<string, unknown> {
-  return { ...earlier, ...parsePairs(text, text) };
+  return { ...earlier, ...parsePairs(text, `--option ${text}`) };
 }
 
 function parseObject(json: string, text: string): Record<string, unknown> {
@@ -35,14 +35,14 @@ function parseObject(json: string, text: string): Record<string, unknown> {
   }
 }
 
-function parsePairs(rest: string, text: string): Record<string, unknown> {
+function parsePairs(rest: string, option: string): Record<string, unknown> {
   const pairs = rest.match(/(?:"[^"]*"|\([^)]*\)|[^,])+/g) ?? [];
-  return Object.fromEntries(pairs.map((pair) => parsePair(pair.trim(), text)));
+  return Object.fromEntries(pairs.map((pair) => parsePair(pair.trim(), option)));
 }
 
-function parsePair(pair: string, text: string): [string, unknown] {
+function parsePair(pair: string, option: string): [string, unknown] {
   const at = pair.indexOf('=');
-  if (at < 1) throw new UserError(`--step ${text}: expected key=value, got ${JSON.stringify(pair)}.`);
+  if (at < 1) throw new UserError(`${option}: expected key=value, got ${JSON.stringify(pair)}.`);
   return [pair.slice(0, at).trim(), parseValue(pair.slice(at + 1).trim())];
 }
 

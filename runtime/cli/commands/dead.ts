@@ -8,7 +8,7 @@ import type { GotMessage } from '../../amqp/get.ts';
 import { names } from '../../amqp/topology.ts';
 import { type Config, readConfig } from '../../config.ts';
 import { intermediatesFolder } from '../../ended.ts';
-import { UserError } from '../../errors.ts';
+import { asError, UserError } from '../../errors.ts';
 import { listFunctions } from '../../functions.ts';
 import { openStorage } from '../../storage/storage.ts';
 import { HEADERS } from '../../task.ts';
@@ -52,7 +52,7 @@ export function deadCommand(): Command {
         'Publishes the chosen letters to the step they failed in, attempts reset; each leaves the dead letters once its copy is confirmed.',
       )
       .option('--dry-run', 'only say what would be replayed')
-      .option('--rate <n>', 'at most so many a second', wholeNumber)
+      .option('--rate <n>', 'at most so many a second', wholeNumber(1))
       .action(replay),
   );
   dead.addCommand(
@@ -80,7 +80,7 @@ function selecting(command: Command, example: string): Command {
     .option('--older-than <duration>', 'only letters that failed longer ago, such as 1h')
     .option('--newer-than <duration>', 'only letters that failed since, such as 30m')
     .option('--id <id>', 'only this task')
-    .option('--limit <n>', 'at most so many', wholeNumber);
+    .option('--limit <n>', 'at most so many', wholeNumber(1));
   return conventional(command, example);
 }
 
@@ -177,7 +177,9 @@ async function republish(
 
 async function exportTo(file: string, options: DeadOptions): Promise<void> {
   const config = readConfig();
-  await writeFile(file, '');
+  await writeFile(file, '').catch((error: unknown) => {
+    throw new UserError(`${file}: cannot be written: ${asError(error).message}.`, { cause: error });
+  });
   const letters = await withBroker(config, (broker) =>
     eachDeadLetter(broker, config.prefix, options, async (letter, { body, properties }) => {
       await appendFile(file, `${JSON.stringify({ ...letter, properties, body: body.toString('base64') })}\n`);

@@ -1,5 +1,5 @@
 /** `npm run demo`: the whole of Darkroom on this machine, from nothing to results and back to nothing. */
-import { mkdir, mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -10,6 +10,7 @@ import { renderView, startScaling, stopRequested } from '../../../keda/commands/
 import { settingsFromValues } from '../../../keda/model.ts';
 import { loadValues } from '../../../keda/values.ts';
 import { readConfig } from '../../config.ts';
+import { UserError } from '../../errors.ts';
 import { openStorage } from '../../storage/storage.ts';
 import type { Step, StepRecord } from '../../task.ts';
 import { humanDuration, humanSize } from '../../units.ts';
@@ -17,12 +18,15 @@ import { findBroker } from '../broker.ts';
 import { findPhotos } from '../photos.ts';
 import { createPublisher, type Outcome } from '../publisher.ts';
 import { withBroker } from '../session.ts';
+import { wholeNumber } from '../step-options.ts';
 import { parseStep } from '../step-syntax.ts';
 import { conventional, dim, note, print, printJson, printTable } from '../terminal.ts';
 import { resultOf } from './publish.ts';
 
 const PHOTOS = fileURLToPath(new URL('../../../test/fixtures/photos', import.meta.url));
 const VALUES = fileURLToPath(new URL('../../../helm/values.yaml', import.meta.url));
+/** As a shell says of a program that Ctrl-C ended. */
+const INTERRUPTED = 130;
 const VIEW_MS = 250;
 const PLAIN_VIEW_MS = 2_000;
 const TO_ZERO_TIMEOUT_MS = 60_000;
@@ -39,7 +43,7 @@ const RECIPES: { steps: string[]; format: string }[] = [
 ];
 
 interface DemoOptions {
-  rounds: string;
+  rounds: number;
   speed: string;
   keep?: boolean;
   json?: boolean;
@@ -50,7 +54,7 @@ export function demoCommand(): Command {
     .description(
       'Finds or starts RabbitMQ, publishes multi-step tasks over real photos, scales workers from zero to as many as needed and back, and shows what came out. Leaves nothing running.',
     )
-    .option('--rounds <n>', 'how often each photo is published', String(DEFAULT_ROUNDS))
+    .option('--rounds <n>', 'how often each photo is published', wholeNumber(1), DEFAULT_ROUNDS)
     .option('--speed <factor>', 'how much faster than on a cluster scaling decides', '20')
     .action(demo);
   return conventional(command, 'npm run demo', 'npx darkroom demo --rounds 20');
@@ -58,10 +62,12 @@ export function demoCommand(): Command {
 
 async function demo(options: DemoOptions): Promise<void> {
   const started = performance.now();
+  const speed = Number(options.speed);
+  if (!(speed > 0)) throw new UserError(`--speed: expected a number above 0, got "${options.speed}".`);
+  await using broker = await findBroker({ onProgress: note, allowInstall: true });
   const folder = await mkdtemp(join(tmpdir(), 'darkroom-demo-'));
   const storageUrl = pathToFileURL(join(folder, 'storage')).href;
   await mkdir(join(folder, 'storage'));
-  await using broker = await findBroker({ onProgress: note, allowInstall: true });
   const env = {
     ...process.env,
     AMQP_URL: broker.amqpUrl,
@@ -76,15 +82,15 @@ async function demo(options: DemoOptions): Promise<void> {
     settings: { ...settingsFromValues(values, filter), minReplicas: 0, maxReplicas: MAX_WORKERS_PER_FILTER },
   }));
   const changes: string[] = [];
-  const autoscaler = await startScaling(env, functions, Number(options.speed), (text) => changes.push(text));
+  const autoscaler = await startScaling(env, functions, speed, (text) => changes.push(text));
   const view = showScaling(autoscaler, changes);
   const interrupted = stopRequested().then(() => true);
   try {
-    const outcomes = await Promise.race([
-      work(env, Number(options.rounds)),
-      interrupted.then(() => undefined),
-    ]);
-    if (outcomes === undefined) return view.stop('interrupted: draining …');
+    const outcomes = await Promise.race([work(env, options.rounds), interrupted.then(() => undefined)]);
+    if (outcomes === undefined) {
+      process.exitCode = INTERRUPTED;
+      return view.stop('interrupted: draining …');
+    }
     const backToZero = await untilZero(autoscaler, interrupted);
     view.stop();
     const peak = view.peak();
@@ -106,6 +112,7 @@ async function demo(options: DemoOptions): Promise<void> {
   } finally {
     await autoscaler.stop();
     await removeTopology(env);
+    if (process.exitCode === INTERRUPTED) await rm(folder, { recursive: true, force: true });
   }
 }
 

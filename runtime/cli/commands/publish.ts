@@ -1,15 +1,22 @@
 /** `darkroom publish`: tasks from the command line, with the wait for their results. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Command } from 'commander';
 import { type Config, readConfig } from '../../config.ts';
 import { UserError } from '../../errors.ts';
 import { openStorage, type Storage } from '../../storage/storage.ts';
 import { humanSize } from '../../units.ts';
-import { findPhotos, resultNamer } from '../photos.ts';
+import { findPhotos, outputFolder, resultNamer } from '../photos.ts';
 import { createPublisher, type Outcome, type Publisher, type Submission } from '../publisher.ts';
 import { declareAll, withBroker } from '../session.ts';
-import { encodingOf, type StepOptions, stepsOf, wholeNumber, withStepOptions } from '../step-options.ts';
+import {
+  encodingOf,
+  type StepOptions,
+  seconds,
+  stepsOf,
+  wholeNumber,
+  withStepOptions,
+} from '../step-options.ts';
 import { conventional, note, printJson, printTable, progress } from '../terminal.ts';
 
 interface PublishOptions extends StepOptions {
@@ -34,7 +41,7 @@ export function publishCommand(): Command {
       '--key <key>',
       'where in the storage the result goes (one photo only; default: out/<id>.<extension>)',
     )
-    .option('--priority <0-255>', 'message priority', wholeNumber)
+    .option('--priority <0-255>', 'message priority', wholeNumber(0, 255))
     .action(publish);
   return conventional(command, 'darkroom publish photos/*.jpg --step resize:width=800 --wait -o results/');
 }
@@ -46,6 +53,8 @@ async function publish(args: string[], options: PublishOptions): Promise<void> {
   if (photos.length > 1 && (options.id !== undefined || options.key !== undefined))
     throw new UserError(`--id and --key are for one photo; there are ${photos.length}.`);
   const waits = options.wait !== undefined || options.output !== undefined;
+  const waitSeconds = typeof options.wait === 'string' ? seconds('--wait', options.wait) : undefined;
+  if (options.output !== undefined) await outputFolder(options.output);
   const output = { ...encodingOf(options), ...(options.key !== undefined && { key: options.key }) };
   const storage = await openStorage(config.storage.url);
   await withBroker(config, async (broker) => {
@@ -59,7 +68,7 @@ async function publish(args: string[], options: PublishOptions): Promise<void> {
     };
     const submissions = await submitAll(publisher, photos, task);
     if (!waits) return reportSubmissions(submissions, options.json === true);
-    const outcomes = await waitForAll(publisher, submissions, options.wait);
+    const outcomes = await waitForAll(publisher, submissions, waitSeconds);
     const files =
       options.output === undefined ? undefined : await fetchAll(storage, outcomes, options.output);
     reportOutcomes(outcomes, files, options.json === true, config);
@@ -93,9 +102,9 @@ async function submitAll(
 async function waitForAll(
   publisher: Publisher,
   submissions: Submission[],
-  wait: boolean | string | undefined,
+  waitSeconds: number | undefined,
 ): Promise<Outcome[]> {
-  const signal = waitSignal(wait);
+  const signal = waitSignal(waitSeconds);
   const bar = progress(submissions.length, 'done');
   let done = 0;
   const waiting = (reason: string) => bar.update(done, reason);
@@ -112,10 +121,8 @@ async function waitForAll(
   }
 }
 
-function waitSignal(wait: boolean | string | undefined): AbortSignal | undefined {
-  if (typeof wait !== 'string') return undefined;
-  const seconds = Number(wait.replace(/s$/, ''));
-  if (!(seconds > 0)) throw new UserError(`--wait: expected a number of seconds, got "${wait}".`);
+function waitSignal(seconds: number | undefined): AbortSignal | undefined {
+  if (seconds === undefined) return undefined;
   const abort = new AbortController();
   setTimeout(
     () =>
@@ -130,7 +137,6 @@ function waitSignal(wait: boolean | string | undefined): AbortSignal | undefined
 }
 
 async function fetchAll(storage: Storage, outcomes: Outcome[], folder: string): Promise<Map<string, string>> {
-  await mkdir(folder, { recursive: true });
   const files = new Map<string, string>();
   const nameResult = resultNamer();
   for (const { id, photo, data } of outcomes) {
@@ -153,7 +159,7 @@ export function resultOf(
 }
 
 function reportSubmissions(submissions: Submission[], json: boolean): void {
-  if (json) return printJson(submissions);
+  if (json) return printJson(submissions.map(({ fingerprint: _, ...shown }) => shown));
   printTable(
     ['Task', 'Photo', 'Input'],
     submissions.map(({ id, photo, input }) => [id, photo, input]),

@@ -1,5 +1,5 @@
 /** `darkroom run`: the same filters in this process, without a broker. Same task, same bytes. */
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { readConfig } from '../../config.ts';
@@ -10,8 +10,8 @@ import { packIntermediate, unpackIntermediate } from '../../image/intermediate.t
 import type { Limits } from '../../image/limits.ts';
 import { type Plan, planTask, type ResultFile, renderStep } from '../../pipeline.ts';
 import { humanDuration, humanSize } from '../../units.ts';
-import { findPhotos, resultNamer } from '../photos.ts';
-import { encodingOf, type StepOptions, stepsOf, withStepOptions } from '../step-options.ts';
+import { findPhotos, outputFolder, resultNamer } from '../photos.ts';
+import { checkExtension, encodingOf, type StepOptions, stepsOf, withStepOptions } from '../step-options.ts';
 import { conventional, print, printJson, printTable, progress } from '../terminal.ts';
 
 interface RunOptions extends StepOptions {
@@ -55,9 +55,10 @@ async function run(args: string[], options: RunOptions): Promise<void> {
   const steps = stepsOf(options);
   const photos = await findPhotos(args);
   const file = await singleOutput(options.output, photos);
+  if (file !== undefined) checkExtension(file, options);
   const plan = await planTask({ steps, output: encodingOf(options, file) }, config.functionsDir);
   const folder = file === undefined ? resolve(options.output ?? 'darkroom-results') : dirname(resolve(file));
-  await mkdir(folder, { recursive: true });
+  await outputFolder(folder);
   const bar = progress(photos.length, photos.length === 1 ? 'photo' : 'photos');
   const outcomes: Outcome[] = [];
   const nameResult = resultNamer();

@@ -5,6 +5,7 @@ import { asError, Rejection, UserError } from '../../errors.ts';
 import { openStorage } from '../../storage/storage.ts';
 import { createPublisher } from '../publisher.ts';
 import { declareAll, withBroker } from '../session.ts';
+import { seconds } from '../step-options.ts';
 import { parseStep } from '../step-syntax.ts';
 import { conventional, note, print, printJson } from '../terminal.ts';
 import { resultOf } from './publish.ts';
@@ -32,8 +33,7 @@ export function smokeCommand(): Command {
 }
 
 async function smoke(options: SmokeOptions): Promise<void> {
-  const seconds = Number(options.wait.replace(/s$/, ''));
-  if (!(seconds > 0)) throw new UserError(`--wait: expected a number of seconds, got "${options.wait}".`);
+  const waitSeconds = seconds('--wait', options.wait);
   const config = readConfig();
   const storage = await openStorage(config.storage.url);
   await storage.write(TEST_CARD_KEY, await testCard(), { contentType: 'image/png' });
@@ -46,9 +46,9 @@ async function smoke(options: SmokeOptions): Promise<void> {
       output: { format: 'png' },
     });
     const late = new UserError(
-      `No result within ${seconds} s. darkroom status ${submission.id} says where the task is.`,
+      `No result within ${waitSeconds} s. darkroom status ${submission.id} says where the task is.`,
     );
-    return await publisher.outcome(submission, note, abortAfter(seconds * 1_000, late));
+    return await publisher.outcome(submission, note, abortAfter(waitSeconds * 1_000, late));
   });
   const ms = Math.round(performance.now() - started);
   const result = resultOf(outcome.data);

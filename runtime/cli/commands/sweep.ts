@@ -7,6 +7,8 @@ import { openStorage } from '../../storage/storage.ts';
 import { formatDuration, parseDuration } from '../../units.ts';
 import { conventional, print, printJson } from '../terminal.ts';
 
+const DAY_MS = 86_400_000;
+
 export function sweepCommand(): Command {
   const command = new Command('sweep')
     .description(
@@ -23,7 +25,11 @@ export function sweepCommand(): Command {
         );
       const removed = await sweep(await openStorage(config.storage.url), olderThanMs);
       if (options.json === true) printJson({ removed, older_than_ms: olderThanMs });
-      else print(`Removed ${removed} objects older than ${formatDuration(olderThanMs)}.`);
+      else print(`Removed ${removed} objects older than ${words(olderThanMs)}.`);
     });
   return conventional(command, 'darkroom sweep --older-than 30d');
+}
+
+function words(ms: number): string {
+  return ms > 0 && ms % DAY_MS === 0 ? `${ms / DAY_MS}d` : formatDuration(ms);
 }

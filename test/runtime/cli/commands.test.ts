@@ -8,6 +8,8 @@ import { describe, expect, it } from 'vitest';
 import { runDarkroom, startInstallation } from '../../support/installation.ts';
 
 const PHOTOS = fileURLToPath(new URL('../../fixtures/photos', import.meta.url));
+/** A file, where a folder is expected. */
+const NO_FOLDER = fileURLToPath(new URL('../../../package.json', import.meta.url));
 const COMMANDS = [
   'demo',
   'run',
@@ -59,6 +61,44 @@ describe('a mistake at the keyboard', () => {
     ['a photo that is not there', ['run', 'no-such.jpg', '--step', 'blur:radius=1'], 2, /no-such\.jpg/],
     ['no step', ['run', join(PHOTOS, 'cat.png')], 2, /--step/],
     ['a step without a value', ['run', join(PHOTOS, 'cat.png'), '--step', 'blur:radius'], 2, /key=value/],
+    [
+      'an option without a value',
+      ['run', join(PHOTOS, 'cat.png'), '--step', 'flip', '--option', 'effort'],
+      2,
+      /--option effort/,
+    ],
+    [
+      'a folder under a file',
+      ['run', join(PHOTOS, 'cat.png'), '--step', 'flip', '-o', `${NO_FOLDER}/x.png`],
+      2,
+      /-o .*package\.json: expected a folder/,
+    ],
+    [
+      'a folder that is a file',
+      ['publish', join(PHOTOS, 'cat.png'), '--step', 'flip', '-o', NO_FOLDER],
+      2,
+      /-o .*package\.json: expected a folder/,
+    ],
+    [
+      'a format that is not written',
+      ['run', join(PHOTOS, 'cat.png'), '--step', 'flip', '-o', 'x.heic'],
+      2,
+      /x\.heic: no such format/,
+    ],
+    [
+      'a priority past the last',
+      ['publish', join(PHOTOS, 'cat.png'), '--step', 'flip', '--priority', '999'],
+      2,
+      /from 0 to 255/,
+    ],
+    [
+      'a wait that is no number',
+      ['publish', join(PHOTOS, 'cat.png'), '--step', 'flip', '--wait', 'soon'],
+      2,
+      /--wait: expected a number of seconds/,
+    ],
+    ['a demo of no rounds', ['demo', '--rounds', 'some'], 2, /--rounds.*whole number/],
+    ['a rate of nothing', ['dead', 'replay', '--rate', '0'], 2, /at least 1/],
     ['an unknown filter to a worker', ['worker', 'resise'], 2, /did you mean "resize"/],
   ])('%s is answered in words', async (_, args, exitCode, words) => {
     const { code, stderr } = await runDarkroom(args, { ...process.env, HTTP_PORT: '0' });
@@ -73,6 +113,13 @@ describe('a mistake at the keyboard', () => {
 
     expect(code).toBe(2);
     expect(JSON.parse(stdout)).toEqual({ error: expect.stringContaining('no-such.jpg') });
+  });
+
+  it('names the folder of filters that is not there', async () => {
+    const { code, stderr } = await runDarkroom(['functions'], { ...process.env, FUNCTIONS_DIR: '/no/such' });
+
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/FUNCTIONS_DIR: expected a folder of filters, and \/no\/such/);
   });
 
   it('shows a stack trace only when asked', async () => {
@@ -161,6 +208,37 @@ describe('darkroom publish', () => {
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject([{ outcome: 'completed' }, { outcome: 'completed' }]);
     expect((await readdir(to)).sort()).toEqual(['cat.jpg', 'rocket.jpg']);
+  });
+
+  it('says that an id is taken, and never passes the other task’s result for its own', async () => {
+    await using at = await startInstallation();
+    await at.worker('flip');
+    const publish = (photo: string, to: string) =>
+      at.darkroom('publish', join(PHOTOS, photo), '--step', 'flip', '--id', 'taken', '-o', to);
+    await publish('cat.png', await folder());
+    const to = await folder();
+
+    const { code, stdout } = await publish('rocket.jpg', to);
+
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/belongs to another task/);
+    expect(await readdir(to)).toEqual([]);
+  });
+
+  it.each([
+    ['a key outside the storage', ['--key', '../x'], /output\.key/],
+    ['a key of the runtime', ['--key', '.darkroom/x'], /reserved/],
+    ['an empty id', ['--id', ''], /expected an id/],
+    ['an id too long for AMQP', ['--id', '日'.repeat(70)], /at most 200 bytes/],
+  ])('publishes nothing with %s', async (_, args, words) => {
+    await using at = await startInstallation();
+
+    const { code, stderr } = await at.darkroom('publish', join(PHOTOS, 'cat.png'), '--step', 'flip', ...args);
+
+    expect(stderr).toMatch(words);
+    expect(code).toBe(2);
+    expect(await at.depth(`${at.prefix}.flip`)).toBe(0);
+    expect(await at.files()).toEqual([]);
   });
 
   it('says when no worker is there, and status tells that from a failure', async () => {
