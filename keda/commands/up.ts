@@ -149,7 +149,7 @@ async function showUntilStopped(autoscaler: Autoscaler, json: boolean): Promise<
 
 export function stopRequested(): Promise<void> {
   return new Promise((done) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done());
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => done());
   });
 }
 

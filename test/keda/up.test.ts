@@ -37,8 +37,8 @@ async function startUp(at: Installation) {
       up.kill('SIGKILL');
       await exited;
     },
-    stop() {
-      up.kill('SIGINT');
+    stop(signal: NodeJS.Signals = 'SIGINT') {
+      up.kill(signal);
       return exited;
     },
   };
@@ -83,24 +83,31 @@ describe('darkroom up', () => {
     expect(await up.stop()).toBe(0);
   });
 
-  it('drains on Ctrl-C: the task in work is finished, and no process is left', {
-    timeout: 90_000,
-  }, async (context) => {
-    if (process.env.AMQP_MANAGEMENT_URL === undefined)
-      return context.skip('needs AMQP_MANAGEMENT_URL beside AMQP_URL');
-    await using at = await startInstallation({ env: { FUNCTIONS_DIR } });
-    await at.put(
-      'dot.png',
-      await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
-        .png()
-        .toBuffer(),
-    );
-    await using up = await startUp(at);
-    await at.publish({ id: 'last', input: 'dot.png', steps: [{ filter: 'sleep', params: { ms: 2_500 } }] });
-    await until(() => at.events.some(({ key }) => key === 'task.started'), 'the start', 60_000);
+  it.for([
+    ['Ctrl-C', 'SIGINT'],
+    ['the end of its terminal', 'SIGHUP'],
+  ] as const)(
+    'drains on %s: the task in work is finished, and no process is left',
+    {
+      timeout: 90_000,
+    },
+    async ([, signal], context) => {
+      if (process.env.AMQP_MANAGEMENT_URL === undefined)
+        return context.skip('needs AMQP_MANAGEMENT_URL beside AMQP_URL');
+      await using at = await startInstallation({ env: { FUNCTIONS_DIR } });
+      await at.put(
+        'dot.png',
+        await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
+          .png()
+          .toBuffer(),
+      );
+      await using up = await startUp(at);
+      await at.publish({ id: 'last', input: 'dot.png', steps: [{ filter: 'sleep', params: { ms: 2_500 } }] });
+      await until(() => at.events.some(({ key }) => key === 'task.started'), 'the start', 60_000);
 
-    expect(await up.stop()).toBe(0);
+      expect(await up.stop(signal)).toBe(0);
 
-    expect((await at.ended('last')).data).toMatchObject({ outcome: 'completed', attempts: 1 });
-  });
+      expect((await at.ended('last')).data).toMatchObject({ outcome: 'completed', attempts: 1 });
+    },
+  );
 });
