@@ -1,0 +1,26 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+import { temporaryFolder } from '../../../support/temporary-folder.ts';
+
+const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
+const SOURCES = path.join(ROOT, 'runtime/image/kernels/wasm');
+
+it('ships what its sources compile to', async () => {
+  await using folder = await temporaryFolder();
+  const compiler = path.join(ROOT, 'node_modules/assemblyscript/bin/asc.js');
+  const outFile = path.join(folder.path, 'kernels.wasm');
+
+  await promisify(execFile)(process.execPath, [
+    compiler,
+    '--config',
+    path.join(SOURCES, 'asconfig.json'),
+    '--outFile',
+    path.relative(SOURCES, outFile),
+  ]);
+
+  expect(await readFile(outFile)).toEqual(await readFile(path.join(SOURCES, 'kernels.wasm')));
+});
