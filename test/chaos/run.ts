@@ -4,6 +4,7 @@
  * Each scenario keeps a ledger of what it submitted outside the system under test; the exit code is 1 when any task
  * is lost, has an outcome that nothing explains, or gave wrong bytes.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { printJson } from '../../runtime/cli/terminal.ts';
 import { asError } from '../../runtime/errors.ts';
@@ -22,9 +23,11 @@ interface Options {
 }
 
 const DEFAULT_SEED = 20_260_801;
+/** For one scenario. */
+const TIME_LIMIT_MS: Record<Profile, number> = { short: 180_000, full: 1_800_000 };
 const startMs = performance.now();
 
-process.exitCode = await main(commandLine());
+process.exit(await main(commandLine()));
 
 function commandLine(): Options {
   const listed = SCENARIOS.map(({ name, shows }) => `  ${name.padEnd(18)} ${shows}`).join('\n');
@@ -92,11 +95,12 @@ async function play(
     random: createRandom(`${seed} ${name}`),
     choose: (short, full) => (profile === 'short' ? short : full),
   };
-  const outcome = await scenario.run(stage).catch((error: unknown) => ({
+  const failed = (error: unknown) => ({
     ...noFigures(),
     notes: [],
     faults: [asError(error).stack ?? asError(error).message],
-  }));
+  });
+  const outcome = await Promise.race([scenario.run(stage), timeUp(TIME_LIMIT_MS[profile])]).catch(failed);
   const row = {
     scenario: name,
     rabbitmq: node.version,
@@ -105,6 +109,12 @@ async function play(
   };
   say(passed(row) ? `ok after ${row.seconds.toFixed(1)} s` : `FAILED: ${row.faults.join('; ')}`);
   return row;
+}
+
+/** What hangs must not hang the run; the processes it leaves end with this one. */
+async function timeUp(ms: number): Promise<never> {
+  await sleep(ms, undefined, { ref: false });
+  throw new Error(`not done within ${ms / 1_000} s`);
 }
 
 function wholeNumber(text: string): number {

@@ -6,6 +6,7 @@ import { drain } from './drain.ts';
 import { duplicates } from './duplicates.ts';
 import { failpoints } from './failpoints.ts';
 import { kills } from './kills.ts';
+import { messages } from './messages.ts';
 import { restarts } from './restarts.ts';
 import { sigterms } from './sigterms.ts';
 import { storage } from './storage.ts';
@@ -22,4 +23,5 @@ export const SCENARIOS: Scenario[] = [
   storage,
   takenBack,
   duplicates,
+  messages,
 ];

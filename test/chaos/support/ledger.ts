@@ -38,6 +38,8 @@ export interface Ledger {
   readonly submitted: number;
   openIds(): string[];
   letters(id: string): readonly Letter[];
+  /** How many dead letters have which failure type, the most frequent first. */
+  reasons(): [failureType: string, count: number][];
   /** Changes with every outcome that arrives. */
   readonly arrivals: number;
   /** Compares everything. `read` gives the bytes of a result, or undefined where there is none. */
@@ -90,6 +92,12 @@ export function openLedger(): Ledger {
     },
     openIds: () => [...entries.values()].filter((entry) => !hasOutcome(entry)).map(({ id }) => id),
     letters: (id) => entries.get(id)?.letters ?? [],
+    reasons() {
+      const counts = new Map<string, number>();
+      for (const { letters } of entries.values())
+        for (const { failureType } of letters) counts.set(failureType, (counts.get(failureType) ?? 0) + 1);
+      return [...counts].sort(([, a], [, b]) => b - a);
+    },
     get arrivals() {
       return arrivals;
     },

@@ -1,4 +1,5 @@
 /** One Darkroom under test: names of its own on a broker, a storage, its workers, and the ledger that watches it. */
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -72,6 +73,11 @@ export interface PlantOptions {
   read?: (key: string) => Promise<Buffer | undefined>;
   /** In place of a temporary folder. */
   storageFolder?: string;
+  /**
+   * Outcomes are told by replies, which name the message they belong to even where its task's id cannot be known
+   * beforehand. Default: by events.
+   */
+  byReply?: boolean;
 }
 
 export async function openPlant(options: PlantOptions): Promise<Plant> {
@@ -95,7 +101,9 @@ export async function openPlant(options: PlantOptions): Promise<Plant> {
   const declare = () => broker.withChannel((channel) => declareTopology(channel, topologyOf(config)));
   await declare();
   const ledger = openLedger();
-  const queues = [await watch(broker, prefix, ledger)];
+  const queues = [await (options.byReply ? watchReplies : watchEvents)(broker, prefix, ledger)];
+  await watchLetters(broker, prefix, ledger);
+  const replyTo = options.byReply ? queues[0] : undefined;
   const crews = new Set<Crew>();
 
   const plant: Plant = {
@@ -119,7 +127,7 @@ export async function openPlant(options: PlantOptions): Promise<Plant> {
       }
     },
     async repeat(assignment) {
-      const request = messageOf(assignment, prefix);
+      const request = messageOf(assignment, prefix, replyTo);
       for (;;) {
         try {
           return await broker.publish(request);
@@ -196,18 +204,35 @@ export async function openPlant(options: PlantOptions): Promise<Plant> {
   return plant;
 }
 
-/** Final events and dead letters, on queues that outlive connections and brokers. */
-async function watch(broker: Broker, prefix: string, ledger: Ledger): Promise<string> {
+/** Final events, on a queue that outlives connections and brokers. */
+async function watchEvents(broker: Broker, prefix: string, ledger: Ledger): Promise<string> {
   const queue = await bindEvents(broker, prefix, ['task.completed', 'task.failed']);
   await consume(broker, queue, ({ body, redelivered }) => {
     const event = JSON.parse(body.toString()) as TaskEventBody;
     ledger.event(event.subject, event.data, redelivered);
   });
-  await consume(broker, names(prefix).dead, ({ headers, properties, redelivered }) => {
-    const id = headers[LEDGER_HEADER] ?? headers['darkroom-id'] ?? properties.messageId;
-    ledger.letter(String(id), letterOf(headers), redelivered);
+  return queue;
+}
+
+/** The final event, or the image itself with the key under which it is stored too. */
+async function watchReplies(broker: Broker, prefix: string, ledger: Ledger): Promise<string> {
+  const queue = await bindEvents(broker, prefix, []);
+  await consume(broker, queue, ({ body, headers, properties, redelivered }) => {
+    const isImage = headers['darkroom-output'] !== undefined;
+    const sha256 = createHash('sha256').update(body).digest('hex');
+    const data = isImage
+      ? { outcome: 'completed', output: { key: headers['darkroom-output'], sha256 } }
+      : (JSON.parse(body.toString()) as TaskEventBody).data;
+    ledger.event(properties.correlationId, { outcome: 'failed', ...data }, redelivered);
   });
   return queue;
+}
+
+async function watchLetters(broker: Broker, prefix: string, ledger: Ledger): Promise<void> {
+  await consume(broker, names(prefix).dead, ({ headers, properties, redelivered }) => {
+    const id = headers[LEDGER_HEADER] ?? properties.correlationId ?? headers['darkroom-id'];
+    ledger.letter(String(id), letterOf(headers), redelivered);
+  });
 }
 
 async function bindEvents(broker: Broker, prefix: string, keys: string[]): Promise<string> {
@@ -240,7 +265,11 @@ function letterOf(headers: Record<string, unknown>) {
   };
 }
 
-function messageOf({ id, task, filter, properties }: Assignment, prefix: string) {
+function messageOf(
+  { id, task, filter, properties }: Assignment,
+  prefix: string,
+  replyTo: string | undefined,
+) {
   const first = (task as { steps?: { filter: string }[] }).steps?.[0]?.filter;
   return {
     exchange: names(prefix).exchange,
@@ -249,6 +278,7 @@ function messageOf({ id, task, filter, properties }: Assignment, prefix: string)
     properties: {
       contentType: 'application/json',
       ...properties,
+      ...(replyTo !== undefined && { replyTo, correlationId: id }),
       headers: { ...properties?.headers, [LEDGER_HEADER]: id },
     },
   };

@@ -1,0 +1,325 @@
+/** Messages as a careless or hostile publisher might send them: valid, nearly valid, garbage, with headers of every type. */
+import fc from 'fast-check';
+import type { PublishProperties } from '../../../runtime/amqp/broker.ts';
+
+export interface WildMessage {
+  body: Buffer;
+  filter: string;
+  properties: PublishProperties;
+}
+
+interface Given {
+  /** Part of every id and key, so that two messages never share one by chance. */
+  unique: string;
+  photo: Buffer;
+  filters: readonly string[];
+}
+
+/** A message and the words that make it what it is; `unique` goes in afterwards. */
+export function wildMessage({
+  photo,
+  filters,
+}: Omit<Given, 'unique'>): fc.Arbitrary<(unique: string) => WildMessage> {
+  return fc
+    .record({
+      body: fc.oneof(
+        { weight: 1, arbitrary: validTask(filters) },
+        { weight: 8, arbitrary: nearlyValidTask(filters) },
+        { weight: 4, arbitrary: brokenJson(filters) },
+        { weight: 6, arbitrary: garbage(photo) },
+      ),
+      filter: fc.constantFrom(...filters),
+      contentType: fc.oneof(
+        { weight: 6, arbitrary: fc.constant('application/json') },
+        {
+          weight: 1,
+          arbitrary: fc.constantFrom(
+            'image/png',
+            'image/',
+            'image/x',
+            'IMAGE/PNG',
+            'text/plain',
+            '',
+            undefined,
+          ),
+        },
+        { weight: 1, arbitrary: fc.string({ maxLength: 40 }) },
+      ),
+      headers: headers(),
+      properties: properties(),
+    })
+    .map(({ body, filter, contentType, headers, properties }) => (unique) => ({
+      body: body(unique),
+      filter,
+      properties: {
+        ...properties,
+        ...(contentType !== undefined && { contentType }),
+        headers: withoutDeath(headers(unique), properties.expiration !== undefined),
+        ...(properties.messageId !== undefined && {
+          messageId: `${properties.messageId.slice(0, 60)}${unique}`,
+        }),
+      },
+    }));
+}
+
+/**
+ * RabbitMQ 3.10's own dead-lettering of a queue stops for ever at an `x-death` that it cannot read, on a message that
+ * expires: a fault of the broker, which no worker can mend.
+ */
+function withoutDeath(headers: Record<string, unknown>, expires: boolean): Record<string, unknown> {
+  if (!expires) return headers;
+  const { 'x-death': _, ...others } = headers;
+  return others;
+}
+
+type MakeBody = (unique: string) => Buffer;
+
+function validTask(filters: readonly string[]): fc.Arbitrary<MakeBody> {
+  return plainTask(filters).map((task) => (unique) => json({ ...task, id: unique }));
+}
+
+function plainTask(filters: readonly string[]) {
+  const step = fc.constantFrom(...filters).map((filter) => ({ filter, params: GOOD_PARAMS[filter] ?? {} }));
+  return fc.record(
+    {
+      input: fc.constantFrom('photo.png', 'photo.png', 'photo.png', 'nothing.png', 'words.txt'),
+      steps: fc.array(step, { minLength: 1, maxLength: 2 }),
+      output: fc.record({ format: fc.constantFrom('png', 'webp', 'jpeg') }),
+      timeout: fc.constantFrom(5, 30, 86_400),
+    },
+    { requiredKeys: ['input', 'steps'] },
+  );
+}
+
+const GOOD_PARAMS: Record<string, Record<string, unknown>> = {
+  resize: { width: 5, height: 4 },
+  brightness: { factor: 1.1 },
+  flip: { direction: 'vertical' },
+};
+
+/** A valid task in which one place, at any depth, is replaced, removed or added to. */
+function nearlyValidTask(filters: readonly string[]): fc.Arbitrary<MakeBody> {
+  return fc
+    .record({
+      task: plainTask(filters),
+      at: fc.nat(1_000),
+      how: fc.constantFrom('replace', 'remove', 'add'),
+      value: strangeValue(),
+    })
+    .map(({ task, at, how, value }) => (unique) => {
+      const root = { id: unique, ...structuredClone(task) } as Record<string, unknown>;
+      const places = placesOf(root);
+      const [holder, key] = places[at % places.length]!;
+      if (how === 'remove') delete holder[key];
+      else if (how === 'replace') holder[key] = value;
+      else holder[`${key}x`] = value;
+      // An id of its own, whatever became of it: two tasks with one id would hide each other's outcome.
+      if (typeof root.id === 'string') root.id = `${root.id.slice(0, 100)}${unique}`;
+      const output = root.output as { key?: unknown } | undefined;
+      if (typeof output?.key === 'string') output.key = `${output.key}${unique}`;
+      return json(root);
+    });
+}
+
+/** Every key of every object, depth first. */
+function placesOf(value: unknown): [Record<string, unknown>, string][] {
+  if (typeof value !== 'object' || value === null) return [];
+  const holder = value as Record<string, unknown>;
+  return Object.keys(holder).flatMap((key) => [
+    [holder, key] as [Record<string, unknown>, string],
+    ...placesOf(holder[key]),
+  ]);
+}
+
+function strangeValue(): fc.Arbitrary<unknown> {
+  return fc.oneof(
+    fc.constantFrom<unknown>(
+      null,
+      true,
+      false,
+      '',
+      0,
+      -0,
+      -1,
+      1e308,
+      -1e308,
+      5e-324,
+      2 ** 53,
+      -(2 ** 63),
+      0.5,
+      [],
+      {},
+      [[]],
+    ),
+    fc.constantFrom(
+      '../../etc/passwd',
+      '/etc/passwd',
+      'a\u0000b',
+      'http://169.254.169.254/',
+      's3://other/key',
+      'file:///etc/passwd',
+      '__proto__',
+      'constructor',
+      'NaN',
+      'photo.png/',
+      '.darkroom/ended/x',
+      'x'.repeat(5_000),
+    ),
+    fc.string({ unit: 'binary', maxLength: 30 }),
+    fc.double(),
+    fc.integer(),
+    fc.jsonValue({ maxDepth: 3 }),
+  );
+}
+
+/** JSON that is cut off, nested without end, or says the same thing twice. */
+function brokenJson(filters: readonly string[]): fc.Arbitrary<MakeBody> {
+  return fc.oneof(
+    fc
+      .tuple(plainTask(filters), fc.double({ min: 0, max: 1, noNaN: true }))
+      .map(([task, share]) => (unique: string) => {
+        const whole = json({ ...task, id: unique });
+        return whole.subarray(0, Math.floor(whole.length * share));
+      }),
+    fc
+      .integer({ min: 1, max: 20_000 })
+      .map((depth) => () => Buffer.from('['.repeat(depth) + ']'.repeat(depth))),
+    fc
+      .constantFrom(
+        'NaN',
+        'Infinity',
+        '-1e999',
+        '"text"',
+        'null',
+        'true',
+        '[]',
+        '{}',
+        '{"__proto__":{"input":"photo.png"}}',
+        '{"input":"photo.png","steps":[]}',
+        '{"input":"photo.png","steps":{}}',
+        '{"steps":null}',
+        '\ufeff{}',
+      )
+      .map((text) => () => Buffer.from(text)),
+    fc
+      .integer({ min: 21, max: 3_000 })
+      .map(
+        (count) => (unique: string) =>
+          json({ id: unique, input: 'photo.png', steps: Array(count).fill({ filter: 'flip' }) }),
+      ),
+  );
+}
+
+function garbage(photo: Buffer): fc.Arbitrary<MakeBody> {
+  return fc.oneof(
+    fc.uint8Array({ maxLength: 300 }).map((bytes) => () => Buffer.from(bytes)),
+    fc.string({ unit: 'binary', maxLength: 300 }).map((text) => () => Buffer.from(text)),
+    fc.constant(() => photo),
+    fc.nat(photo.length).map((end) => () => photo.subarray(0, end)),
+  );
+}
+
+const OUR_HEADERS = [
+  'darkroom-steps',
+  'darkroom-output',
+  'darkroom-step',
+  'darkroom-attempt',
+  'darkroom-generation',
+  'darkroom-inline',
+  'darkroom-published-ms',
+  'darkroom-submitted-ms',
+  'darkroom-first-failed-ms',
+  'darkroom-history',
+  'darkroom-recorded',
+  'traceparent',
+  'tracestate',
+  'x-death',
+  'x-delivery-count',
+  'x-first-death-queue',
+  '__proto__',
+  'constructor',
+];
+
+/** Any number of headers, our own names among them, with values of every type that AMQP knows. */
+function headers(): fc.Arbitrary<(unique: string) => Record<string, unknown>> {
+  const name = fc.oneof(fc.constantFrom(...OUR_HEADERS), fc.string({ minLength: 1, maxLength: 20 }));
+  const steps = fc.constantFrom(
+    '[{"filter":"flip","params":{"direction":"vertical"}}]',
+    '[{"filter":"flip"}]',
+    '[]',
+    '{',
+    '[{"filter":"none"}]',
+  );
+  return fc
+    .record({
+      any: fc.array(fc.tuple(name, headerValue()), { maxLength: 6 }),
+      steps: fc.option(steps, { nil: undefined, freq: 3 }),
+      id: fc.option(headerValue(), { nil: undefined, freq: 10 }),
+      fingerprint: fc.option(headerValue(), { nil: undefined, freq: 20 }),
+    })
+    .map(({ any, steps, id, fingerprint }) => (unique) => ({
+      ...Object.fromEntries(any),
+      ...(steps !== undefined && { 'darkroom-steps': steps }),
+      ...(id !== undefined && { 'darkroom-id': typeof id === 'string' ? `${id}${unique}` : id }),
+      ...(fingerprint !== undefined && { 'darkroom-fingerprint': fingerprint }),
+    }));
+}
+
+/** amqplib writes a value of a chosen type when told so by `!`. */
+function headerValue(): fc.Arbitrary<unknown> {
+  const typed = <T>(type: string, values: fc.Arbitrary<T>) => values.map((value) => ({ '!': type, value }));
+  const leaf = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 50 }),
+    fc.boolean(),
+    fc.constant(null),
+    typed('int8', fc.integer({ min: -128, max: 127 })),
+    typed('uint8', fc.nat(255)),
+    typed('int16', fc.integer({ min: -32_768, max: 32_767 })),
+    typed('uint16', fc.nat(65_535)),
+    typed('int32', fc.integer()),
+    typed('uint32', fc.nat(0xffffffff)),
+    typed('int64', fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })),
+    // RabbitMQ itself ends the connection of whoever sends NaN or an infinity: Erlang has no such numbers.
+    typed('float', fc.float({ noNaN: true, noDefaultInfinity: true })),
+    typed(
+      'double',
+      fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(-1e30, 1e30, -0)),
+    ),
+    typed('timestamp', fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })),
+    typed('decimal', fc.record({ places: fc.nat(255), digits: fc.nat(0xffffffff) })),
+    fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
+    fc.constantFrom(0, 1, 2, 999, 1e6, 1e15, -1),
+  );
+  // A key "!" would be taken for amqplib's own notation.
+  const key = fc.string({ maxLength: 10 }).map((text) => text.replaceAll('!', '?'));
+  const table = (of: fc.Arbitrary<unknown>) => fc.dictionary(key, of, { maxKeys: 4 });
+  return fc.oneof(
+    { weight: 8, arbitrary: leaf },
+    { weight: 1, arbitrary: fc.array(leaf, { maxLength: 4 }) },
+    { weight: 1, arbitrary: table(leaf) },
+    { weight: 1, arbitrary: fc.array(table(leaf), { maxLength: 3 }) },
+  );
+}
+
+function properties(): fc.Arbitrary<PublishProperties & { messageId?: string }> {
+  return fc.record(
+    {
+      priority: fc.nat(255),
+      messageId: fc.string({ unit: 'binary', maxLength: 60 }).filter((text) => Buffer.byteLength(text) < 100),
+      timestamp: fc.constantFrom(0, 1, 1_700_000_000, 1_700_000_000_000, 2 ** 53, 8.64e15, 1e19),
+      type: fc.string({ maxLength: 30 }),
+      appId: fc.string({ maxLength: 30 }),
+      contentEncoding: fc.constantFrom('gzip', 'utf-8', ''),
+      persistent: fc.boolean(),
+      expiration: fc.oneof(
+        { weight: 30, arbitrary: fc.constantFrom('600000', '4294967295') },
+        { weight: 1, arbitrary: fc.constantFrom('0', '1') },
+      ),
+    },
+    { requiredKeys: [] },
+  );
+}
+
+function json(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}
