@@ -5,6 +5,7 @@ import { cuts } from './cuts.ts';
 import { drain } from './drain.ts';
 import { duplicates } from './duplicates.ts';
 import { failpoints } from './failpoints.ts';
+import { hostile } from './hostile.ts';
 import { kills } from './kills.ts';
 import { messages } from './messages.ts';
 import { restarts } from './restarts.ts';
@@ -23,5 +24,6 @@ export const SCENARIOS: Scenario[] = [
   storage,
   takenBack,
   duplicates,
+  hostile,
   messages,
 ];
