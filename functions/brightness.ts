@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineFilter } from '../runtime/filter.ts';
+import { brightness } from '../runtime/image/kernels/enhance.ts';
 
 export default defineFilter({
   summary:
@@ -7,5 +8,5 @@ export default defineFilter({
   params: z.strictObject({
     factor: z.number().min(0).max(100).describe('1 changes nothing, 0 is black, 2 is twice as bright'),
   }),
-  apply: (image, { factor }) => image.pipeline().linear(factor, 0),
+  apply: async (image, { factor }) => brightness(await image.pixels(), factor),
 });

@@ -132,7 +132,7 @@ export function startAutoscaler(options: AutoscalerOptions): Autoscaler {
   }
 
   function startProcess(one: Scaled): WorkerProcess {
-    const child = spawn(process.execPath, [LAUNCHER, 'worker', one.filter, '--port', '0'], {
+    const child = spawn(process.execPath, [LAUNCHER, 'worker', one.filter, '--port', '0', '--with-parent'], {
       env: { ...options.env, LOG_LEVEL: 'info' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

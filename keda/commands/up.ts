@@ -63,8 +63,13 @@ async function up(options: UpOptions): Promise<void> {
     options.json === true ? undefined : note(text),
   );
   if (options.json !== true) {
+    const settings = shellSettings({
+      AMQP_URL: found.amqpUrl,
+      STORAGE_URL: storageUrl,
+      DARKROOM_PREFIX: process.env.DARKROOM_PREFIX,
+    });
     print(
-      `\nPublish from another terminal, for example:\n  ${bold(`AMQP_URL=${found.amqpUrl} STORAGE_URL=${storageUrl} npx darkroom publish photo.jpg --step blur:radius=3 --wait`)}\nCtrl-C drains and stops.\n`,
+      `\nPublish from another terminal, for example:\n  ${bold(`${settings} npx darkroom publish photo.jpg --step blur:radius=3 --wait`)}\nCtrl-C drains and stops.\n`,
     );
   }
   await showUntilStopped(autoscaler, options.json === true);
@@ -168,4 +173,12 @@ function positive(option: string, text: string): number {
   const value = Number(text);
   if (!(value > 0)) throw new UserError(`${option}: expected a number above 0, got "${text}".`);
   return value;
+}
+
+/** `NAME='value' …`, as a shell takes it. */
+function shellSettings(settings: Record<string, string | undefined>): string {
+  return Object.entries(settings)
+    .filter(([, value]) => value !== undefined && value !== '')
+    .map(([name, value]) => `${name}='${value?.replaceAll("'", "'\\''")}'`)
+    .join(' ');
 }

@@ -127,7 +127,9 @@ function inWords(error: Error & { code?: unknown }, options: BrokerOptions): str
       ? `refused the client certificate as a login (AMQP_AUTH=external): ${text}`
       : `refused the user name or password: ${text}`;
   }
-  if (/NOT[-_]ALLOWED/.test(text)) return `the vhost does not exist or this user may not use it: ${text}`;
+  // amqplib reports a refused vhost as the answer that it did not get.
+  if (/NOT[-_]ALLOWED|Expected ConnectionOpenOk/.test(text))
+    return 'the vhost does not exist, or this user may not use it';
   if (code === 'ECONNREFUSED') return 'nothing listens there (connection refused)';
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `the host name cannot be resolved (${code})`;
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return `its certificate is for another host name: ${text}`;

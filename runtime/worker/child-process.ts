@@ -24,6 +24,8 @@ export interface ChildOptions {
   maxTasks: number;
   maxMemoryBytes: number;
   log: Logger;
+  /** Told why the child cannot start, when trying again would not help. */
+  onBroken: (reason: string) => void;
   env?: NodeJS.ProcessEnv;
 }
 
@@ -154,6 +156,7 @@ export function startChild(options: ChildOptions): Child {
       log.warn({ child: started.pid }, text.toString('utf8').slice(0, 4_096).trim()),
     );
     started.on('message', (response: Response) => {
+      if (response.type === 'broken') return options.onBroken(response.message);
       if (response.type !== 'ready') return child.pending.get(response.seq)?.(response);
       clearTimeout(timer);
       failedStarts = 0;

@@ -1,8 +1,9 @@
 /** The child's entry: loads the image library and the filters, does the jobs its parent sends, one at a time. */
 import { writeFileSync } from 'node:fs';
 import { intermediatesFolder, markEnded, readEnded } from '../ended.ts';
-import { asError } from '../errors.ts';
+import { asError, UserError } from '../errors.ts';
 import { loadFunction } from '../functions.ts';
+import { redactText } from '../redact.ts';
 import { openInputs } from '../storage/inputs.ts';
 import { openStorage } from '../storage/storage.ts';
 import { performStep, type Workshop } from './perform.ts';
@@ -39,9 +40,17 @@ async function main(): Promise<void> {
   // Ctrl-C in a terminal reaches the whole process group; the parent decides when the child ends.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => {});
-  await opening;
-  await Promise.all(settings.functions.map((name) => loadFunction(name, settings.functionsDir)));
-  send({ type: 'ready' });
+  try {
+    await opening;
+    await Promise.all(settings.functions.map((name) => loadFunction(name, settings.functionsDir)));
+    send({ type: 'ready' });
+  } catch (thrown) {
+    const error = asError(thrown);
+    if (!(error instanceof UserError)) throw error;
+    process.send?.({ type: 'broken', message: redactText(error.message) } satisfies Response, () =>
+      process.exit(2),
+    );
+  }
 }
 
 /** Should memory run out, the kernel is to take this process and not its parent. */

@@ -40,7 +40,16 @@ export async function runWorker(config: Config): Promise<void> {
   const deletionCost = startDeletionCost(config.pod, log);
   const broker = openBroker({ ...config.amqp, name: `darkroom ${filters.join(',')} ${name}`, log });
   const units = filters.map((filter) =>
-    startUnit(filter, { config, name, log, metrics, tracing, broker, onBusy: deletionCost.busy }),
+    startUnit(filter, {
+      config,
+      name,
+      log,
+      metrics,
+      tracing,
+      broker,
+      onBusy: deletionCost.busy,
+      onBroken: stop.broken,
+    }),
   );
   const health = healthOf(broker, units, stop.signal);
   const server = await startProbeServer(config.http, health, metrics);
@@ -53,11 +62,13 @@ export async function runWorker(config: Config): Promise<void> {
 
   await stop.promise;
   clearTimeout(telemetry);
-  await drain(units, config.timeouts.drainMs, stop.again, log);
+  const drainMs = stop.reason() === undefined ? config.timeouts.drainMs : 0;
+  await drain(units, drainMs, stop.again, log);
   await broker.close();
   await Promise.all(units.map(({ child }) => child.close()));
   await Promise.all([server.close(), metrics.shutdown(), deletionCost.stop()]);
   log.info('worker stopped');
+  if (stop.reason() !== undefined) throw new UserError(`The worker cannot work: ${stop.reason()}`);
 }
 
 function checkFilters(filters: string[], functionsDir: string): void {
@@ -70,7 +81,7 @@ function checkFilters(filters: string[], functionsDir: string): void {
     if (known.includes(filter)) continue;
     const near = nearest(filter, known);
     throw new UserError(
-      `There is no filter "${filter}"${near === undefined ? '' : `; did you mean "${near}"?`} There are ${known.join(', ')}.`,
+      `There is no filter "${filter}"${near === undefined ? '.' : `; did you mean "${near}"?`} There are ${known.join(', ')}.`,
     );
   }
 }
@@ -83,9 +94,13 @@ interface Shared {
   tracing: Tracing;
   broker: Broker;
   onBusy: (busy: boolean) => void;
+  onBroken: (reason: string) => void;
 }
 
-function startUnit(filter: string, { config, name, log, metrics, tracing, broker, onBusy }: Shared): Unit {
+function startUnit(
+  filter: string,
+  { config, name, log, metrics, tracing, broker, onBusy, onBroken }: Shared,
+): Unit {
   const child = startChild({
     settings: {
       functions: [filter],
@@ -100,6 +115,7 @@ function startUnit(filter: string, { config, name, log, metrics, tracing, broker
     maxTasks: config.child.maxTasks,
     maxMemoryBytes: Math.min(config.child.maxMemoryBytes, CHILD_MEMORY_SHARE * memoryLimit()),
     log,
+    onBroken,
   });
   const worker = startWorker({
     filter,
@@ -187,7 +203,19 @@ function stopSignal() {
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
-  return { promise: first.promise, again: again.promise, signal: abort.signal };
+  let reason: string | undefined;
+  return {
+    promise: first.promise,
+    again: again.promise,
+    signal: abort.signal,
+    /** Why the worker stops by itself, if it does. */
+    reason: () => reason,
+    broken(why: string) {
+      reason ??= why;
+      abort.abort();
+      first.resolve();
+    },
+  };
 }
 
 /** Lets the tasks in hand finish; at the deadline, or at a second signal, gives them back. */

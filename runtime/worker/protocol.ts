@@ -70,6 +70,8 @@ export type Request =
 
 export type Response =
   | { type: 'ready' }
+  /** It cannot start, and trying again would not help: a mistake in the configuration or in a filter's file. */
+  | { type: 'broken'; message: string }
   | { type: 'ran'; seq: number; result: StepResult; rssBytes: number }
   | { type: 'failed'; seq: number; ended: Ended }
   | { type: 'cleaned'; seq: number }

@@ -6,7 +6,7 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { findBroker } from '../../runtime/cli/broker.ts';
-import { benchKernels } from './kernels.ts';
+import { benchFilters } from './filters.ts';
 import { benchMemory, benchNoop, benchStartup } from './overhead.ts';
 import type { Row } from './row.ts';
 import { benchThroughput } from './throughput.ts';
@@ -24,7 +24,7 @@ const BENCHMARKS: Record<string, (amqpUrl: string) => Promise<Row[]>> = {
   memory: benchMemory,
   noop: benchNoop,
   throughput: benchThroughput,
-  filters: () => benchKernels(),
+  filters: () => benchFilters(),
 };
 
 const { values } = parseArgs({

@@ -52,6 +52,9 @@ describe('a message', () => {
       parseTask(message(body, { properties: { timestamp: 1_700_000_000 } }), 'resize').hop.publishedMs,
     ).toBe(1_700_000_000_000);
     expect(parseTask(message(body), 'resize').hop.publishedMs).toBeNull();
+    expect(
+      parseTask(message(body, { properties: { timestamp: 1e19 } }), 'resize').hop.publishedMs,
+    ).toBeNull();
   });
 
   it('keeps id, fingerprint and place over a hop', () => {

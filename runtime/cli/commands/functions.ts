@@ -1,7 +1,7 @@
 /** `darkroom functions [NAME]`: which filters there are and what they take. */
 import { Command } from 'commander';
 import { readConfig } from '../../config.ts';
-import { UserError } from '../../errors.ts';
+import { asError, UserError } from '../../errors.ts';
 import { nearest } from '../../explain.ts';
 import { describeFunction, listFunctions, loadFunction } from '../../functions.ts';
 import { bold, conventional, print, printJson, printTable } from '../terminal.ts';
@@ -22,7 +22,7 @@ async function list(functionsDir: string, json: boolean): Promise<void> {
   const filters = await Promise.all(
     listFunctions(functionsDir).map(async (name) => ({
       name,
-      summary: (await loadFunction(name, functionsDir)).summary,
+      summary: await summaryOf(name, functionsDir),
     })),
   );
   if (json) return printJson(filters);
@@ -30,6 +30,16 @@ async function list(functionsDir: string, json: boolean): Promise<void> {
     ['Filter', 'What it does'],
     filters.map(({ name, summary }) => [name, summary]),
   );
+}
+
+/** One broken file does not hide the others. */
+async function summaryOf(name: string, functionsDir: string): Promise<string> {
+  try {
+    return (await loadFunction(name, functionsDir)).summary;
+  } catch (error) {
+    process.exitCode = 1;
+    return `broken: ${asError(error).message}`;
+  }
 }
 
 async function show(name: string, functionsDir: string, json: boolean): Promise<void> {

@@ -1,4 +1,5 @@
 /** `darkroom publish`: tasks from the command line, with the wait for their results. */
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Command } from 'commander';
@@ -33,7 +34,7 @@ export function publishCommand(): Command {
     .description(
       'Uploads each PHOTO (file, folder, glob, storage key, s3:// or https:// URL) and publishes its task; resolves when the broker has confirmed.',
     )
-    .argument('<photo...>', 'photos')
+    .argument('[photo...]', 'photos')
     .option('-w, --wait [seconds]', 'wait for the results, at most so long')
     .option('-o, --output <folder>', 'fetch the results into this folder (implies --wait)')
     .option('--id <id>', 'the task’s id: publishing it again changes nothing (one photo only)')
@@ -49,7 +50,13 @@ export function publishCommand(): Command {
 async function publish(args: string[], options: PublishOptions): Promise<void> {
   const config = readConfig();
   const steps = stepsOf(options);
+  // `--wait photo.jpg`: the seconds were left out.
+  if (typeof options.wait === 'string' && existsSync(options.wait)) {
+    args.unshift(options.wait);
+    options.wait = true;
+  }
   const photos = (await Promise.all(args.map(photosOf))).flat();
+  if (photos.length === 0) throw new UserError('Say which photos to publish.');
   if (photos.length > 1 && (options.id !== undefined || options.key !== undefined))
     throw new UserError(`--id and --key are for one photo; there are ${photos.length}.`);
   const waits = options.wait !== undefined || options.output !== undefined;

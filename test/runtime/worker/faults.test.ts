@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { type Installation, startInstallation } from '../../support/installation.ts';
+import { type Installation, runDarkroom, startInstallation } from '../../support/installation.ts';
 import { until } from '../../support/until.ts';
 
 const FUNCTIONS_DIR = fileURLToPath(new URL('../../fixtures/functions', import.meta.url));
@@ -292,5 +292,30 @@ describe('the child', () => {
     }
 
     expect(await worker.childPid()).not.toBe(before);
+  });
+});
+
+describe('a worker that cannot work', () => {
+  it.each([
+    [
+      'a storage of a kind it does not know',
+      { STORAGE_URL: 'http://nowhere/' },
+      'flip',
+      /STORAGE_URL|storage/i,
+    ],
+    [
+      'a filter whose file is broken',
+      { FUNCTIONS_DIR: fileURLToPath(new URL('../../fixtures/broken-functions', import.meta.url)) },
+      'broken',
+      /broken\.ts/,
+    ],
+  ])('ends with exit code 2 and the reason: %s', async (_, env, filter, reason) => {
+    await using at = await startInstallation();
+
+    const { code, stderr } = await runDarkroom(['worker', filter], { ...at.env, ...env });
+
+    expect(code).toBe(2);
+    expect(stderr).toMatch(reason);
+    expect(stderr).not.toMatch(/\n\s+at /);
   });
 });

@@ -1,0 +1,139 @@
+/** Each filter's milliseconds for a photo of 12 megapixels on one core, against Pillow or OpenCV in the same run. */
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import sharp from 'sharp';
+import type { Image, Pixels } from '../../runtime/filter.ts';
+import { loadFunction, parseParams } from '../../runtime/functions.ts';
+import { applyFilter, materialize } from '../../runtime/image/apply.ts';
+import { packIntermediate, unpackIntermediate } from '../../runtime/image/intermediate.ts';
+import { DEFAULT_LIMITS } from '../../runtime/image/limits.ts';
+import { largePhoto } from '../support/large-photo.ts';
+import { pipelineOver, sourceOf } from '../support/pictures.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { median, type Row } from './row.ts';
+
+const ROUNDS = 3;
+const RUNS = 3;
+const PYTHON = '/usr/bin/python3';
+const HERE = fileURLToPath(import.meta.url);
+const PEERS = fileURLToPath(new URL('peers.py', import.meta.url));
+const LIMITS = { ...DEFAULT_LIMITS, threads: 1 };
+
+/** What is measured, by the name that the peers' figures have too. */
+const CASES: Record<string, { filter: string; params: Record<string, unknown> }> = {
+  resize: { filter: 'resize', params: { width: 720, height: 536, fit: 'fill' } },
+  'blur 2': { filter: 'blur', params: { radius: 2 } },
+  'blur 5': { filter: 'blur', params: { radius: 5 } },
+  'blur 20': { filter: 'blur', params: { radius: 20 } },
+  brightness: { filter: 'brightness', params: { factor: 1.3 } },
+  contrast: { filter: 'contrast', params: { factor: 1.3 } },
+  saturation: { filter: 'saturation', params: { factor: 1.3 } },
+  grayscale: { filter: 'grayscale', params: {} },
+  'sharpen factor': { filter: 'sharpen', params: { factor: 1.5 } },
+  'sharpen mask': { filter: 'sharpen', params: { radius: 2, amount: 150, threshold: 3 } },
+  'edges canny': { filter: 'edges', params: { method: 'canny', low: 100, high: 200 } },
+  'edges sobel': { filter: 'edges', params: { method: 'sobel' } },
+  'edges laplacian': { filter: 'edges', params: { method: 'laplacian' } },
+  'rotate 10': { filter: 'rotate', params: { angle: 10 } },
+  flip: { filter: 'flip', params: {} },
+  watermark: { filter: 'watermark', params: { image: 'overlay', position: 'northwest', scale: 0.1 } },
+};
+
+interface PeerFigures {
+  figures: Record<string, { peer: string; ms: number }>;
+  pillow: string;
+  opencv: string;
+}
+
+/** Ours and theirs take turns, each alone on the first core; both start from decoded samples in memory. */
+export async function benchFilters(): Promise<Row[]> {
+  await using folder = await temporaryFolder();
+  const photo = join(folder.path, 'photo.png');
+  const { data, width, height, channels } = await largePhoto();
+  await writeFile(
+    photo,
+    await sharp(data, { raw: { width, height, channels } }).png({ compressionLevel: 1 }).toBuffer(),
+  );
+  const ours: Record<string, number>[] = [];
+  const theirs: PeerFigures[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    ours.push(JSON.parse(await onOneCore(process.execPath, HERE)) as Record<string, number>);
+    const peers = await onOneCore(PYTHON, PEERS, photo, String(RUNS)).catch((error: Error) => error);
+    if (peers instanceof Error)
+      console.error(
+        `no peers to compare with: ${PYTHON} with PIL and cv2 is needed (${peers.message.split('\n').at(-2)})`,
+      );
+    else theirs.push(JSON.parse(peers) as PeerFigures);
+  }
+  return Object.keys(CASES).map((name) => rowOf(name, ours, theirs));
+}
+
+function rowOf(name: string, ours: Record<string, number>[], theirs: PeerFigures[]): Row {
+  const mine = median(ours.map((round) => round[name]!));
+  const base = { name: `${name}, 12 MP`, unit: 'ms', ours: mine };
+  const peer = theirs[0]?.figures[name]?.peer;
+  if (peer === undefined) return { ...base, note: 'no peer here' };
+  const other = median(theirs.map(({ figures }) => figures[name]!.ms));
+  const library = peer.startsWith('OpenCV') ? `OpenCV ${theirs[0]?.opencv}` : `Pillow ${theirs[0]?.pillow}`;
+  return {
+    ...base,
+    against: `${peer} (${library})`,
+    theirs: other,
+    ratio: other / mine,
+    goal: '> 1',
+    met: other > mine,
+  };
+}
+
+async function onOneCore(command: string, ...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)('taskset', ['-c', '0', command, ...args], {
+    maxBuffer: 1e7,
+    env: { ...process.env, VIPS_CONCURRENCY: '1' },
+  });
+  return stdout;
+}
+
+/** Median milliseconds of each case in this process. */
+async function measureOurs(): Promise<Record<string, number>> {
+  sharp.concurrency(1);
+  const image = await imageOf(await largePhoto());
+  const overlay = await imageOf(await scaled(image, 400));
+  const figures: Record<string, number> = {};
+  for (const [name, { filter, params }] of Object.entries(CASES)) {
+    const loaded = await loadFunction(filter);
+    const parsed = parseParams(loaded, params, 'params');
+    const context = {
+      taskId: 'bench',
+      step: 0,
+      signal: new AbortController().signal,
+      load: async () => overlay,
+    };
+    const times: number[] = [];
+    for (let run = 0; run <= RUNS; run++) {
+      const start = performance.now();
+      const applied = await applyFilter(loaded, image, parsed, context, LIMITS);
+      if ('result' in applied) await materialize(applied.result, image, LIMITS);
+      if (run > 0) times.push(performance.now() - start); // The first loads and compiles.
+    }
+    figures[name] = median(times);
+  }
+  return figures;
+}
+
+async function imageOf(pixels: Pixels): Promise<Image> {
+  return await unpackIntermediate(await packIntermediate(pixels, sourceOf(pixels)), LIMITS);
+}
+
+async function scaled(image: Image, width: number): Promise<Pixels> {
+  const { data, info } = await pipelineOver(await image.pixels())
+    .resize({ width })
+    .ensureAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  return { data: new Uint8Array(data), width: info.width, height: info.height, channels: 4 };
+}
+
+if (import.meta.main) console.log(JSON.stringify(await measureOurs()));
