@@ -1,9 +1,10 @@
 /**
  * Folders below a storage's root, opened so that no symbolic link, not even one swapped in meanwhile, leads out.
  */
-import { constants } from 'node:fs';
-import { access, type FileHandle, lstat, mkdir, open, realpath } from 'node:fs/promises';
+import { closeSync, constants, fsync, lstatSync, openSync } from 'node:fs';
+import { access, mkdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { Rejection } from '../errors.ts';
 
 // Windows knows neither flag.
@@ -41,41 +42,44 @@ export async function folderOpener(root: string): Promise<OpenFolder> {
   return hasDescriptors ? descriptorOpener(root) : pathOpener(root);
 }
 
-/** Linux: every step is taken from an open folder, so there is no moment at which a swapped link could be followed. */
+/**
+ * Linux: every step is taken from an open folder, so there is no moment at which a swapped link could be followed.
+ * Opening and closing folders is done in place: it takes microseconds, a trip through the thread pool many more.
+ */
 function descriptorOpener(root: string): OpenFolder {
   return async (segments, { create = false } = {}) => {
-    let handle = await open(root, O_RDONLY | O_DIRECTORY);
+    let folder = openSync(root, O_RDONLY | O_DIRECTORY);
     try {
       for (const segment of segments) {
-        const inner = await openInner(handle, segment, create);
-        await handle.close();
-        handle = inner;
+        const inner = await openInner(folder, segment, create);
+        closeSync(folder);
+        folder = inner;
       }
     } catch (error) {
-      await handle.close();
+      closeSync(folder);
       throw error;
     }
     return {
-      at: (name) => `${DESCRIPTORS}/${handle.fd}/${name}`,
+      at: (name) => `${DESCRIPTORS}/${folder}/${name}`,
       verify: async () => {},
-      sync: () => syncFolder(handle),
-      [Symbol.asyncDispose]: () => handle.close(),
+      sync: () => syncFolder(folder),
+      [Symbol.asyncDispose]: async () => closeSync(folder),
     };
   };
 }
 
-async function openInner(parent: FileHandle, segment: string, create: boolean): Promise<FileHandle> {
-  const inner = `${DESCRIPTORS}/${parent.fd}/${segment}`;
+async function openInner(parent: number, segment: string, create: boolean): Promise<number> {
+  const inner = `${DESCRIPTORS}/${parent}/${segment}`;
   const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
   try {
-    return await open(inner, flags);
+    return openSync(inner, flags);
   } catch (error) {
     await refuseLink(inner, segment);
     if (!create || codeOf(error) !== 'ENOENT') throw error;
   }
   await makeFolder(inner);
   await syncFolder(parent);
-  return open(inner, flags);
+  return openSync(inner, flags);
 }
 
 /** Elsewhere: links are looked for before, and the real path again after each use, which a racing swap may outrun. */
@@ -114,13 +118,19 @@ async function makeFolder(folder: string): Promise<void> {
 async function syncPath(folder: string): Promise<void> {
   // Windows cannot open a folder to sync it; NTFS journals the rename.
   if (process.platform === 'win32') return;
-  await using handle = await open(folder, O_RDONLY | O_DIRECTORY);
-  await syncFolder(handle);
+  const descriptor = openSync(folder, O_RDONLY | O_DIRECTORY);
+  try {
+    await syncFolder(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
-async function syncFolder(handle: FileHandle): Promise<void> {
+const sync = promisify(fsync);
+
+async function syncFolder(descriptor: number): Promise<void> {
   try {
-    await handle.sync();
+    await sync(descriptor);
   } catch (error) {
     // Some network file systems cannot sync a folder: they make a rename durable themselves, or nothing can.
     if (!['EINVAL', 'ENOTSUP'].includes(codeOf(error) ?? '')) throw error;
@@ -129,8 +139,15 @@ async function syncFolder(handle: FileHandle): Promise<void> {
 
 /** Throws a {@link Rejection} when the path is a symbolic link. */
 export async function refuseLink(target: string, name: string): Promise<void> {
-  const stats = await lstat(target).catch(() => undefined);
-  if (stats?.isSymbolicLink()) throw linkRefused(name);
+  if (isLink(target)) throw linkRefused(name);
+}
+
+function isLink(target: string): boolean {
+  try {
+    return lstatSync(target, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  } catch {
+    return false; // What is wrong with it, its use will tell.
+  }
 }
 
 /** The system's name of an error, such as ENOENT. */
