@@ -146,7 +146,8 @@ export function startChild(options: ChildOptions): Child {
     const started = fork(new URL('./child.ts', import.meta.url), [JSON.stringify(options.settings)], {
       env: childEnvironment(options.env ?? process.env, options.threads),
       serialization: 'advanced',
-      execArgv: ['--disable-warning=ExperimentalWarning'],
+      // A roomy heap: otherwise every few photos' buffers set off a collection of everything.
+      execArgv: ['--disable-warning=ExperimentalWarning', '--initial-heap-size=128'],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     const ready = Promise.withResolvers<boolean>();

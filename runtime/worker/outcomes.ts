@@ -2,6 +2,7 @@
  * What follows a step's result: the next step, the end of the task, a retry, a dead letter. Everything is
  * confirmed by the broker before the delivery is acknowledged.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Unroutable } from '../amqp/broker.ts';
 import type { Ended } from '../ended.ts';
 import { failpoint } from '../failpoint.ts';
@@ -20,6 +21,9 @@ import {
 
 /** Marker and clean-up requests to the child are small; longer means that the storage hangs. */
 const CHILD_REQUEST_TIMEOUT_MS = 15_000;
+/** Without its marker, other copies of a task cannot know that it has ended: worth more than one try. */
+const MARK_TRIES = 3;
+const MARK_RETRY_DELAY_MS = 500;
 /** RabbitMQ 4 refuses larger messages; a larger image is named in the event instead. */
 const MAX_REPLY_BYTES = 15 * 1_048_576;
 
@@ -91,8 +95,7 @@ export function createOutcomes(options: WorkerOptions, outbox: Outbox): Outcomes
     const fits =
       image !== undefined && ended.outcome === 'completed' && image.bytes.length <= MAX_REPLY_BYTES;
     const messages = [outbox.event(event), ...outbox.reply(delivery, event, fits ? image : undefined)];
-    // A worker that died between marker and dead letter left the letter to whoever comes next.
-    if (ended.outcome === 'failed' && delivery.redelivered)
+    if (ended.outcome === 'failed' && isLetterOwed(unit, ended))
       messages.push(
         outbox.toDead(delivery, {
           ...deathOf(unit),
@@ -168,6 +171,7 @@ export function createOutcomes(options: WorkerOptions, outbox: Outbox): Outcomes
     const attempts = hop.attempt + 1;
     const retried = failure.consequence === 'retry' ? ` (given up after ${attempts} attempts)` : '';
     const data = {
+      step: hop.step,
       failure_type: failure.failureType,
       failure_reason: failure.message + retried,
       attempts,
@@ -182,7 +186,7 @@ export function createOutcomes(options: WorkerOptions, outbox: Outbox): Outcomes
       data,
     };
     const reused = failure.failureType === 'task-id-reused';
-    const ended = reused ? mine : ((await child.fail(mine, CHILD_REQUEST_TIMEOUT_MS)) ?? mine);
+    const ended = reused ? mine : await mark(mine);
     if (ended.outcome !== 'failed') return await finish(unit, { kind: 'ended', ended }, 'repeated');
     const event = endedEvent(unit, mine);
     const letter = outbox.toDead(delivery, {
@@ -195,6 +199,15 @@ export function createOutcomes(options: WorkerOptions, outbox: Outbox): Outcomes
     if (!(await outbox.surely(delivery, letter, ...telling, ...outbox.reply(delivery, event)))) return;
     acknowledge(unit, 'failed');
     log.error({ filter, ...data, stack: failure.stack }, 'task failed');
+  }
+
+  /** @returns the marker that stands; the given one when the storage takes none at all. */
+  async function mark(ended: Ended): Promise<Ended> {
+    for (let tries = 1; ; tries++) {
+      const standing = await child.fail(ended, CHILD_REQUEST_TIMEOUT_MS);
+      if (standing !== undefined || tries === MARK_TRIES) return standing ?? ended;
+      await sleep(MARK_RETRY_DELAY_MS);
+    }
   }
 
   async function handBack(unit: Work): Promise<void> {
@@ -235,6 +248,14 @@ export function createOutcomes(options: WorkerOptions, outbox: Outbox): Outcomes
     metrics.bytes(filter, 'in', bytesIn);
     metrics.bytes(filter, 'out', bytesOut);
   }
+}
+
+/**
+ * A worker that died between marker and dead letter left the letter to whoever comes next: to its own message, given
+ * to another worker, or to a later step, when that worker's last words were written after the other had gone on.
+ */
+function isLetterOwed({ delivery, hop }: Work, ended: Ended): boolean {
+  return delivery.redelivered || hop.step > Number(ended.data.step ?? hop.step);
 }
 
 function rounded(timings: Timings): Record<string, number> {

@@ -1,16 +1,18 @@
 /** Each filter's milliseconds for a photo of 12 megapixels on one core, against Pillow or OpenCV in the same run. */
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
 import type { Image, Pixels } from '../../runtime/filter.ts';
-import { loadFunction, parseParams } from '../../runtime/functions.ts';
+import { FUNCTIONS_DIR } from '../../runtime/functions.ts';
 import { applyFilter, materialize } from '../../runtime/image/apply.ts';
+import { decode } from '../../runtime/image/decode.ts';
 import { packIntermediate, unpackIntermediate } from '../../runtime/image/intermediate.ts';
 import { DEFAULT_LIMITS } from '../../runtime/image/limits.ts';
-import { largePhoto } from '../support/large-photo.ts';
+import { planTask, renderStep } from '../../runtime/pipeline.ts';
+import { largePhoto, largePhotoJpeg } from '../support/large-photo.ts';
 import { pipelineOver, sourceOf } from '../support/pictures.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { median, type Row } from './row.ts';
@@ -42,41 +44,50 @@ const CASES: Record<string, { filter: string; params: Record<string, unknown> }>
   watermark: { filter: 'watermark', params: { image: 'overlay', position: 'northwest', scale: 0.1 } },
 };
 
+interface Times {
+  /** Over decoded samples in memory. */
+  alone: number;
+  /** From a JPEG's bytes to a JPEG's bytes. */
+  whole: number;
+}
+
 interface PeerFigures {
-  figures: Record<string, { peer: string; ms: number }>;
+  figures: Record<string, Times & { peer: string }>;
   pillow: string;
   opencv: string;
 }
 
-/** Ours and theirs take turns, each alone on the first core; both start from decoded samples in memory. */
+/** Ours and theirs take turns, each alone on the first core: each filter over samples, and from photo to photo. */
 export async function benchFilters(): Promise<Row[]> {
   await using folder = await temporaryFolder();
-  const photo = join(folder.path, 'photo.png');
-  const { data, width, height, channels } = await largePhoto();
-  await writeFile(
-    photo,
-    await sharp(data, { raw: { width, height, channels } }).png({ compressionLevel: 1 }).toBuffer(),
-  );
-  const ours: Record<string, number>[] = [];
+  const photo = join(folder.path, 'photo.jpg');
+  await writeFile(photo, await largePhotoJpeg());
+  const ours: Record<string, Times>[] = [];
   const theirs: PeerFigures[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    ours.push(JSON.parse(await onOneCore(process.execPath, HERE)) as Record<string, number>);
+    ours.push(JSON.parse(await onOneCore(process.execPath, HERE, photo)) as Record<string, Times>);
     const peers = await onOneCore(PYTHON, PEERS, photo, String(RUNS)).catch((error: Error) => error);
     if (peers instanceof Error)
       console.error(
-        `no peers to compare with: ${PYTHON} with PIL and cv2 is needed (${peers.message.split('\n').at(-2)})`,
+        `no peers to compare with: ${PYTHON} needs PIL and cv2 (${peers.message.trim().split('\n').at(-1)})`,
       );
     else theirs.push(JSON.parse(peers) as PeerFigures);
   }
-  return Object.keys(CASES).map((name) => rowOf(name, ours, theirs));
+  return (['whole', 'alone'] as const).flatMap((scope) =>
+    Object.keys(CASES).map((name) => rowOf(name, scope, ours, theirs)),
+  );
 }
 
-function rowOf(name: string, ours: Record<string, number>[], theirs: PeerFigures[]): Row {
-  const mine = median(ours.map((round) => round[name]!));
-  const base = { name: `${name}, 12 MP`, unit: 'ms', ours: mine };
+function rowOf(name: string, scope: keyof Times, ours: Record<string, Times>[], theirs: PeerFigures[]): Row {
+  const mine = median(ours.map((round) => round[name]![scope]));
+  const base = {
+    name: `${name}, 12 MP, ${scope === 'whole' ? 'photo to photo' : 'filter alone'}`,
+    unit: 'ms',
+    ours: mine,
+  };
   const peer = theirs[0]?.figures[name]?.peer;
   if (peer === undefined) return { ...base, note: 'no peer here' };
-  const other = median(theirs.map(({ figures }) => figures[name]!.ms));
+  const other = median(theirs.map(({ figures }) => figures[name]![scope]));
   const library = peer.startsWith('OpenCV') ? `OpenCV ${theirs[0]?.opencv}` : `Pillow ${theirs[0]?.pillow}`;
   return {
     ...base,
@@ -97,30 +108,40 @@ async function onOneCore(command: string, ...args: string[]): Promise<string> {
 }
 
 /** Median milliseconds of each case in this process. */
-async function measureOurs(): Promise<Record<string, number>> {
+async function measureOurs(photo: Buffer): Promise<Record<string, Times>> {
   sharp.concurrency(1);
   const image = await imageOf(await largePhoto());
   const overlay = await imageOf(await scaled(image, 400));
-  const figures: Record<string, number> = {};
-  for (const [name, { filter, params }] of Object.entries(CASES)) {
-    const loaded = await loadFunction(filter);
-    const parsed = parseParams(loaded, params, 'params');
-    const context = {
-      taskId: 'bench',
-      step: 0,
-      signal: new AbortController().signal,
-      load: async () => overlay,
+  const context = {
+    taskId: 'bench',
+    step: 0,
+    signal: new AbortController().signal,
+    load: async () => overlay,
+  };
+  const figures: Record<string, Times> = {};
+  for (const [name, step] of Object.entries(CASES)) {
+    const plan = await planTask({ steps: [step], output: { format: 'jpeg', quality: 80 } }, FUNCTIONS_DIR);
+    const { filter, params } = plan.steps[0]!;
+    figures[name] = {
+      alone: await medianMs(async () => {
+        const applied = await applyFilter(filter, image, params, context, LIMITS);
+        if ('result' in applied) await materialize(applied.result, image, LIMITS);
+      }),
+      whole: await medianMs(async () => renderStep(plan, 0, await decode(photo, LIMITS), context, LIMITS)),
     };
-    const times: number[] = [];
-    for (let run = 0; run <= RUNS; run++) {
-      const start = performance.now();
-      const applied = await applyFilter(loaded, image, parsed, context, LIMITS);
-      if ('result' in applied) await materialize(applied.result, image, LIMITS);
-      if (run > 0) times.push(performance.now() - start); // The first loads and compiles.
-    }
-    figures[name] = median(times);
   }
   return figures;
+}
+
+/** The first run loads and compiles, and does not count. */
+async function medianMs(work: () => Promise<unknown>): Promise<number> {
+  const times: number[] = [];
+  for (let run = 0; run <= RUNS; run++) {
+    const start = performance.now();
+    await work();
+    if (run > 0) times.push(performance.now() - start);
+  }
+  return median(times);
 }
 
 async function imageOf(pixels: Pixels): Promise<Image> {
@@ -136,4 +157,4 @@ async function scaled(image: Image, width: number): Promise<Pixels> {
   return { data: new Uint8Array(data), width: info.width, height: info.height, channels: 4 };
 }
 
-if (import.meta.main) console.log(JSON.stringify(await measureOurs()));
+if (import.meta.main) console.log(JSON.stringify(await measureOurs(await readFile(process.argv[2]!))));

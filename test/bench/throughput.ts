@@ -8,7 +8,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 import { until } from '../support/until.ts';
 import { atLeast, median, type Row } from './row.ts';
 
-const PHOTOS = 60;
+const PHOTOS = 150;
 const ROUNDS = 3;
 const WIDTH = 720;
 
@@ -19,8 +19,12 @@ export async function benchThroughput(amqpUrl: string): Promise<Row[]> {
   const queued: number[] = [];
   await using at = await startInstallation({ amqpUrl, env: { THREADS: '1' } });
   await at.put('photo.jpg', photo);
-  for (let core = 0; core < availableParallelism() + 1; core++) await at.worker('resize');
-  await throughQueue(at, 'warm-up', 8);
+  for (let core = 0; core < availableParallelism() + 1; core++) {
+    const worker = await at.worker('resize');
+    // Past its start: the telemetry SDK is loaded once.
+    await until(async () => (await worker.get('/metrics')).status === 200, 'the metrics');
+  }
+  await throughQueue(at, 'warm-up', 12);
   for (let round = 0; round < ROUNDS; round++) {
     bare.push(await bareLoop(photo));
     queued.push(await throughQueue(at, `round-${round}`, PHOTOS));
