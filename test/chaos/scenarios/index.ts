@@ -8,6 +8,7 @@ import { failpoints } from './failpoints.ts';
 import { hostile } from './hostile.ts';
 import { kills } from './kills.ts';
 import { messages } from './messages.ts';
+import { model } from './model.ts';
 import { restarts } from './restarts.ts';
 import { sigterms } from './sigterms.ts';
 import { storage } from './storage.ts';
@@ -26,4 +27,5 @@ export const SCENARIOS: Scenario[] = [
   duplicates,
   hostile,
   messages,
+  model,
 ];

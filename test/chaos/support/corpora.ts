@@ -52,7 +52,8 @@ export async function corpusFiles(name: Corpus, say: (text: string) => void): Pr
 async function keepFitting(files: string[], byName: boolean): Promise<string[]> {
   const kept: string[] = [];
   for (const file of files) {
-    if (byName && !IMAGE.test(extname(file)) && !/crash|oss-fuzz|timeout|poc/i.test(file)) continue;
+    if (byName && !IMAGE.test(extname(file)) && !/crash|fuzz.*(corpus|cases)|timeout|poc/i.test(file))
+      continue;
     const { size } = await stat(file);
     if (size > 0 && size <= MAX_BYTES) kept.push(file);
   }
@@ -81,10 +82,9 @@ async function fetchPackage(name: string, work: string): Promise<void> {
 /** apt knows this machine's sources of packages; the sources of programs lie beside them. */
 async function fetchSource(name: string, work: string): Promise<void> {
   const options = await sourceOptions();
-  await run('apt-get', [...options, 'source', '--download-only', '-qq', name], {
-    cwd: work,
-    timeout: FETCH_TIMEOUT_MS,
-  });
+  const fetching = ['source', '--download-only', '-qq', name];
+  // The program's own archive is enough: Debian's patches beside it may be newer than this mirror has them.
+  await run('apt-get', [...options, ...fetching], { cwd: work, timeout: FETCH_TIMEOUT_MS }).catch(() => {});
   const archives = (await readdir(work)).filter((file) => /\.orig.*\.tar\.\w+$/.test(file));
   if (archives.length === 0) throw new Error('no source archive came');
   for (const archive of archives)

@@ -57,7 +57,7 @@ export function printReport(rows: Row[], seed: number): void {
   for (const { scenario, rabbitmq, faults } of rows)
     for (const text of faults) print(`FAILED ${scenario} (${rabbitmq}): ${text}`);
   print(
-    `\nSeed ${seed}. ${machine()}. RabbitMQ ${[...new Set(rows.map(({ rabbitmq }) => rabbitmq))].join(' and ')}.`,
+    `\nSeed ${seed}. ${machine()}. RabbitMQ ${[...new Set(rows.map(({ rabbitmq }) => rabbitmq))].filter((version) => version !== '–').join(' and ')}.`,
   );
 }
 

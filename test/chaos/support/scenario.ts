@@ -50,6 +50,8 @@ export interface Scenario {
   name: string;
   /** What it shows, in one line. */
   shows: string;
+  /** False: it is the same with every broker, and runs once. Default: true. */
+  needsBroker?: boolean;
   run(stage: Stage): Promise<Outcome>;
 }
 

@@ -1,0 +1,73 @@
+/** A worker's child: the real steps and markers over the model's storage, until it is killed. */
+import { intermediatesFolder, markEnded } from '../../../runtime/ended.ts';
+import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
+import type { Inputs } from '../../../runtime/storage/inputs.ts';
+import type { Child } from '../../../runtime/worker/child-process.ts';
+import { performStep, type Workshop } from '../../../runtime/worker/perform.ts';
+import type { StepResult } from '../../../runtime/worker/protocol.ts';
+import { type Objects, storageOf } from './storage.ts';
+import { beginLife, type Choices, type Life, type Turns } from './world.ts';
+
+export interface ModelChild {
+  child: Child;
+  /** kill -9 or a deadline: what it had begun never happens, and the next child is there. */
+  kill(): void;
+}
+
+const LOST: StepResult = {
+  kind: 'failed',
+  consequence: 'retry',
+  failureType: 'child-lost',
+  message: 'The child process died while working.',
+};
+
+/**
+ * The end of the parent leaves the child running: it may still write what it had begun.
+ * @param unmarked takes the tasks whose failure could not be marked
+ */
+export function startModelChild(
+  objects: Objects,
+  turns: Turns,
+  choices: Choices,
+  unmarked: Set<string>,
+): ModelChild {
+  let life = beginLife();
+
+  /** `lost` when this life ends first. */
+  function orLost<T>(work: (shop: Workshop) => Promise<T>, lost: T): Promise<T> {
+    const mine: Life = life;
+    const storage = storageOf(objects, turns, mine, choices);
+    const inputs: Inputs = { read: (key) => storage.read(key) };
+    const shop: Workshop = { storage, inputs, limits: DEFAULT_LIMITS, functionsDir: '', inputGraceMs: 0 };
+    return new Promise((resolve, reject) => {
+      mine.atEnd(() => resolve(lost));
+      work(shop).then(resolve, reject);
+    });
+  }
+
+  function kill(): void {
+    const old = life;
+    life = beginLife();
+    old.end();
+  }
+
+  const child: Child = {
+    run: (job) => orLost((shop) => performStep(job, shop, new AbortController().signal), LOST),
+    async fail(ended) {
+      const marker = await orLost(
+        ({ storage }) => markEnded(storage, ended).catch(() => undefined),
+        undefined,
+      );
+      if (marker === undefined) unmarked.add(ended.task_id);
+      return marker;
+    },
+    clean: (taskId) =>
+      orLost(({ storage }) => storage.removeAll(intermediatesFolder(taskId)).catch(() => {}), undefined),
+    kill,
+    close: async () => {},
+    pid: undefined,
+    healthy: true,
+    restarts: 0,
+  };
+  return { child, kill };
+}

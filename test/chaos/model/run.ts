@@ -1,0 +1,48 @@
+/** Plays random schedules, in a process of its own; prints what came of them as JSON. Arguments: seed, count. */
+import './virtual-modules.ts';
+import fc from 'fast-check';
+import type { Played } from './play.ts';
+
+const [seed, count] = process.argv.slice(2).map(Number);
+const PROGRESS_EACH = 5_000;
+
+const { play } = await import('./play.ts');
+const sum: Played = {
+  turns: 0,
+  crashes: 0,
+  connectionsLost: 0,
+  childrenLost: 0,
+  stopped: 0,
+  completed: 0,
+  failed: 0,
+  unmarked: 0,
+  faults: [],
+};
+let schedules = 0;
+
+const plays = fc.record({
+  tasks: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 2 }),
+  copies: fc.oneof(
+    { weight: 3, arbitrary: fc.constant(1) },
+    { weight: 1, arbitrary: fc.integer({ min: 2, max: 3 }) },
+  ),
+  retries: fc.integer({ min: 0, max: 2 }),
+  crashLimit: fc.integer({ min: 2, max: 5 }),
+  schedule: fc.uint8Array({ maxLength: 250, size: 'max' }),
+});
+const result = await fc.check(
+  fc.asyncProperty(plays, async (chosen) => {
+    const played = await play(chosen);
+    for (const key of Object.keys(sum) as (keyof Played)[]) if (key !== 'faults') sum[key] += played[key];
+    if (++schedules % PROGRESS_EACH === 0) process.stderr.write(`${schedules}\n`);
+    if (played.faults.length > 0) throw new Error(played.faults.join('; '));
+  }),
+  { seed: seed ?? 1, numRuns: count ?? 1_000, endOnFailure: process.env.MODEL_SHRINK === undefined },
+);
+if (result.failed) {
+  const [counterexample] = result.counterexample ?? [];
+  sum.faults.push(
+    `${String((result.errorInstance as Error)?.message)} with ${JSON.stringify({ ...counterexample, schedule: [...(counterexample?.schedule ?? [])] })}`,
+  );
+}
+process.stdout.write(JSON.stringify({ schedules, ...sum }));

@@ -1,0 +1,35 @@
+/** Images of a few letters: an input's bytes, and behind them the name of each filter that has been applied. */
+import { Buffer } from 'node:buffer';
+import type { Task } from '../../../runtime/task.ts';
+
+interface Letters {
+  letters: string;
+  source: { format: string; width: number; height: number; bytes: number };
+}
+
+interface LettersPlan {
+  filters: string[];
+}
+
+export async function decode(bytes: Buffer): Promise<Letters> {
+  const letters = bytes.toString();
+  return { letters, source: { format: 'letters', width: 1, height: 1, bytes: bytes.length } };
+}
+
+export async function packIntermediate(pixels: string): Promise<Buffer> {
+  return Buffer.from(pixels);
+}
+
+export const unpackIntermediate = decode;
+
+export async function planTask(task: Pick<Task, 'steps'>): Promise<LettersPlan> {
+  return { filters: task.steps.map(({ filter }) => filter) };
+}
+
+export async function renderStep(plan: LettersPlan, step: number, { letters, source }: Letters) {
+  const result = `${letters}>${plan.filters[step]}`;
+  const timings = { decode: 0, filter: 0, encode: 0 };
+  if (step < plan.filters.length - 1) return { kind: 'pixels' as const, pixels: result, source, timings };
+  const file = { bytes: Buffer.from(result), format: 'png', contentType: 'image/png', extension: 'png' };
+  return { kind: 'file' as const, file, timings };
+}

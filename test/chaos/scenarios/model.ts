@@ -1,0 +1,46 @@
+/** Random schedules of crash, redelivery, lost connections and failing storage against the worker's own code. */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import type { Played } from '../model/play.ts';
+import { noFigures, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
+
+const RUN = fileURLToPath(new URL('../model/run.ts', import.meta.url));
+
+export const model: Scenario = {
+  name: 'model',
+  shows: 'the acknowledgement’s state machine over random schedules, in virtual time',
+  needsBroker: false,
+  run,
+};
+
+async function run({ choose, seed, say }: Stage): Promise<Outcome> {
+  const count = choose(3_000, 100_000);
+  const child = spawn(process.execPath, [RUN, String(seed), String(count)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const errors: string[] = [];
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    if (/^\d+$/.test(line)) say(`${line}/${count} schedules`);
+    else errors.push(line);
+  });
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  const json = await text(child.stdout);
+  if ((await exited) !== 0) throw new Error(`the model ended early: ${errors.join('\n')}`);
+  const played = JSON.parse(json) as Played & { schedules: number };
+  const { schedules, turns, crashes, connectionsLost, childrenLost, stopped, completed, failed, unmarked } =
+    played;
+  return {
+    ...noFigures(),
+    submitted: completed + failed,
+    results: completed,
+    deadLetters: failed,
+    kills: crashes + connectionsLost + childrenLost + stopped,
+    unexplained: played.faults.length,
+    notes: [
+      `${schedules} schedules, ${turns} turns: ${crashes} crashes, ${connectionsLost} connections and ${childrenLost} children lost, ${stopped} workers stopped; ${unmarked} tasks were given up while the storage took no marker`,
+    ],
+    faults: played.faults,
+  };
+}
