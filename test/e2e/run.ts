@@ -1,0 +1,63 @@
+/**
+ * What `npm run e2e` runs: the chart on a real cluster. It says what it needs; where that is missing it skips,
+ * loudly, because nothing of this can be shown without a cluster.
+ */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { asError } from '../../runtime/errors.ts';
+import { kubectl, SETTINGS } from './cluster.ts';
+
+const VITEST = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
+const CONFIG = fileURLToPath(new URL('./vitest.config.ts', import.meta.url));
+
+const NEEDS = `npm run e2e needs
+  - a cluster: KUBECONFIG (or the default kubeconfig) whose user may make namespaces
+  - KEDA in it: helm install keda kedacore/keda -n keda --create-namespace (keda/README.md)
+  - the image where its nodes find it: kind load docker-image darkroom:dev, or E2E_IMAGE=registry/darkroom:tag
+  - a default StorageClass, and nodes that run the image of the demo broker (rabbitmq:4-management)
+It makes a namespace of its own and removes it. E2E_TIMEOUT_S (${SETTINGS.timeoutS}) bounds each wait.`;
+
+if (process.argv.includes('--help')) {
+  console.log(
+    `npm run e2e [-- VITEST ARGUMENTS]\n\n${NEEDS}\n\nExample:\n  $ KUBECONFIG=~/.kube/config E2E_IMAGE=darkroom:dev npm run e2e`,
+  );
+} else {
+  const missing = await whatIsMissing();
+  if (missing === undefined) await runVitest(process.argv.slice(2));
+  else skip(missing);
+}
+
+async function whatIsMissing(): Promise<string | undefined> {
+  try {
+    await kubectl(['version', '--request-timeout=10s', '--output', 'json']);
+  } catch (error) {
+    return `no cluster answers: ${asError(error).message.split('\n')[0]}`;
+  }
+  const keda = await kubectl([
+    'get',
+    'crd',
+    'scaledobjects.keda.sh',
+    '--ignore-not-found',
+    '--output',
+    'name',
+  ]);
+  return keda.trim() === '' ? 'KEDA is not installed in this cluster' : undefined;
+}
+
+function skip(missing: string): void {
+  const line = '!'.repeat(80);
+  console.log(
+    `${line}\nSKIPPED: nothing was tested on a cluster, because ${missing}.\n${line}\n\n${NEEDS}\n`,
+  );
+  console.log('0 passed, 0 failed, 1 skipped');
+}
+
+async function runVitest(args: string[]): Promise<void> {
+  const vitest = spawn(process.execPath, [VITEST, 'run', '--config', CONFIG, '--reporter=verbose', ...args], {
+    stdio: 'inherit',
+  });
+  process.on('SIGINT', () => {}); // vitest gets it too, and cleans up.
+  process.exitCode = await new Promise<number>((resolve) =>
+    vitest.once('exit', (code) => resolve(code ?? 1)),
+  );
+}
