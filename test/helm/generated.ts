@@ -1,6 +1,7 @@
 /** The files that are made from the chart and kept in the repository: their paths, and what they should hold. */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
+import { isMap, isNode, parseDocument, type Scalar, stringify, type YAMLMap } from 'yaml';
 import {
   ENVIRONMENTS,
   helm,
@@ -57,6 +58,49 @@ async function manifest(templates: string[]): Promise<string> {
       .map((object) => `---\n${stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })}`)
       .join('')
   );
+}
+
+const TABLE_START = '<!-- values: npm run manifests -->';
+const TABLE_END = '<!-- end of values -->';
+
+/** helm/README.md with its table of values made anew from values.yaml. */
+export const README: Generated = {
+  path: join(ROOT, 'helm/README.md'),
+  async text() {
+    const readme = await readFile(this.path, 'utf8');
+    const [before = '', rest = ''] = readme.split(TABLE_START);
+    const after = rest.split(TABLE_END)[1] ?? '';
+    const rows = valueRows(
+      parseDocument(await readFile(join(ROOT, 'helm/values.yaml'), 'utf8')).contents as YAMLMap<
+        Scalar<string>
+      >,
+    );
+    return `${before}${TABLE_START}\n| value | default | |\n|---|---|---|\n${rows.join('\n')}\n${TABLE_END}${after}`;
+  },
+};
+
+/** A row for each leaf, with the comment above it or above the map that it is in first place of. */
+function valueRows(
+  map: YAMLMap<Scalar<string>, unknown>,
+  path = '',
+  above = map.commentBefore ?? '',
+): string[] {
+  return map.items.flatMap(({ key, value }, index) => {
+    const at = path === '' ? key.value : `${path}.${key.value}`;
+    const comment = key.commentBefore ?? (index === 0 ? above : '');
+    const nested = isMap<Scalar<string>, unknown>(value) && !value.flow && at !== 'functions';
+    return nested ? valueRows(value, at, value.commentBefore ?? comment) : [valueRow(at, value, comment)];
+  });
+}
+
+function valueRow(path: string, node: unknown, comment: string): string {
+  const value = isNode(node) ? node.toJSON() : node;
+  const shown = path === 'functions' ? Object.keys(value as object).join(', ') : JSON.stringify(value);
+  const why = comment
+    .replace(/\s*\n\s*/g, ' ')
+    .trim()
+    .replaceAll('|', '\\|');
+  return `| \`${path}\` | ${value === '' ? '' : `\`${shown}\``} | ${why} |`;
 }
 
 function withoutHelm(key: string, value: unknown): unknown {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { GOLDEN } from './generated.ts';
+import { GOLDEN, README } from './generated.ts';
 
 describe('golden renders', () => {
   it.each(GOLDEN.map((file) => [basename(file.path), file] as const))(
@@ -10,4 +10,10 @@ describe('golden renders', () => {
       expect(await text()).toBe(await readFile(path, 'utf8'));
     },
   );
+});
+
+describe('helm/README.md', () => {
+  it('lists every value with its default (npm run manifests writes the table anew)', async () => {
+    expect(await README.text()).toBe(await readFile(README.path, 'utf8'));
+  });
 });

@@ -1,14 +1,23 @@
 /** The rights that the chart gives to the broker's users, and helm/README.md to type: enough, and no more. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { connect } from 'amqplib';
 import { describe, expect, it } from 'vitest';
 import { declareTopology } from '../../runtime/amqp/topology.ts';
-import { one, render } from '../support/chart.ts';
+import { one, ROOT, render } from '../support/chart.ts';
 import { startRabbit, testBroker, uniqueName } from '../support/rabbit.ts';
 import { turned } from './switches.ts';
 
 interface Definitions {
   users: { name: string; tags: string[] }[];
   permissions: { user: string; configure: string; write: string; read: string }[];
+}
+
+/** user, configure, write and read of each `rabbitmqctl set_permissions` in the README. */
+async function rightsToType(): Promise<Map<string, string[]>> {
+  const readme = await readFile(join(ROOT, 'helm/README.md'), 'utf8');
+  const lines = readme.matchAll(/set_permissions -p prod darkroom-(\w+)\s+'(.+?)'\s+'(.+?)'\s+'(.+?)'/g);
+  return new Map([...lines].map(([, user = '', ...rights]) => [user, rights]));
 }
 
 const PASSWORD = 'for-this-test';
@@ -40,7 +49,9 @@ async function usersOfTheChart() {
   for (const { name, tags } of users) {
     await call('PUT', `users/${vhost}-${name}`, { password: PASSWORD, tags: tags.join(',') });
   }
-  for (const { user, configure, write, read } of permissions) {
+  const typed = await rightsToType();
+  for (const { user } of permissions) {
+    const [configure, write, read] = typed.get(user) ?? [];
     await call('PUT', `permissions/${vhost}/${vhost}-${user}`, { configure, write, read });
   }
   return {
@@ -74,6 +85,16 @@ async function declared(broker: Awaited<ReturnType<typeof usersOfTheChart>>) {
 }
 
 describe('the broker’s users', () => {
+  it('have the rights in the chart that the README tells to type', async () => {
+    const secret = one(await render({ set: turned('demo broker') }), 'Secret', 'darkroom-demo-broker');
+    const { permissions }: Definitions = JSON.parse(secret.stringData?.['definitions.json'] ?? '');
+    const typed = await rightsToType();
+
+    for (const { user, configure, write, read } of permissions) {
+      if (user !== 'admin') expect([configure, write, read]).toEqual(typed.get(user));
+    }
+  });
+
   it('worker: consumes its queue, publishes tasks, retries, events and replies', async () => {
     await using broker = await usersOfTheChart();
     const admin = await declared(broker);

@@ -1,10 +1,10 @@
-/** `npm run manifests`: writes the golden renders and keda/manifests anew from the chart. */
+/** `npm run manifests`: writes the golden renders, keda/manifests and the table of values in helm/README.md anew from the chart. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
-import { GOLDEN, MANIFESTS } from './generated.ts';
+import { GOLDEN, MANIFESTS, README } from './generated.ts';
 
-for (const { path, text } of [...GOLDEN, ...MANIFESTS]) {
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, await text());
-  console.log(`wrote ${relative('.', path)}`);
+for (const file of [...GOLDEN, ...MANIFESTS, README]) {
+  await mkdir(dirname(file.path), { recursive: true });
+  await writeFile(file.path, await file.text());
+  console.log(`wrote ${relative('.', file.path)}`);
 }
