@@ -2,7 +2,7 @@
 
 {{- define "darkroom.broker.url" -}}
 {{- if .Values.demoBroker.enabled -}}
-amqp://{{ include "darkroom.fullname" . }}-demo-broker:5672
+amqp://{{ include "darkroom.fullname" . }}-demo-broker.{{ .Release.Namespace }}.svc:5672
 {{- else -}}
 {{ .Values.broker.url }}
 {{- end -}}
@@ -10,7 +10,7 @@ amqp://{{ include "darkroom.fullname" . }}-demo-broker:5672
 
 {{- define "darkroom.broker.managementUrl" -}}
 {{- if .Values.demoBroker.enabled -}}
-http://{{ include "darkroom.fullname" . }}-demo-broker:15672
+http://{{ include "darkroom.fullname" . }}-demo-broker.{{ .Release.Namespace }}.svc:15672
 {{- else -}}
 {{ .Values.broker.managementUrl | trimSuffix "/" }}
 {{- end -}}

@@ -54,6 +54,11 @@ const REFUSED: [why: string, set: Record<string, unknown>, message: string][] = 
     { 'broker.managementUrl': 'http://user:secret@rabbitmq' },
     '/broker/managementUrl',
   ],
+  [
+    'a management service that KEDA could not find from its own namespace',
+    { 'broker.managementUrl': 'http://rabbitmq:15672' },
+    '/broker/managementUrl',
+  ],
   ['a client certificate login without a certificate', { 'broker.auth': 'external' }, '/broker/tls'],
   [
     'file storage without the volume that workers share',

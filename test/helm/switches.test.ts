@@ -47,15 +47,15 @@ describe('a switch does what it says', () => {
     const objects = await by('demo broker');
 
     expect(one(objects, 'ConfigMap', 'darkroom-environment').data).toMatchObject({
-      AMQP_URL: 'amqp://darkroom-demo-broker:5672/%2F',
-      AMQP_MANAGEMENT_URL: 'http://darkroom-demo-broker:15672',
+      AMQP_URL: 'amqp://darkroom-demo-broker.darkroom.svc:5672/%2F',
+      AMQP_MANAGEMENT_URL: 'http://darkroom-demo-broker.darkroom.svc:15672',
     });
     expect(ofKind(objects, 'Secret').map(({ metadata }) => metadata.name)).toContain('darkroom-demo-worker');
     expect(one(objects, 'Job', 'darkroom-topology').metadata.annotations?.['helm.sh/hook']).toBe(
       'post-install,post-upgrade',
     );
     expect(one(objects, 'ScaledObject', 'darkroom-blur').spec).toMatchObject({
-      triggers: [{ metadata: { host: 'http://darkroom-demo-broker:15672/' } }, {}],
+      triggers: [{ metadata: { host: 'http://darkroom-demo-broker.darkroom.svc:15672/' } }, {}],
     });
   });
 

@@ -47,7 +47,7 @@ export const SWITCHES = {
   },
   'mutual TLS': {
     'broker.url': 'amqps://rabbitmq:5671',
-    'broker.managementUrl': 'https://rabbitmq:15671',
+    'broker.managementUrl': 'https://rabbitmq.rabbitmq.svc:15671',
     'broker.auth': 'external',
     'broker.tls.existingSecret': 'darkroom-broker-tls',
     'broker.tls.clientCertificate': true,
