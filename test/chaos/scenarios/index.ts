@@ -5,12 +5,15 @@ import { cuts } from './cuts.ts';
 import { drain } from './drain.ts';
 import { duplicates } from './duplicates.ts';
 import { failpoints } from './failpoints.ts';
+import { fences } from './fences.ts';
 import { hostile } from './hostile.ts';
 import { kills } from './kills.ts';
 import { messages } from './messages.ts';
 import { model } from './model.ts';
 import { restarts } from './restarts.ts';
+import { secrets } from './secrets.ts';
 import { sigterms } from './sigterms.ts';
+import { soak } from './soak.ts';
 import { storage } from './storage.ts';
 import { takenBack } from './taken-back.ts';
 
@@ -28,4 +31,7 @@ export const SCENARIOS: Scenario[] = [
   hostile,
   messages,
   model,
+  fences,
+  secrets,
+  soak,
 ];

@@ -1,7 +1,7 @@
 /** Real worker processes, kept alive by a small supervisor as Kubernetes would keep them. */
 import { spawn } from 'node:child_process';
 import { createWriteStream, type WriteStream } from 'node:fs';
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -34,6 +34,8 @@ export interface Member {
   signal(name: NodeJS.Signals): void;
   /** Ends it with SIGTERM. @returns its exit code, null when it was killed; 0 when it had not yet begun to run */
   stop(): Promise<number | null>;
+  /** The body of an answer of its probe server. */
+  get(path: string): Promise<string>;
   /** What its readiness probe says. */
   isReady(): Promise<boolean>;
   readonly exited: Promise<number | null>;
@@ -65,8 +67,9 @@ export interface CrewOptions {
 }
 
 export function startCrew({ slots, env, logFolder, mayDie = false }: CrewOptions): Crew {
+  const startedAt = Math.round(performance.now());
   const logs = slots.map((_, slot) =>
-    createWriteStream(join(logFolder, `worker-${slot}.log`), { flags: 'a' }),
+    createWriteStream(join(logFolder, `worker-${startedAt}-${slot}.log`), { flags: 'a' }),
   );
   const deaths: string[] = [];
   const told = new Set<number>();
@@ -163,6 +166,7 @@ function startMember(
       const code = await exited;
       return begun ? code : (code ?? 0);
     },
+    get: async (path) => (await fetch(`http://127.0.0.1:${port}${path}`)).text(),
     isReady: () => probe(port, running),
     exited,
     complaints,
@@ -200,10 +204,9 @@ export async function environmentOf(pid: number): Promise<string> {
   return await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
 }
 
-/** Where a process's open files lead. */
-export async function openFiles(pid: number): Promise<string[]> {
-  const names = await readdir(`/proc/${pid}/fd`).catch(() => []);
-  return await Promise.all(names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => '')));
+/** Its command line, which every user of the machine may read. */
+export async function commandLineOf(pid: number): Promise<string> {
+  return await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
 }
 
 function kill(pid: number): boolean {

@@ -56,6 +56,8 @@ export interface Plant extends AsyncDisposable {
   declare(): Promise<void>;
   /** Every event of one type from now on, such as `started`, once each unless Darkroom itself repeats it. */
   follow(type: string): Promise<TaskEventBody[]>;
+  /** `look` at every message that an exchange gets from now on. */
+  collect<T>(exchange: string, key: string, look: (delivery: Delivery) => T): Promise<T[]>;
 }
 
 export interface TaskEventBody {
@@ -182,14 +184,20 @@ export async function openPlant(options: PlantOptions): Promise<Plant> {
       outcome.faults.push(...firstOf(crew.deaths));
       return outcome;
     },
-    async follow(type) {
-      const queue = await bindEvents(broker, prefix, [`task.${type}`]);
+    follow: (type) =>
+      plant.collect(
+        names(prefix).events,
+        `task.${type}`,
+        ({ body }) => JSON.parse(body.toString()) as TaskEventBody,
+      ),
+    async collect(exchange, key, look) {
+      const queue = await bindQueue(broker, prefix, exchange, [key]);
       queues.push(queue);
-      const events: TaskEventBody[] = [];
-      await consume(broker, queue, ({ body, redelivered }) => {
-        if (!redelivered) events.push(JSON.parse(body.toString()) as TaskEventBody);
+      const seen: ReturnType<typeof look>[] = [];
+      await consume(broker, queue, (delivery) => {
+        if (!delivery.redelivered) seen.push(look(delivery));
       });
-      return events;
+      return seen;
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([...crews].map((crew) => crew.kill()));
@@ -206,7 +214,7 @@ export async function openPlant(options: PlantOptions): Promise<Plant> {
 
 /** Final events, on a queue that outlives connections and brokers. */
 async function watchEvents(broker: Broker, prefix: string, ledger: Ledger): Promise<string> {
-  const queue = await bindEvents(broker, prefix, ['task.completed', 'task.failed']);
+  const queue = await bindQueue(broker, prefix, names(prefix).events, ['task.completed', 'task.failed']);
   await consume(broker, queue, ({ body, redelivered }) => {
     const event = JSON.parse(body.toString()) as TaskEventBody;
     ledger.event(event.subject, event.data, redelivered);
@@ -216,7 +224,7 @@ async function watchEvents(broker: Broker, prefix: string, ledger: Ledger): Prom
 
 /** The final event, or the image itself with the key under which it is stored too. */
 async function watchReplies(broker: Broker, prefix: string, ledger: Ledger): Promise<string> {
-  const queue = await bindEvents(broker, prefix, []);
+  const queue = await bindQueue(broker, prefix, names(prefix).events, []);
   await consume(broker, queue, ({ body, headers, properties, redelivered }) => {
     const isImage = headers['darkroom-output'] !== undefined;
     const sha256 = createHash('sha256').update(body).digest('hex');
@@ -235,11 +243,11 @@ async function watchLetters(broker: Broker, prefix: string, ledger: Ledger): Pro
   });
 }
 
-async function bindEvents(broker: Broker, prefix: string, keys: string[]): Promise<string> {
-  const queue = uniqueName(`${prefix}-events`);
+async function bindQueue(broker: Broker, prefix: string, exchange: string, keys: string[]): Promise<string> {
+  const queue = uniqueName(`${prefix}-seen`);
   await broker.withChannel(async (channel) => {
     await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
-    for (const key of keys) await channel.bindQueue(queue, names(prefix).events, key);
+    for (const key of keys) await channel.bindQueue(queue, exchange, key);
   });
   return queue;
 }
