@@ -14,13 +14,8 @@ it('ships what its sources compile to', async () => {
   const compiler = path.join(ROOT, 'node_modules/assemblyscript/bin/asc.js');
   const outFile = path.join(folder.path, 'kernels.wasm');
 
-  await promisify(execFile)(process.execPath, [
-    compiler,
-    '--config',
-    path.join(SOURCES, 'asconfig.json'),
-    '--outFile',
-    path.relative(SOURCES, outFile),
-  ]);
+  const args = [compiler, '--config', 'asconfig.json', '--outFile', path.relative(SOURCES, outFile)];
+  await promisify(execFile)(process.execPath, args, { cwd: SOURCES });
 
   expect(await readFile(outFile)).toEqual(await readFile(path.join(SOURCES, 'kernels.wasm')));
 });
