@@ -1,22 +1,23 @@
 /** The drain ends before the work does: the task goes to another worker, uncounted, and the worker leaves with 0. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../support/until.ts';
-import { openPlant, type Plant, type TaskEventBody } from '../support/plant.ts';
+import { openPlant, type Plant } from '../support/plant.ts';
 import { addOutcomes, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
 import { BAD_FUNCTIONS, prepareSleepers } from '../support/sleepers.ts';
+import type { TaskEventBody } from '../support/watch.ts';
 
-const TASK_MS = 4_000;
+const TASK_MS = 2_500;
 /** Two signals at the same moment would be one. */
 const SECOND_SIGNAL_MS = 200;
 /** The default chain of times, in small. */
 const TIMES = {
-  TASK_TIMEOUT: '10s',
-  DRAIN_TIMEOUT: '11s',
+  TASK_TIMEOUT: '3s',
+  DRAIN_TIMEOUT: '4s',
   TERMINATION_GRACE_PERIOD: '30s',
   KEDA_COOLDOWN: '31s',
 };
 /** Longer than the drain, less than the grace period. */
-const EXIT_LIMIT_MS = 25_000;
+const EXIT_LIMIT_MS = 20_000;
 
 export const drain: Scenario = {
   name: 'drain',

@@ -5,8 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CORPORA, type Corpus, corpusFiles } from '../support/corpora.ts';
 import { watchMemory } from '../support/memory.ts';
 import { mutate, seedFiles } from '../support/mutator.ts';
-import { openPlant, type Plant, type TaskEventBody } from '../support/plant.ts';
+import { openPlant, type Plant } from '../support/plant.ts';
 import { addOutcomes, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
+import type { TaskEventBody } from '../support/watch.ts';
 
 const WORKERS = 3;
 const OPEN_MAX = 200;
@@ -129,19 +130,14 @@ async function submitFile(plant: Plant, index: number, { name, bytes }: HostileF
   ]);
 }
 
-interface TimedEvent extends TaskEventBody {
-  type?: string;
-  time?: string;
-}
-
 /** The longest time from a try's start to what came of it, by Darkroom's own events. */
-function longest(events: TimedEvent[]): number {
+function longest(events: TaskEventBody[]): number {
   const byTask = Map.groupBy(events, ({ subject }) => subject);
   let longestMs = 0;
   for (const story of byTask.values()) {
     const told = story.map(({ type, time }) => ({
       isStart: type === 'darkroom.task.started',
-      ms: Date.parse(time ?? ''),
+      ms: Date.parse(time),
     }));
     told.sort((a, b) => a.ms - b.ms);
     for (const [n, { isStart, ms }] of told.entries())

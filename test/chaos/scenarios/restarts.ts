@@ -17,7 +17,7 @@ export const restarts: Scenario = {
 };
 
 async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
-  const rounds = choose(3, 20);
+  const rounds = choose(2, 20);
   await using shop = await openShop({ amqpUrl: node.amqpUrl }, random);
   const { plant, crew, kinds } = shop;
   const pump = startPump(plant, kinds, random, OPEN_TASKS);

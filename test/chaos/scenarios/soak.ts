@@ -33,7 +33,7 @@ export const soak: Scenario = {
 };
 
 async function run({ choose, node, random, profile, say }: Stage): Promise<Outcome> {
-  const seconds = choose(30, 1_200);
+  const seconds = choose(20, 1_200);
   // A child that is replaced would hide what it leaks.
   const env = { CHILD_MAX_TASKS: '1000000000', LOG_LEVEL: 'info' };
   await using shop = await openShop({ amqpUrl: node.amqpUrl, env }, random);

@@ -25,7 +25,7 @@ export const storage: Scenario = {
 
 async function diskFull({ choose, node, random, say }: Stage): Promise<Outcome> {
   const count = choose(30, 200);
-  const fullMs = choose(4_000, 10_000);
+  const fullMs = choose(2_500, 10_000);
   await using disk = await smallDisk();
   if (disk === undefined) {
     say('NOT RUN: a full disk needs root, to mount a small file system');
@@ -53,7 +53,7 @@ async function diskFull({ choose, node, random, say }: Stage): Promise<Outcome> 
 
 async function failingS3({ choose, node, random, say }: Stage): Promise<Outcome> {
   const count = choose(20, 150);
-  const holdMs = choose(2_500, 15_000);
+  const holdMs = choose(1_500, 15_000);
   await using server = await startS3Server();
   const credentials = server.credentials;
   const bucket = await openStorage(server.url, { credentials });

@@ -4,17 +4,20 @@ import { startRabbit } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 import { openPlant } from '../support/plant.ts';
 import { addOutcomes, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
+import { openShop } from '../support/shop.ts';
 import { BAD_FUNCTIONS, prepareSleepers } from '../support/sleepers.ts';
+import { makeTasks } from '../support/tasks.ts';
 
-const CONSUMER_TIMEOUT_MS = 3_000;
+const CONSUMER_TIMEOUT_MS = 2_500;
 /** Longer than the broker's patience, and than its look at it once a second. */
-const TASK_MS = 7_000;
+const TASK_MS = 5_500;
 const CONSUMING_LIMIT_MS = 10_000;
 
 export const takenBack: Scenario = {
   name: 'taken-back',
-  shows: 'consumer_timeout shorter than the task; queue deleted under a worker',
-  run: async (stage) => addOutcomes([await consumerTimeout(stage), await deletedQueue(stage)]),
+  shows: 'consumer_timeout shorter than the task; queue deleted under a worker, or before the next step',
+  run: async (stage) =>
+    addOutcomes([await consumerTimeout(stage), await deletedQueue(stage), await missingQueue(stage)]),
 };
 
 async function consumerTimeout({ version, choose, say }: Stage): Promise<Outcome> {
@@ -71,5 +74,25 @@ async function deletedQueue({ node, choose, say }: Stage): Promise<Outcome> {
     outcome.faults.push(
       `consuming again only after ${Math.round(worstMs)} ms; expected ${CONSUMING_LIMIT_MS}`,
     );
+  return outcome;
+}
+
+/** The next step's queue is not there: the broker returns the message, and the step is tried again until it is. */
+async function missingQueue({ node, random, choose, say }: Stage): Promise<Outcome> {
+  const count = choose(20, 200);
+  const env = { RETRY_DELAYS: '300ms,1s,2s,4s,8s' };
+  await using shop = await openShop({ amqpUrl: node.amqpUrl, env }, random);
+  const { plant, crew, kinds } = shop;
+  const retried = await plant.follow('retrying');
+  const last = 'flip';
+  await plant.broker.withChannel((channel) => channel.deleteQueue(names(plant.prefix).queue(last)));
+  const later = kinds.filter(({ steps }) => steps[0]!.filter !== last);
+  await plant.submit(makeTasks('unroutable', count, later, random));
+  await until(() => retried.length > 0, 'a step that is tried again');
+  await plant.declare();
+  const outcome = await plant.finish(crew);
+  const reasons = new Set(retried.map(({ data }) => String(data.failure_type)));
+  outcome.notes.push(`next step’s queue missing: ${retried.length} retries (${[...reasons].join(', ')})`);
+  say(outcome.notes.at(-1)!);
   return outcome;
 }

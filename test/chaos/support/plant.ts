@@ -1,5 +1,4 @@
 /** One Darkroom under test: names of its own on a broker, a storage, its workers, and the ledger that watches it. */
-import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -15,13 +14,19 @@ import { declareTopology, deleteTopology, inspectTopology, names } from '../../.
 import { topologyOf } from '../../../runtime/cli/session.ts';
 import { readConfig } from '../../../runtime/config.ts';
 import { uniqueName } from '../../support/rabbit.ts';
-import { until } from '../../support/until.ts';
 import { type Crew, type CrewOptions, type Slot, startCrew } from './crew.ts';
 import { firstOf, type Ledger, openLedger, type Submission } from './ledger.ts';
 import type { Outcome } from './scenario.ts';
+import {
+  bindQueue,
+  consume,
+  LEDGER_HEADER,
+  type TaskEventBody,
+  watchEvents,
+  watchLetters,
+  watchReplies,
+} from './watch.ts';
 
-/** Travels with every message and names its entry in the ledger, even where the message cannot be read. */
-const LEDGER_HEADER = 'x-ledger';
 const BATCH = 500;
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 const QUIET_POLL_MS = 100;
@@ -58,11 +63,6 @@ export interface Plant extends AsyncDisposable {
   follow(type: string): Promise<TaskEventBody[]>;
   /** `look` at every message that an exchange gets from now on. */
   collect<T>(exchange: string, key: string, look: (delivery: Delivery) => T): Promise<T[]>;
-}
-
-export interface TaskEventBody {
-  subject: string;
-  data: Record<string, unknown>;
 }
 
 export interface PlantOptions {
@@ -210,67 +210,6 @@ export async function openPlant(options: PlantOptions): Promise<Plant> {
     },
   };
   return plant;
-}
-
-/** Final events, on a queue that outlives connections and brokers. */
-async function watchEvents(broker: Broker, prefix: string, ledger: Ledger): Promise<string> {
-  const queue = await bindQueue(broker, prefix, names(prefix).events, ['task.completed', 'task.failed']);
-  await consume(broker, queue, ({ body, redelivered }) => {
-    const event = JSON.parse(body.toString()) as TaskEventBody;
-    ledger.event(event.subject, event.data, redelivered);
-  });
-  return queue;
-}
-
-/** The final event, or the image itself with the key under which it is stored too. */
-async function watchReplies(broker: Broker, prefix: string, ledger: Ledger): Promise<string> {
-  const queue = await bindQueue(broker, prefix, names(prefix).events, []);
-  await consume(broker, queue, ({ body, headers, properties, redelivered }) => {
-    const isImage = headers['darkroom-output'] !== undefined;
-    const sha256 = createHash('sha256').update(body).digest('hex');
-    const data = isImage
-      ? { outcome: 'completed', output: { key: headers['darkroom-output'], sha256 } }
-      : (JSON.parse(body.toString()) as TaskEventBody).data;
-    ledger.event(properties.correlationId, { outcome: 'failed', ...data }, redelivered);
-  });
-  return queue;
-}
-
-async function watchLetters(broker: Broker, prefix: string, ledger: Ledger): Promise<void> {
-  await consume(broker, names(prefix).dead, ({ headers, properties, redelivered }) => {
-    const id = headers[LEDGER_HEADER] ?? properties.correlationId ?? headers['darkroom-id'];
-    ledger.letter(String(id), letterOf(headers), redelivered);
-  });
-}
-
-async function bindQueue(broker: Broker, prefix: string, exchange: string, keys: string[]): Promise<string> {
-  const queue = uniqueName(`${prefix}-seen`);
-  await broker.withChannel(async (channel) => {
-    await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
-    for (const key of keys) await channel.bindQueue(queue, exchange, key);
-  });
-  return queue;
-}
-
-async function consume(broker: Broker, queue: string, take: (delivery: Delivery) => void): Promise<void> {
-  const consumer = broker.consume(
-    queue,
-    (delivery) => {
-      take(delivery);
-      delivery.ack();
-    },
-    { prefetch: 200 },
-  );
-  await until(() => consumer.consuming, `a consumer of ${queue}`);
-}
-
-function letterOf(headers: Record<string, unknown>) {
-  const [death] = Array.isArray(headers['x-death']) ? (headers['x-death'] as Record<string, unknown>[]) : [];
-  return {
-    failureType: String(headers['darkroom-failure-type'] ?? death?.reason ?? 'unroutable'),
-    reason: String(headers['darkroom-failure-reason'] ?? `set aside by the broker: ${death?.reason}`),
-    filter: String(headers['darkroom-filter'] ?? ''),
-  };
 }
 
 function messageOf(
