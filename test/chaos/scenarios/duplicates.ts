@@ -25,6 +25,8 @@ async function run({ choose, node, random }: Stage): Promise<Outcome> {
     await Promise.all(copies.slice(2 * start, 2 * end).map((copy) => plant.repeat(copy)));
   }
   const outcome = await plant.finish(crew);
-  outcome.notes.push(`${outcome.duplicates} final events came again for the ${2 * tasks} further copies`);
+  outcome.notes.push(
+    `${outcome.duplicates} final events came again for the ${2 * tasks} further copies; ${await plant.leftovers()} images between steps left to the sweep`,
+  );
   return outcome;
 }

@@ -53,6 +53,7 @@ async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
   }
   await pump.stop();
   const outcome = await plant.finish(crew);
+  outcome.notes.push(`${await plant.leftovers()} images between steps left to the sweep`);
   const died = left.map((count) => deaths - count);
   outcome.kills = died.reduce((sum, count) => sum + count, 0);
   outcome.notes.push(`deaths: ${POINTS.map((point, index) => `${point} ${died[index]}`).join(', ')}`);

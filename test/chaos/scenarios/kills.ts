@@ -33,7 +33,7 @@ async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
   const outcome = await plant.finish(crew);
   outcome.kills = sum();
   outcome.notes.push(
-    `${killed.worker} workers and ${killed.child} children killed; ${((3 * tasks) / seconds).toFixed(0)} steps a second meanwhile`,
+    `${killed.worker} workers and ${killed.child} children killed; ${((3 * tasks) / seconds).toFixed(0)} steps a second meanwhile; ${await plant.leftovers()} images between steps left to the sweep`,
   );
   if (sum() < victims) outcome.faults.push(`only ${sum()} of ${victims} processes were killed`);
   return outcome;

@@ -1,5 +1,5 @@
 /** One Darkroom under test: names of its own on a broker, a storage, its workers, and the ledger that watches it. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +13,7 @@ import {
 import { declareTopology, deleteTopology, inspectTopology, names } from '../../../runtime/amqp/topology.ts';
 import { topologyOf } from '../../../runtime/cli/session.ts';
 import { readConfig } from '../../../runtime/config.ts';
+import { TASKS_FOLDER } from '../../../runtime/ended.ts';
 import { uniqueName } from '../../support/rabbit.ts';
 import { type Crew, type CrewOptions, type Slot, startCrew } from './crew.ts';
 import { firstOf, type Ledger, openLedger, type Submission } from './ledger.ts';
@@ -58,6 +59,8 @@ export interface Plant extends AsyncDisposable {
   quiet(timeoutMs?: number): Promise<boolean>;
   /** Waits, ends the workers, and compares everything with the ledger. */
   finish(crew: Crew, stallMs?: number): Promise<Outcome>;
+  /** Images between two steps that are still there: left to `darkroom sweep`. */
+  leftovers(): Promise<number>;
   declare(): Promise<void>;
   /** Every event of one type from now on, such as `started`, once each unless Darkroom itself repeats it. */
   follow(type: string): Promise<TaskEventBody[]>;
@@ -183,6 +186,11 @@ export async function openPlant(options: PlantOptions): Promise<Plant> {
       outcome.unexplained += crew.deaths.length;
       outcome.faults.push(...firstOf(crew.deaths));
       return outcome;
+    },
+    async leftovers() {
+      const tasks = join(storage, TASKS_FOLDER);
+      const entries = await readdir(tasks, { recursive: true, withFileTypes: true }).catch(() => []);
+      return entries.filter((entry) => entry.isFile()).length;
     },
     follow: (type) =>
       plant.collect(
