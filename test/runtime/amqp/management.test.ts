@@ -25,20 +25,30 @@ test('counts ready and unacknowledged messages and consumers', { timeout: 60_000
     await broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from(body) });
   const consumer = broker.consume(queue.name, () => {}, { prefetch: 1 });
 
-  const report = await until(
+  await until(
     async () => {
-      const found = await management.queue(queue.name);
-      return found.ready === 2 && found.unacked === 1 && found.consumers === 1 ? found : undefined;
+      // The API learns of queues, counts and consumers at its own pace.
+      const found = (await management.queues()).find(({ name }) => name === queue.name);
+      return found?.ready === 2 && found.unacked === 1 && found.consumers === 1;
     },
     'the counts',
     SAMPLED_MS,
   );
 
-  expect(report).toMatchObject({ name: queue.name, type: 'quorum', arguments: { 'x-queue-type': 'quorum' } });
-  const consumers = await management.consumers();
-  expect(consumers.filter((found) => found.queue === queue.name)).toMatchObject([
-    { prefetch: 1, active: true },
-  ]);
+  expect(await management.queue(queue.name)).toMatchObject({
+    name: queue.name,
+    type: 'quorum',
+    arguments: { 'x-queue-type': 'quorum' },
+  });
+  const consumers = await until(
+    async () => {
+      const found = (await management.consumers()).filter((consumer) => consumer.queue === queue.name);
+      return found.length > 0 && found;
+    },
+    'the consumer',
+    SAMPLED_MS,
+  );
+  expect(consumers).toMatchObject([{ prefetch: 1, active: true }]);
   expect((await management.queues()).map(({ name }) => name)).toContain(queue.name);
   await consumer.close();
 });
