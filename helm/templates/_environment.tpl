@@ -63,7 +63,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
 {{- end }}
 {{- end }}
 
-{{/* Secrets and scratch space as volumes: (dict "root" $ "role" "worker" "tmpSizeLimit" "512Mi") */}}
+{{/* Scratch space, secrets and the shared images as volumes: (dict "root" $ "role" "worker" "tmpSizeLimit" "512Mi" "images" true) */}}
 {{- define "darkroom.volumes" -}}
 - name: tmp
   emptyDir: { sizeLimit: {{ .tmpSizeLimit }} }
@@ -92,7 +92,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
       {{- end }}
 {{- end }}
 {{- end }}
-{{- if .root.Values.storage.volume.enabled }}
+{{- if and .images .root.Values.storage.volume.enabled }}
 - name: data
   persistentVolumeClaim: { claimName: {{ include "darkroom.storage.claim" .root }} }
 {{- end }}
@@ -100,13 +100,13 @@ OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
 
 {{- define "darkroom.volumeMounts" -}}
 - { name: tmp, mountPath: /tmp }
-{{- if eq .Values.broker.auth "plain" }}
+{{- if eq .root.Values.broker.auth "plain" }}
 - { name: broker, mountPath: /etc/darkroom/broker, readOnly: true }
 {{- end }}
-{{- if .Values.broker.tls.existingSecret }}
+{{- if .root.Values.broker.tls.existingSecret }}
 - { name: tls, mountPath: /etc/darkroom/tls, readOnly: true }
 {{- end }}
-{{- if .Values.storage.volume.enabled }}
+{{- if and .images .root.Values.storage.volume.enabled }}
 - { name: data, mountPath: /data }
 {{- end }}
 {{- end }}

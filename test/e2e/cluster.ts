@@ -67,6 +67,8 @@ export async function kubectl(args: string[]): Promise<string> {
 export async function openCluster(): Promise<Cluster> {
   const namespace = `darkroom-e2e-${randomBytes(3).toString('hex')}`;
   await kubectl(['create', 'namespace', namespace]);
+  // The API server itself then refuses any pod that asks for more than it may.
+  await kubectl(['label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted']);
   const inNamespace = (...args: string[]) => kubectl(['--namespace', namespace, ...args]);
   const helm = async (...args: string[]) =>
     (
@@ -74,20 +76,8 @@ export async function openCluster(): Promise<Cluster> {
         maxBuffer: 1e8,
       })
     ).stdout;
-  const [repository = '', tag = 'latest'] = SETTINGS.image.split(/:(?=[^/]+$)/);
   const upgrade = async (...settings: string[]) => {
-    const set = [
-      'demoBroker.enabled=false',
-      `broker.url=amqp://${BROKER}:5672`,
-      `broker.managementUrl=http://${BROKER}:15672`,
-      ...['admin', 'worker', 'monitor'].map(
-        (user) => `broker.${user}.existingSecret=${RELEASE}-demo-${user}`,
-      ),
-      `defaults.image.repository=${repository}`,
-      `defaults.image.tag=${tag}`,
-      ...QUICK,
-      ...settings,
-    ].flatMap((setting) => ['--set', setting]);
+    const set = [...releaseSettings(namespace), ...settings].flatMap((setting) => ['--set', setting]);
     await helm(
       'upgrade',
       '--install',
@@ -171,6 +161,21 @@ export async function openCluster(): Promise<Cluster> {
       await kubectl(['delete', 'namespace', namespace, '--wait=false']);
     },
   };
+}
+
+/** The release's values over values-dev.yaml: on the broker beside it, and quick. */
+export function releaseSettings(namespace: string): string[] {
+  const [repository = '', tag = 'latest'] = SETTINGS.image.split(/:(?=[^/]+$)/);
+  return [
+    'demoBroker.enabled=false',
+    // With the namespace: KEDA asks from its own.
+    `broker.url=amqp://${BROKER}.${namespace}.svc:5672`,
+    `broker.managementUrl=http://${BROKER}.${namespace}.svc:15672`,
+    ...['admin', 'worker', 'monitor'].map((user) => `broker.${user}.existingSecret=${RELEASE}-demo-${user}`),
+    `defaults.image.repository=${repository}`,
+    `defaults.image.tag=${tag}`,
+    ...QUICK,
+  ];
 }
 
 /** The chart's demo broker on its own, so that it outlives the release. */

@@ -1,4 +1,4 @@
-{{/* The pod of one worker: (dict "root" $ "name" $name "function" $function "role" "worker" "tmpSizeLimit" …) */}}
+{{/* The pod of one worker: (dict "root" $ "name" $name "function" $function "role" "worker" "tmpSizeLimit" … "images" true) */}}
 {{- define "darkroom.worker.pod" -}}
 serviceAccountName: {{ include "darkroom.serviceAccountName" .root }}
 # A token only where the worker marks its own deletion cost.
@@ -56,7 +56,7 @@ containers:
     securityContext:
       {{- toYaml .root.Values.securityContext | nindent 6 }}
     volumeMounts:
-      {{- include "darkroom.volumeMounts" .root | nindent 6 }}
+      {{- include "darkroom.volumeMounts" . | nindent 6 }}
       {{- with .function.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
