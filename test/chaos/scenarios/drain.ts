@@ -6,18 +6,20 @@ import { addOutcomes, type Outcome, type Scenario, type Stage } from '../support
 import { BAD_FUNCTIONS, prepareSleepers } from '../support/sleepers.ts';
 import type { TaskEventBody } from '../support/watch.ts';
 
-const TASK_MS = 2_500;
-/** Two signals at the same moment would be one. */
-const SECOND_SIGNAL_MS = 200;
+const TASK_MS = 3_500;
+/** Two signals within half a second count as one, since a terminal sends Ctrl-C twice through npm. */
+const SECOND_SIGNAL_MS = 800;
+/** Still at work when the alarm has been raised by a command that takes seconds itself. */
+const BLOCKED_TASK_MS = 7_000;
 /** The default chain of times, in small. */
 const TIMES = {
-  TASK_TIMEOUT: '3s',
-  DRAIN_TIMEOUT: '4s',
+  TASK_TIMEOUT: '9s',
+  DRAIN_TIMEOUT: '10s',
   TERMINATION_GRACE_PERIOD: '30s',
   KEDA_COOLDOWN: '31s',
 };
 /** Longer than the drain, less than the grace period. */
-const EXIT_LIMIT_MS = 20_000;
+const EXIT_LIMIT_MS = 25_000;
 
 export const drain: Scenario = {
   name: 'drain',
@@ -70,9 +72,10 @@ async function blockedBroker({ node, version, say }: Stage): Promise<Outcome> {
   const crew = plant.crew([{ filters: ['sleep'] }]);
   await crew.ready();
   const started = await plant.follow('started');
-  await plant.submit([sleeper('blocked', 1_000)]);
+  await plant.submit([sleeper('blocked', BLOCKED_TASK_MS)]);
   await startedTimes(started, 'blocked', 1);
   await node.ctl('set_disk_free_limit', '1000GB');
+  if (plant.ledger.open === 0) throw new Error('the alarm came too late to stop anything');
   const member = crew.members[0]!;
   const beganMs = performance.now();
   const code = await Promise.race([member.stop(), timeUp(EXIT_LIMIT_MS)]);
