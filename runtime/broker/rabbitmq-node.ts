@@ -42,7 +42,10 @@ export const CREDENTIALS = 'guest:guest';
 
 /** Counts of queues are at most about a second old, not five, so that a demo scales as soon as tasks come. */
 export const FRESH_COUNTS = {
-  config: 'collect_statistics_interval = 1000',
+  config: `collect_statistics_interval = 1000
+management.sample_retention_policies.global.minute = 1
+management.sample_retention_policies.basic.minute = 1
+management.sample_retention_policies.detailed.10 = 1`,
   advanced: '[{rabbit, [{quorum_tick_interval, 1000}]}].\n',
 } as const;
 
