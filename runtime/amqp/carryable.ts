@@ -11,6 +11,8 @@ const SHORT_STRING_BYTES = 255;
 const INT64_MIN = -(2 ** 63);
 const UINT64_MAX = 2n ** 64n - 1n;
 const UINT32_MAX = 2n ** 32n - 1n;
+/** Deeper tables and lists are left out: everything that walks them, amqplib too, calls itself at each level. */
+const MAX_DEPTH = 50;
 const SHORT_STRINGS = [
   'contentType',
   'contentEncoding',
@@ -26,7 +28,7 @@ const SHORT_STRINGS = [
 
 /** The same properties without what cannot be sent; `headers` is never undefined. */
 export function carryableProperties(properties: MessageProperties): MessageProperties {
-  const carried = { ...properties, headers: table(properties.headers ?? {}) };
+  const carried = { ...properties, headers: table(properties.headers ?? {}, 0) };
   for (const name of SHORT_STRINGS) {
     const text: unknown = carried[name];
     if (typeof text === 'string' && Buffer.byteLength(text) > SHORT_STRING_BYTES) carried[name] = undefined;
@@ -36,24 +38,26 @@ export function carryableProperties(properties: MessageProperties): MessagePrope
   return carried;
 }
 
-function table(entries: Record<string, unknown>): Record<string, unknown> {
-  const carried = Object.entries(entries).map(([key, value]) => [key, carryable(value)] as const);
+function table(entries: Record<string, unknown>, depth: number): Record<string, unknown> {
+  const carried = Object.entries(entries).map(([key, value]) => [key, carryable(value, depth + 1)] as const);
   return Object.fromEntries(
     carried.filter(([key, value]) => value !== undefined && Buffer.byteLength(key) <= SHORT_STRING_BYTES),
   );
 }
 
 /** undefined: it cannot be sent. */
-function carryable(value: unknown): unknown {
+function carryable(value: unknown, depth: number): unknown {
   if (typeof value === 'number') {
     // RabbitMQ ends the connection of whoever sends no number: Erlang has neither NaN nor infinities.
     if (!Number.isFinite(value)) return undefined;
     return value < INT64_MIN ? { '!': 'double', value } : value;
   }
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value;
-  if (Array.isArray(value)) return value.map(carryable).filter((item) => item !== undefined);
+  if (depth > MAX_DEPTH) return undefined;
+  if (Array.isArray(value))
+    return value.map((item) => carryable(item, depth + 1)).filter((item) => item !== undefined);
   if (Object.hasOwn(value, '!')) return isNotation(value as Record<string, unknown>) ? value : undefined;
-  return table(value as Record<string, unknown>);
+  return table(value as Record<string, unknown>, depth);
 }
 
 /** What amqplib itself makes of the two types that JavaScript has no values for, and not a table that looks like it. */

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChannelModel } from 'amqplib';
 import { asError } from '../errors.ts';
-import { socketOf } from './amqplib-internals.ts';
+import { socketOf, tolerateDeepHeaders } from './amqplib-internals.ts';
 import { createBackoff } from './backoff.ts';
 import type { BrokerOptions, LinkStatus } from './broker.ts';
 import { type Connection, openConnection, placeOf } from './connect.ts';
@@ -177,6 +177,7 @@ function beginSession({ model, destroy }: Connection, generation: number, owner:
   model.on('unblocked', () => owner.blocked(undefined));
   // An alarm can be raised together with the last frame of the handshake, before anyone listens.
   if ((model.connection as { blocked?: boolean }).blocked) owner.blocked('an alarm');
+  tolerateDeepHeaders(model);
   const socket = socketOf(model);
   socket?.once('close', () => end(new Error('the socket was closed')));
   if (socket?.destroyed) end(new Error('the socket was closed'));

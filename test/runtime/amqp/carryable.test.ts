@@ -49,6 +49,16 @@ test('leaves out what cannot be sent on', () => {
   expect([carried.messageId, carried.timestamp]).toEqual([undefined, undefined]);
 });
 
+test('leaves out what is nested beyond reason', () => {
+  let deep: unknown = 1;
+  for (let level = 0; level < 2_000; level++) deep = level % 2 === 0 ? [deep] : { deep };
+
+  const { headers } = received({ headers: { deep, flat: 1 } });
+
+  expect(JSON.stringify(headers).length).toBeLessThan(1_000);
+  expect(headers).toMatchObject({ flat: 1 });
+});
+
 test('sends on a message with a header that amqplib alone could not', async () => {
   await using opened = openTestBroker(amqpUrl);
   const { broker } = opened;
