@@ -80,7 +80,15 @@ function headerValue(): fc.Arbitrary<unknown> {
     { weight: 1, arbitrary: fc.array(leaf, { maxLength: 4 }) },
     { weight: 1, arbitrary: table(leaf) },
     { weight: 1, arbitrary: fc.array(table(leaf), { maxLength: 3 }) },
+    // Encoded by ourselves, so no deeper than amqplib can.
+    { weight: 1, arbitrary: fc.integer({ min: 10, max: 500 }).map(nested) },
   );
+}
+
+function nested(depth: number): unknown {
+  let value: unknown = 1;
+  for (let level = 0; level < depth; level++) value = level % 2 === 0 ? [value] : { a: value };
+  return value;
 }
 
 /**
