@@ -4,7 +4,7 @@ Pod of a Darkroom command that runs once with the admin's credentials, in the fi
 */}}
 {{- define "darkroom.command.pod" -}}
 {{- $function := get (include "darkroom.functions" .root | fromYaml) (include "darkroom.firstFunction" .root) }}
-{{- $scope := dict "root" .root "role" "admin" "tmpSizeLimit" "64Mi" }}
+{{- $scope := dict "root" .root "role" "admin" "tmpSizeLimit" "64Mi" "images" (eq .component "smoke-test") }}
 serviceAccountName: {{ include "darkroom.fullname" .root }}-{{ .component }}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -34,7 +34,7 @@ containers:
     securityContext:
       {{- toYaml .root.Values.securityContext | nindent 6 }}
     volumeMounts:
-      {{- include "darkroom.volumeMounts" .root | nindent 6 }}
+      {{- include "darkroom.volumeMounts" $scope | nindent 6 }}
 volumes:
   {{- include "darkroom.volumes" $scope | nindent 2 }}
 {{- with $function.nodeSelector }}
