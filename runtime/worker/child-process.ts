@@ -146,8 +146,7 @@ export function startChild(options: ChildOptions): Child {
     const started = fork(new URL('./child.ts', import.meta.url), [JSON.stringify(options.settings)], {
       env: childEnvironment(options.env ?? process.env, options.threads),
       serialization: 'advanced',
-      // A roomy heap: otherwise every few photos' buffers set off a collection of everything.
-      execArgv: ['--disable-warning=ExperimentalWarning', '--initial-heap-size=128'],
+      execArgv: ['--disable-warning=ExperimentalWarning'],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     const ready = Promise.withResolvers<boolean>();
