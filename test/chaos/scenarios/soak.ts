@@ -2,7 +2,8 @@
 import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { openHandles, residentBytes } from '../support/crew.ts';
+import { type Member, openHandles, residentBytes } from '../support/crew.ts';
+import { liveBytes } from '../support/live-memory.ts';
 import { type Line, plot } from '../support/plot.ts';
 import { startPump } from '../support/pump.ts';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
@@ -12,19 +13,28 @@ import { slopePerHour } from '../support/slope.ts';
 const OPEN_TASKS = 40;
 const LOOK_MS = 1_000;
 const MEBIBYTE = 1_048_576;
-/** Caches fill and code is compiled in this share of the time; it is left out of the slope. */
+/** Caches fill and code is compiled in this share of the time; it is left out of the judgement. */
 const WARM_UP_SHARE = 0.25;
-/** Bounds on what the straight line through the samples gains between warm-up and end. */
-const GAIN_LIMITS = { parentMebibytes: 15, childMebibytes: 25, handles: 3 };
+/** How often, after the warm-up, both processes collect their garbage and say what is left. */
+const LIVE_LOOKS = 6;
+/** What the straight line through the samples may gain from warm-up to end. */
+const LIVE_GAIN_LIMIT_MIB = 5;
+const HANDLES_GAIN_LIMIT = 3;
+/** The resident memory rises until V8 finds a collection worth while; it may not rise higher each time. */
+const PEAK_GAIN_LIMIT = 1.15;
 const SVG = fileURLToPath(new URL('../soak.svg', import.meta.url));
 
-interface Sample {
-  seconds: number;
-  parentBytes: number;
-  childBytes: number;
-  parentHandles: number;
-  childHandles: number;
-}
+const SERIES = {
+  parentMemory: { name: 'Resident memory of the parent', unit: 'MiB' },
+  childMemory: { name: 'Resident memory of the child', unit: 'MiB' },
+  parentHandles: { name: 'Open files of the parent', unit: '' },
+  childHandles: { name: 'Open files of the child', unit: '' },
+  parentLive: { name: 'Live memory of the parent, after a collection', unit: 'MiB' },
+  childLive: { name: 'Live memory of the child, after a collection', unit: 'MiB' },
+} as const;
+
+type Point = [seconds: number, value: number];
+type Samples = Record<keyof typeof SERIES, Point[]>;
 
 export const soak: Scenario = {
   name: 'soak',
@@ -35,86 +45,79 @@ export const soak: Scenario = {
 async function run({ choose, node, random, profile, say }: Stage): Promise<Outcome> {
   const seconds = choose(20, 1_200);
   // A child that is replaced would hide what it leaks.
-  const env = { CHILD_MAX_TASKS: '1000000000', LOG_LEVEL: 'info' };
+  const env = { CHILD_MAX_TASKS: '1000000000' };
   await using shop = await openShop({ amqpUrl: node.amqpUrl, env }, random);
   const { plant, crew, kinds } = shop;
   const pump = startPump(plant, kinds, random, OPEN_TASKS);
-  const samples: Sample[] = [];
-  const beganMs = performance.now();
-  for (let second = 0; second < seconds; second++) {
-    await sleep(LOOK_MS);
-    samples.push({ seconds: (performance.now() - beganMs) / 1_000, ...(await look(crew.members[0]!)) });
-    if (second % 60 === 59)
-      say(`${second + 1}/${seconds} s, ${plant.ledger.submitted - plant.ledger.open} tasks ended`);
-  }
+  const samples = await watch(crew.members[0]!, seconds, (at) =>
+    say(`${at}/${seconds} s, ${plant.ledger.submitted - plant.ledger.open} tasks ended`),
+  );
   await pump.stop();
   const outcome = await plant.finish(crew);
-  const rate = outcome.results / seconds;
+  const rate = (3 * outcome.results) / seconds;
   outcome.notes.push(
-    `${seconds} s at ${(rate * 3).toFixed(0)} steps a second, ${outcome.results} tasks of three steps`,
+    `${seconds} s at ${rate.toFixed(0)} steps a second, ${outcome.results} tasks of three steps`,
   );
   judge(samples, profile === 'full', outcome);
-  if (profile === 'full')
-    await writeFile(
-      SVG,
-      plot(
-        `Soak: ${outcome.results} tasks in ${Math.round(seconds / 60)} minutes, RabbitMQ ${node.version}`,
-        linesOf(samples),
-      ),
-    );
+  const title = `Soak: ${outcome.results} tasks in ${Math.round(seconds / 60)} minutes, RabbitMQ ${node.version}`;
+  if (profile === 'full') await writeFile(SVG, plot(title, linesOf(samples)));
   return outcome;
 }
 
-async function look(member: {
-  pid: number;
-  childPids(): Promise<number[]>;
-}): Promise<Omit<Sample, 'seconds'>> {
-  const [child = 0] = await member.childPids();
-  const [parentBytes, childBytes, parentHandles, childHandles] = await Promise.all([
-    residentBytes(member.pid),
-    residentBytes(child),
-    openHandles(member.pid),
-    openHandles(child),
-  ]);
-  return {
-    parentBytes: parentBytes ?? 0,
-    childBytes: childBytes ?? 0,
-    parentHandles: parentHandles ?? 0,
-    childHandles: childHandles ?? 0,
-  };
+async function watch(member: Member, seconds: number, tell: (second: number) => void): Promise<Samples> {
+  const samples = Object.fromEntries(Object.keys(SERIES).map((name) => [name, []])) as unknown as Samples;
+  const beganMs = performance.now();
+  const now = () => (performance.now() - beganMs) / 1_000;
+  let nextLive = seconds * WARM_UP_SHARE;
+  while (now() < seconds) {
+    await sleep(LOOK_MS);
+    const [child = 0] = await member.childPids();
+    samples.parentMemory.push([now(), ((await residentBytes(member.pid)) ?? 0) / MEBIBYTE]);
+    samples.childMemory.push([now(), ((await residentBytes(child)) ?? 0) / MEBIBYTE]);
+    samples.parentHandles.push([now(), (await openHandles(member.pid)) ?? 0]);
+    samples.childHandles.push([now(), (await openHandles(child)) ?? 0]);
+    if (samples.parentMemory.length % 60 === 0) tell(Math.round(now()));
+    if (now() < nextLive) continue;
+    nextLive += (seconds * (1 - WARM_UP_SHARE)) / LIVE_LOOKS;
+    samples.parentLive.push([now(), (await liveBytes(member.pid)) / MEBIBYTE]);
+    samples.childLive.push([now(), (await liveBytes(child)) / MEBIBYTE]);
+  }
+  return samples;
 }
 
 /** A short run says little of slopes: its figures are told, and only the full run's are judged. */
-function judge(samples: Sample[], strictly: boolean, outcome: Outcome): void {
-  const warm = samples.filter(({ seconds }) => seconds >= WARM_UP_SHARE * samples.at(-1)!.seconds);
-  const hours = (warm.at(-1)!.seconds - warm[0]!.seconds) / 3_600;
-  const gain = (value: (sample: Sample) => number) =>
-    slopePerHour(warm.map((sample) => [sample.seconds, value(sample)])) * hours;
-  const gains: [what: string, gained: number, limit: number][] = [
-    ['parent’s memory, MiB', gain(({ parentBytes }) => parentBytes / MEBIBYTE), GAIN_LIMITS.parentMebibytes],
-    ['child’s memory, MiB', gain(({ childBytes }) => childBytes / MEBIBYTE), GAIN_LIMITS.childMebibytes],
-    ['parent’s handles', gain(({ parentHandles }) => parentHandles), GAIN_LIMITS.handles],
-    ['child’s handles', gain(({ childHandles }) => childHandles), GAIN_LIMITS.handles],
-  ];
-  for (const [what, gained, limit] of gains) {
+function judge(samples: Samples, strictly: boolean, outcome: Outcome): void {
+  for (const [key, { name }] of Object.entries(SERIES) as [keyof Samples, { name: string }][]) {
+    const end = samples[key].at(-1)![0];
+    const warm = samples[key].filter(([seconds]) => seconds >= WARM_UP_SHARE * end);
+    const hours = (end - warm[0]![0]) / 3_600;
+    const slope = slopePerHour(warm);
+    const signed = (value: number) => `${value >= 0 ? '+' : ''}${value.toFixed(1)}`;
+    const highest = Math.max(...samples[key].map(([, value]) => value));
     outcome.notes.push(
-      `${what}: ${gained >= 0 ? '+' : ''}${gained.toFixed(1)} from warm-up to the end, by least squares (${(gained / hours).toFixed(1)} an hour; bound ${limit})`,
+      `${name}: at most ${highest.toFixed(0)}; ${signed(slope * hours)} after the warm-up by least squares (${signed(slope)} an hour)`,
     );
-    if (strictly && gained > limit)
-      outcome.faults.push(`${what}: gained ${gained.toFixed(1)}; expected at most ${limit}`);
+    if (!strictly) continue;
+    if (key.endsWith('Memory')) judgePeaks(name, warm, outcome);
+    else if (slope * hours > (key.endsWith('Live') ? LIVE_GAIN_LIMIT_MIB : HANDLES_GAIN_LIMIT))
+      outcome.faults.push(`${name}: gained ${signed(slope * hours)}`);
   }
 }
 
-function linesOf(samples: Sample[]): Line[] {
-  const line = (name: string, unit: string, value: (sample: Sample) => number): Line => ({
-    name,
-    unit,
-    points: samples.map((sample) => [sample.seconds / 60, value(sample)]),
-  });
-  return [
-    line('Memory of the parent', 'MiB', ({ parentBytes }) => parentBytes / MEBIBYTE),
-    line('Memory of the child', 'MiB', ({ childBytes }) => childBytes / MEBIBYTE),
-    line('Open files of the parent', '', ({ parentHandles }) => parentHandles),
-    line('Open files of the child', '', ({ childHandles }) => childHandles),
-  ];
+function judgePeaks(name: string, warm: Point[], outcome: Outcome): void {
+  const half = Math.floor(warm.length / 2);
+  const peak = (points: Point[]) => Math.max(...points.map(([, value]) => value));
+  const [first, second] = [peak(warm.slice(0, half)), peak(warm.slice(half))];
+  outcome.notes.push(
+    `${name}: highest ${first.toFixed(0)} in the first half after the warm-up, ${second.toFixed(0)} in the second`,
+  );
+  if (second > first * PEAK_GAIN_LIMIT)
+    outcome.faults.push(`${name}: rose from ${first.toFixed(0)} to ${second.toFixed(0)}`);
+}
+
+function linesOf(samples: Samples): Line[] {
+  return (Object.keys(SERIES) as (keyof Samples)[]).map((key) => ({
+    ...SERIES[key],
+    points: samples[key].map(([seconds, value]) => [seconds / 60, value]),
+  }));
 }
