@@ -7,7 +7,8 @@ import type { MessageProperties } from 'amqplib';
 
 /** Bytes that AMQP's short strings hold. Text that was not UTF-8 grows when it is read as such. */
 const SHORT_STRING_BYTES = 255;
-/** Below this, a number that amqplib takes for a 64-bit integer is too small to be one. */
+/** From this size on amqplib takes every number for a 64-bit integer: a fraction, or one below −2⁶³, makes it throw. */
+const TAKEN_FOR_WHOLE = 2 ** 50;
 const INT64_MIN = -(2 ** 63);
 const UINT64_MAX = 2n ** 64n - 1n;
 const UINT32_MAX = 2n ** 32n - 1n;
@@ -50,7 +51,8 @@ function carryable(value: unknown, depth: number): unknown {
   if (typeof value === 'number') {
     // RabbitMQ ends the connection of whoever sends no number: Erlang has neither NaN nor infinities.
     if (!Number.isFinite(value)) return undefined;
-    return value < INT64_MIN ? { '!': 'double', value } : value;
+    const isMistaken = value < INT64_MIN || (Math.abs(value) >= TAKEN_FOR_WHOLE && !Number.isInteger(value));
+    return isMistaken ? { '!': 'double', value } : value;
   }
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value;
   if (depth > MAX_DEPTH) return undefined;

@@ -30,8 +30,8 @@ test('keeps what can be sent on as it is', () => {
   });
 });
 
-test('says of a number too small for a 64-bit integer that it is a double', () => {
-  expect(received({ headers: { tiny: -1e30 } }).headers).toEqual({ tiny: { '!': 'double', value: -1e30 } });
+test.each([-1e30, 2 ** 50 + 0.25, -1_983_992_486_444_124.2])('says of %d that it is a double', (value) => {
+  expect(received({ headers: { value } }).headers).toEqual({ value: { '!': 'double', value } });
 });
 
 test('leaves out what cannot be sent on', () => {
@@ -59,7 +59,7 @@ test('leaves out what is nested beyond reason', () => {
   expect(headers).toMatchObject({ flat: 1 });
 });
 
-test('sends on a message with a header that amqplib alone could not', async () => {
+test.each([-1e30, 2 ** 50 + 0.25])('sends on the header %d, which amqplib alone could not', async (value) => {
   await using opened = openTestBroker(amqpUrl);
   const { broker } = opened;
   await using from = await testQueue(broker);
@@ -75,11 +75,11 @@ test('sends on a message with a header that amqplib alone could not', async () =
     delivery.ack();
   });
   broker.consume(to.name, (delivery) => {
-    arrived.push(delivery.headers.tiny);
+    arrived.push(delivery.headers.value);
     delivery.ack();
   });
 
-  const headers = { tiny: { '!': 'double', value: -1e30 } };
+  const headers = { value: { '!': 'double', value } };
   await broker.publish({
     exchange: '',
     routingKey: from.name,
@@ -88,7 +88,7 @@ test('sends on a message with a header that amqplib alone could not', async () =
   });
 
   await until(() => arrived.length > 0, 'the message');
-  expect(arrived).toEqual([{ '!': 'double', value: -1e30 }]);
+  expect(arrived).toEqual([{ '!': 'double', value }]);
 });
 
 test('does not believe a publisher about how often its message was delivered', async () => {
