@@ -1,7 +1,8 @@
 /** Finds the photos that a command's arguments name: files, folders and globs. */
-import { glob, mkdir, readdir, stat } from 'node:fs/promises';
+import { glob, mkdtemp, readdir, rmdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { asError, UserError } from '../errors.ts';
+import { makeFolders } from '../make-folders.ts';
 
 const PHOTO_EXTENSIONS = new Set([
   '.jpg',
@@ -41,10 +42,11 @@ export function resultNamer(): (photo: string, extension: string) => string {
   };
 }
 
-/** Makes the folder that results go to. @throws UserError */
+/** Makes the folder that results go to, and tries it before the work is done. @throws UserError */
 export async function outputFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolders(folder);
+    await rmdir(await mkdtemp(join(folder, '.darkroom-')));
   } catch (error) {
     throw new UserError(
       `-o ${folder}: expected a folder that this user may write to: ${asError(error).message}.`,

@@ -2,10 +2,10 @@
  * Storage in a folder: writes go to a temporary file that is synced and renamed, so that a key holds all of a value
  * or none of it, and an acknowledged result is still there after a power cut.
  */
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { asError, Rejection, Retryable, TaskFailure, UserError } from '../errors.ts';
+import { makeFolders } from '../make-folders.ts';
 import { redactUrl } from '../redact.ts';
 import { checkStorage } from './check.ts';
 import { codeOf, folderOpener, type OpenFolder } from './folder.ts';
@@ -38,7 +38,7 @@ export async function openFileStorage(
 ): Promise<Storage> {
   const root = folderOf(target);
   try {
-    await mkdir(root, { recursive: true });
+    await makeFolders(root);
     const openFolder = await chooseOpener(root);
     await sweepTemporary(openFolder);
     return fileStorage(root, openFolder);

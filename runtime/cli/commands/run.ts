@@ -1,5 +1,5 @@
 /** `darkroom run`: the same filters in this process, without a broker. Same task, same bytes. */
-import { readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { readConfig } from '../../config.ts';
@@ -148,8 +148,13 @@ function localContext(step: number, limits: Limits): Context {
 
 async function replaceFile(path: string, bytes: Buffer): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
-  await writeFile(temporary, bytes);
-  await rename(temporary, path);
+  try {
+    await writeFile(temporary, bytes);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
 }
 
 function report(outcomes: Outcome[], json: boolean): void {

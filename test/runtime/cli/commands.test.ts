@@ -1,6 +1,6 @@
 /** The command line as its users meet it: real processes, their output, their exit codes. */
 import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
@@ -10,6 +10,8 @@ import { runDarkroom, startInstallation } from '../../support/installation.ts';
 const PHOTOS = fileURLToPath(new URL('../../fixtures/photos', import.meta.url));
 /** A file, where a folder is expected. */
 const NO_FOLDER = fileURLToPath(new URL('../../../package.json', import.meta.url));
+/** A folder that not even root can make: Linux says ENOENT of it, others that its parent is no folder. */
+const UNMAKEABLE = platform() === 'linux' ? '/proc/no-such' : join(NO_FOLDER, 'no-such');
 const COMMANDS = [
   'demo',
   'run',
@@ -72,6 +74,18 @@ describe('a mistake at the keyboard', () => {
       ['run', join(PHOTOS, 'cat.png'), '--step', 'flip', '-o', `${NO_FOLDER}/x.png`],
       2,
       /-o .*package\.json: expected a folder/,
+    ],
+    [
+      'a folder that the system cannot make',
+      ['run', join(PHOTOS, 'cat.png'), '--step', 'flip', '-o', join(UNMAKEABLE, 'deeper', 'x.png')],
+      2,
+      /-o .*deeper: expected a folder/,
+    ],
+    [
+      'a folder that the system puts no file in',
+      ['run', join(PHOTOS, 'cat.png'), '--step', 'flip', '-o', join(UNMAKEABLE, '..', 'x.png')],
+      2,
+      /-o .*: expected a folder that this user may write to/,
     ],
     [
       'a folder that is a file',
