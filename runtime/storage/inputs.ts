@@ -3,7 +3,13 @@ import { Rejection, UserError } from '../errors.ts';
 import { redactUrl, shorten } from '../redact.ts';
 import type { HttpsOptions, HttpsReader } from './https.ts';
 import { assertUserKey, isRuntimeKey } from './keys.ts';
-import { formatStorageUrl, parseObjectUrl, parseStorageUrl } from './s3-url.ts';
+import {
+  BUCKET_NAME_WORDS,
+  formatStorageUrl,
+  isBucketName,
+  parseObjectUrl,
+  parseStorageUrl,
+} from './s3-url.ts';
 import { openStorage, type ReadOptions, type Storage, type StorageOptions } from './storage.ts';
 
 export interface Inputs {
@@ -46,6 +52,7 @@ export function openInputs({ storage, buckets = [], https, storageOptions }: Inp
     const object = parseObjectUrl(input);
     if (!object) throw forbidden(input, 'it is not s3://bucket/key');
     const { bucket, key } = object;
+    if (!isBucketName(bucket)) throw forbidden(input, BUCKET_NAME_WORDS);
     assertUserKey(key, 'input');
     // The runtime's folder lies at the end of a prefix, so it may be anywhere in a bucket.
     if (key.split('/').some(isRuntimeKey)) throw forbidden(input, 'it belongs to the runtime');
@@ -89,8 +96,11 @@ function otherBucket(text: string, storage: Storage): [bucket: string, { url: st
     const location = parseStorageUrl(text);
     return [location.bucket, { url: formatStorageUrl(location), prefix: location.prefix }];
   }
-  if (text.includes('/'))
-    throw new UserError(`STORAGE_BUCKETS has "${redactUrl(text)}": expected a bucket's name or s3://bucket.`);
+  if (!isBucketName(text)) {
+    throw new UserError(
+      `STORAGE_BUCKETS has "${redactUrl(text)}": expected a bucket's name or s3://bucket/prefix; ${BUCKET_NAME_WORDS}.`,
+    );
+  }
   const like = storage.url.startsWith('s3:') ? parseStorageUrl(storage.url) : parseStorageUrl(`s3://${text}`);
   return [text, { url: formatStorageUrl({ ...like, bucket: text, prefix: '' }), prefix: '' }];
 }

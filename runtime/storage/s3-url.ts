@@ -17,7 +17,10 @@ export interface S3Location {
 
 /** What stands in for the region where none is given: servers other than AWS ignore it. */
 const OTHER_ENDPOINTS_REGION = 'us-east-1';
-const BUCKET = /^[a-z\d][\w.-]{1,61}[a-z\d]$/i;
+const BUCKET_NAME = /^[a-z\d][\w.-]{1,61}[a-z\d]$/i;
+/** What servers take for a bucket's name; capitals and underscores are for buckets older than AWS's present rules. */
+export const BUCKET_NAME_WORDS =
+  "a bucket's name has 3 to 63 letters, digits, dots, dashes or underscores, and begins and ends with a letter or digit";
 const EXPECTED = 'Expected s3://bucket/prefix?endpoint=https://…&region=…&forcePathStyle=true|false';
 
 /** @throws {UserError} */
@@ -28,7 +31,8 @@ export function parseStorageUrl(text: string): S3Location {
   const url = URL.canParse(text) ? new URL(text) : fail('it is not a URL');
   if (url.username || url.password)
     fail('credentials belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY');
-  if (!BUCKET.test(url.host)) fail('it does not name a bucket');
+  if (url.host === '') fail('it does not name a bucket');
+  if (!isBucketName(url.host)) fail(BUCKET_NAME_WORDS);
   // The URL parser would take them out, and so name another prefix than the one that is written.
   if (/\/(?:\.|%2e){1,2}(?:[/?#]|$)/i.test(text.slice('s3://'.length)))
     fail('its prefix has a . or .. in it');
@@ -63,11 +67,14 @@ export function formatStorageUrl({ bucket, prefix, endpoint, region, forcePathSt
   return `s3://${bucket}${folder}${query.size > 0 ? `?${query}` : ''}`;
 }
 
-/** `s3://bucket/key`, where the key is literal: nothing is decoded, `?` and `#` are part of it. */
+/** `s3://bucket/key`, neither of them checked. The key is literal: nothing is decoded, `?` and `#` are part of it. */
 export function parseObjectUrl(input: string): { bucket: string; key: string } | undefined {
   const match = /^s3:\/\/([^/]+)\/(.+)$/is.exec(input);
-  if (!match || !BUCKET.test(match[1]!)) return undefined;
-  return { bucket: match[1]!, key: match[2]! };
+  return match ? { bucket: match[1]!, key: match[2]! } : undefined;
+}
+
+export function isBucketName(text: string): boolean {
+  return BUCKET_NAME.test(text);
 }
 
 function isEndpoint(text: string): boolean {

@@ -67,6 +67,18 @@ describe('with a folder as storage', () => {
   });
 });
 
+test.each(['a', 'ab', '-cat', 'cat.', 'c at', 'x'.repeat(64)])(
+  'says what a bucket’s name is when a task names %j',
+  async (bucket) => {
+    await using folder = await temporaryFolder();
+    const inputs = openInputs({ storage: await openStorage(folder.path) });
+
+    await expect(inputs.read(`s3://${bucket}/cat.jpg`)).rejects.toThrow(
+      /bucket's name has 3 to 63 letters, digits/,
+    );
+  },
+);
+
 test('reads an https URL when that is on', async () => {
   await using folder = await temporaryFolder();
   await using server = await startHttpsServer(['images.example'], (_request, response) =>
@@ -133,10 +145,12 @@ test.each(['a/b', 'x', 's3://', 's3://user:CANARY@bucket', 's3://bucket?secret=1
   'refuses %j as an allowed bucket',
   async (bucket) => {
     await using folder = await temporaryFolder();
-    const storage = await openStorage(folder.path);
+    for (const url of [folder.path, 's3://own']) {
+      const storage = await openStorage(url);
 
-    expect(() => openInputs({ storage, buckets: [bucket] })).toThrow(UserError);
-    expect(() => openInputs({ storage, buckets: [bucket] })).not.toThrow('CANARY');
+      expect(() => openInputs({ storage, buckets: [bucket] })).toThrow(UserError);
+      expect(() => openInputs({ storage, buckets: [bucket] })).not.toThrow('CANARY');
+    }
   },
 );
 

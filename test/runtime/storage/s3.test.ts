@@ -45,6 +45,13 @@ test.each([
   expect(String(error)).not.toContain('CANARY');
 });
 
+test.each(['s3://ab', 's3://a/prefix', 's3://-cat', 's3://bucket:9000'])(
+  'says what a bucket’s name is when it is given %j',
+  async (url) => {
+    await expect(openStorage(url)).rejects.toThrow(/bucket's name has 3 to 63 letters, digits/);
+  },
+);
+
 test('keeps the content type', async () => {
   await using site = await startSite();
   await site.storage.write('a.webp', Buffer.from('x'), { contentType: 'image/webp' });
