@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { decode as decodeBlurhash } from 'blurhash';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
@@ -32,6 +33,12 @@ describe('info', () => {
       dominantColour: expect.stringMatching(/^#[0-9a-f]{6}$/),
       blurHash: expect.stringMatching(/^[\w#$%*+,\-.:;=?@[\]^{|}~]{28}$/),
     });
+  });
+
+  it('tells the space and channels of a CMYK file, not of the sRGB that it is worked on in', async () => {
+    const file = await readFile(new URL('../golden/inputs/cmyk.jpg', import.meta.url));
+
+    expect(await info(file)).toMatchObject({ format: 'jpeg', space: 'cmyk', channels: 4, hasAlpha: false });
   });
 
   it('finds the dominant colour', async () => {
