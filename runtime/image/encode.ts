@@ -4,7 +4,7 @@ import { asError, Rejection } from '../errors.ts';
 import type { Encoding, Image, Pixels } from '../filter.ts';
 import { type Colour, parseColour, WHITE } from '../filter-params.ts';
 import { explainFailure } from './decode.ts';
-import { encodingSchema, FORMATS, OUTPUT_FORMATS, type OutputFormat } from './encoding.ts';
+import { encodingSchema, FORMATS, OUTPUT_FORMATS, type OutputFormat, PALETTE_OPTIONS } from './encoding.ts';
 import { flatten } from './kernels/channels.ts';
 import type { Limits } from './limits.ts';
 import { checkOutputSize, isPipeline } from './output.ts';
@@ -87,17 +87,14 @@ function backgroundOf({ background }: Encoding): Colour {
 
 /** Sets the encoder. Options of other formats are left out: with the input's own format they may be there. */
 function applyFormat(pipeline: Sharp, format: OutputFormat, encoding: Encoding): Sharp {
-  const { options, maxEffort = 0 } = FORMATS[format];
+  const { options, efforts } = FORMATS[format];
   const taken = Object.fromEntries(
     Object.entries(encoding).filter(
       ([key, value]) => options.includes(key) && value !== undefined && key !== 'background',
     ),
   );
-  if (typeof taken.effort === 'number')
-    taken.effort = Math.max(
-      format === 'webp' || format === 'avif' ? 0 : 1,
-      Math.min(taken.effort, maxEffort),
-    );
+  if (typeof taken.effort === 'number' && efforts !== undefined)
+    taken.effort = Math.max(efforts[0], Math.min(taken.effort, efforts[1]));
   const quality = encoding.quality === undefined ? {} : { quality: encoding.quality };
   switch (format) {
     case 'jpeg':
@@ -116,14 +113,11 @@ function applyFormat(pipeline: Sharp, format: OutputFormat, encoding: Encoding):
   }
 }
 
-function withoutPaletteOptions({
-  colours: _,
-  dither: __,
-  effort: ___,
-  palette: ____,
-  ...rest
-}: Record<string, unknown>) {
-  return rest;
+function withoutPaletteOptions(options: Record<string, unknown>) {
+  const left = Object.entries(options).filter(
+    ([key]) => key !== 'palette' && !PALETTE_OPTIONS.some((option) => option === key),
+  );
+  return Object.fromEntries(left);
 }
 
 function checkSide(

@@ -15,8 +15,8 @@ interface FormatFacts {
   alpha: boolean;
   /** The options it takes, `format` and `quality` aside. */
   options: readonly string[];
-  /** Highest `effort` it takes, where it takes one. */
-  maxEffort?: number;
+  /** Lowest and highest `effort` it takes, where it takes one. */
+  efforts?: readonly [min: number, max: number];
 }
 
 export const FORMATS: Readonly<Record<OutputFormat, FormatFacts>> = {
@@ -35,7 +35,7 @@ export const FORMATS: Readonly<Record<OutputFormat, FormatFacts>> = {
     deep: true,
     alpha: true,
     options: ['progressive', 'compressionLevel', 'palette', 'colours', 'dither', 'effort'],
-    maxEffort: 10,
+    efforts: [1, 10],
   },
   webp: {
     extension: 'webp',
@@ -44,7 +44,7 @@ export const FORMATS: Readonly<Record<OutputFormat, FormatFacts>> = {
     deep: false,
     alpha: true,
     options: ['lossless', 'alphaQuality', 'smartSubsample', 'effort'],
-    maxEffort: 6,
+    efforts: [0, 6],
   },
   avif: {
     extension: 'avif',
@@ -53,7 +53,7 @@ export const FORMATS: Readonly<Record<OutputFormat, FormatFacts>> = {
     deep: false,
     alpha: true,
     options: ['lossless', 'chromaSubsampling', 'effort'],
-    maxEffort: 9,
+    efforts: [0, 9],
   },
   tiff: {
     extension: 'tiff',
@@ -70,9 +70,12 @@ export const FORMATS: Readonly<Record<OutputFormat, FormatFacts>> = {
     deep: false,
     alpha: true,
     options: ['colours', 'dither', 'effort'],
-    maxEffort: 10,
+    efforts: [1, 10],
   },
 };
+
+/** Options that mean something to PNG only beside `palette: true`. */
+export const PALETTE_OPTIONS = ['colours', 'dither', 'effort'] as const;
 
 /** The encoding's parameters, for other schemas to take up. */
 export const encodingShape = {
@@ -137,22 +140,32 @@ export const encodingShape = {
 /** The strict schema of a task's encoding. Options of another format than the one asked for are errors. */
 export const encodingSchema = z.strictObject(encodingShape).superRefine(checkEncoding);
 
-/** Adds an issue for every option that the chosen format does not take. Nothing to check without a format. */
+/** Adds an issue for every option that would do nothing in the chosen format. Nothing to check without a format. */
 export function checkEncoding(encoding: Record<string, unknown>, context: z.core.$RefinementCtx): void {
   const format = OUTPUT_FORMATS.find((known) => known === encoding.format);
   if (format === undefined) return;
-  const { options, maxEffort = 0 } = FORMATS[format];
   for (const key of Object.keys(encodingShape)) {
-    if (encoding[key] === undefined || key === 'format' || key === 'quality' || options.includes(key))
-      continue;
-    const message = `${format} does not take it, only ${formatsWith(key).join(', ')}`;
-    context.addIssue({ code: 'custom', path: [key], message, input: encoding[key] });
+    const message = encoding[key] === undefined ? undefined : optionFault(format, key, encoding);
+    if (message !== undefined)
+      context.addIssue({ code: 'custom', path: [key], message, input: encoding[key] });
   }
+}
+
+function optionFault(
+  format: OutputFormat,
+  key: string,
+  encoding: Record<string, unknown>,
+): string | undefined {
+  const { options, efforts } = FORMATS[format];
+  if (key === 'format' || key === 'quality') return undefined;
+  if (!options.includes(key)) return `${format} does not take it, only ${formatsWith(key).join(', ')}`;
+  if (format === 'png' && encoding.palette !== true && PALETTE_OPTIONS.some((option) => option === key))
+    return 'png takes it only with a palette; set palette to true as well';
   const { effort } = encoding;
-  if (options.includes('effort') && typeof effort === 'number' && effort > maxEffort) {
-    const message = `expected a whole number up to ${maxEffort} for ${format}, got ${effort}`;
-    context.addIssue({ code: 'custom', path: ['effort'], message, input: effort });
-  }
+  if (key !== 'effort' || efforts === undefined || typeof effort !== 'number') return undefined;
+  const [min, max] = efforts;
+  if (effort >= min && effort <= max) return undefined;
+  return `expected a whole number from ${min} to ${max} for ${format}, got ${effort}`;
 }
 
 function formatsWith(option: string): OutputFormat[] {

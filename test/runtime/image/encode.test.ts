@@ -146,7 +146,11 @@ describe('encode', () => {
 describe('encodingSchema', () => {
   it.each([
     [{ format: 'webp', mozjpeg: true }, 'output.mozjpeg: webp does not take it, only jpeg'],
-    [{ format: 'webp', effort: 9 }, 'output.effort: expected a whole number up to 6 for webp, got 9'],
+    [{ format: 'webp', effort: 9 }, 'output.effort: expected a whole number from 0 to 6 for webp, got 9'],
+    [{ format: 'gif', effort: 0 }, 'output.effort: expected a whole number from 1 to 10 for gif, got 0'],
+    [{ format: 'png', colours: 16 }, 'output.colours: png takes it only with a palette'],
+    [{ format: 'png', dither: 0, palette: false }, 'output.dither: png takes it only with a palette'],
+    [{ format: 'png', effort: 3 }, 'output.effort: png takes it only with a palette; set palette to true as'],
     [{ format: 'bmp' }, 'output.format: expected one of jpeg, png, webp, avif, tiff, gif, got "bmp"'],
     [{ quality: 0 }, 'output.quality: expected a whole number from 1 to 100, got 0'],
     [{ qualty: 80 }, 'output.qualty: unknown, did you mean quality?'],
@@ -154,6 +158,11 @@ describe('encodingSchema', () => {
   ])('refuses %j', (encoding, words) => {
     const { error } = encodingSchema.safeParse(encoding);
     expect(error && explainIssues(error, encoding, encodingSchema, 'output')).toMatch(words);
+  });
+
+  it('lets the options of a palette be beside one', () => {
+    const encoding = { format: 'png', palette: true, colours: 16, dither: 0.5, effort: 3 };
+    expect(encodingSchema.safeParse(encoding).success).toBe(true);
   });
 
   it('lets options be where the format is the input’s own', () => {
