@@ -2,6 +2,9 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { UserError } from './errors.ts';
+import { redactText } from './redact.ts';
+import { HOST_RULE_WORDS, parseHostRule } from './storage/https-policy.ts';
+import { isBucketName, isStorageUrl } from './storage/s3-url.ts';
 import { formatDuration, parseDuration, parseSize } from './units.ts';
 
 const duration = z
@@ -30,24 +33,17 @@ const flag = z
   .transform((text, issues) =>
     parsed({ true: true, false: false, '1': true, '0': false }[text.toLowerCase()], 'true or false', issues),
   );
-const list = z.string().transform((text) =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== ''),
-);
-const durations = list.transform((items, issues) => {
-  const parsedItems = items.map(parseDuration);
-  const good = parsedItems.every((item): item is number => item !== undefined && item > 0);
-  return parsed(
-    good ? parsedItems : undefined,
-    'durations separated by commas, such as 5s,30s,2m,10m',
-    issues,
-  );
-});
+/** At least one item, each of which `parse` can read. */
+const list = <T>(parse: (item: string) => T | undefined, expected: string) =>
+  z.string().transform((text, issues) => {
+    const items = text.split(',').map((item) => item.trim());
+    const read = items.filter((item) => item !== '').map(parse);
+    const good = read.length > 0 && read.every((item) => item !== undefined);
+    return parsed(good ? read : undefined, `${expected}, separated by commas`, issues);
+  });
 const url = (protocols: string[], example: string) =>
   z.string().transform((text, issues) => {
-    const good = URL.canParse(text) && protocols.includes(new URL(text).protocol);
+    const good = /^\w+:\/\//.test(text) && URL.canParse(text) && protocols.includes(new URL(text).protocol);
     return parsed(good ? text : undefined, `a URL such as ${example}`, issues);
   });
 const name = z.string().regex(/^[a-z][a-z0-9-]*$/, 'a name of lower-case letters, digits and dashes');
@@ -73,10 +69,13 @@ const VARIABLES = {
   AMQP_CONNECT_TIMEOUT: timeLimit.default(10_000),
   AMQP_MANAGEMENT_URL: url(['http:', 'https:'], 'http://host:15672').optional(),
   DARKROOM_PREFIX: name.default('darkroom'),
-  FUNCTION: list.default([]),
+  FUNCTION: list((item) => item, 'names of filters').default([]),
   FUNCTIONS_DIR: z.string().default(resolve(import.meta.dirname, '../functions')),
   STORAGE_URL: z.string().optional(),
-  STORAGE_BUCKETS: list.default([]),
+  STORAGE_BUCKETS: list(
+    (item) => (isBucketName(item) || isStorageUrl(item) ? item : undefined),
+    "buckets' names or s3://bucket/prefix?region=…",
+  ).default([]),
   ENDED_RETENTION: duration.default(7 * 86_400_000),
   HTTP_PORT: count(0, 65_535).default(9090),
   HTTP_HOST: z.string().optional(),
@@ -85,7 +84,10 @@ const VARIABLES = {
   TERMINATION_GRACE_PERIOD: timeLimit.default(120_000),
   KEDA_COOLDOWN: timeLimit.default(300_000),
   CONSUMER_TIMEOUT: timeLimit.default(30 * 60_000),
-  RETRY_DELAYS: durations.default([5_000, 30_000, 120_000, 600_000]),
+  RETRY_DELAYS: list(
+    (item) => parseDuration(item) || undefined,
+    'durations above 0, such as 5s,30s,2m,10m',
+  ).default([5_000, 30_000, 120_000, 600_000]),
   INPUT_GRACE: duration.default(60_000),
   DELIVERY_LIMIT: count(1, 1_000_000).default(20),
   CRASH_LIMIT: count(1, 1_000_000).default(5),
@@ -98,7 +100,10 @@ const VARIABLES = {
   LIMIT_OUTPUT_PIXELS: count(1, 1e9).default(50_000_000),
   ALLOW_SVG: flag.default(false),
   INPUT_HTTPS: flag.default(false),
-  INPUT_HTTPS_HOSTS: list.default([]),
+  INPUT_HTTPS_HOSTS: list(
+    (item) => (parseHostRule(item) ? item : undefined),
+    `names of hosts, such as ${HOST_RULE_WORDS}`,
+  ).default([]),
   LOG_LEVEL: z
     .enum(
       ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
@@ -139,7 +144,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 function fault(issue: z.core.$ZodIssue, set: Record<string, string | undefined>): string {
   const variable = String(issue.path[0]);
   // A URL may carry a password, so its value is never repeated.
-  const shown = variable.endsWith('_URL') ? 'its value' : JSON.stringify(set[variable]);
+  const shown = variable.endsWith('_URL') ? 'its value' : redactText(JSON.stringify(set[variable]));
   return `${variable}: expected ${issue.message}, and ${shown} is not`;
 }
 

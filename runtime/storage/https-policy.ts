@@ -12,22 +12,30 @@ export interface HostRule {
   port: number;
 }
 
+/** What a host rule may be; the port is 443 where none is given, and `*` is any host. */
+export const HOST_RULE_WORDS = 'example.com, *.example.com or example.com:8443';
+
 /**
- * Reads host rules: `example.com`, `*.example.com`, `*` for any, each with a port other than 443 behind a colon.
+ * Reads host rules: {@link HOST_RULE_WORDS}, or `*` for any host.
  * @throws {UserError} when one cannot be read
  */
 export function parseHostRules(hosts: string[]): HostRule[] {
   return hosts.map((text) => {
-    if (text === '*') return { host: '', subdomains: true, port: HTTPS_PORT };
-    const subdomains = text.startsWith('*.');
-    const url = tryParse(`https://${subdomains ? text.slice(2) : text}`);
-    if (!url || url.href !== `${url.origin}/` || url.hostname.includes('*') || /[/?#@\s]/.test(text)) {
-      throw new UserError(
-        `INPUT_HTTPS_HOSTS has "${text}": expected example.com, *.example.com or example.com:8443.`,
-      );
-    }
-    return { host: withoutDot(url.hostname), subdomains, port: portOf(url) };
+    const rule = parseHostRule(text);
+    if (rule === undefined)
+      throw new UserError(`INPUT_HTTPS_HOSTS has "${text}": expected ${HOST_RULE_WORDS}.`);
+    return rule;
   });
+}
+
+/** undefined: the text is no host rule. */
+export function parseHostRule(text: string): HostRule | undefined {
+  if (text === '*') return { host: '', subdomains: true, port: HTTPS_PORT };
+  const subdomains = text.startsWith('*.');
+  const url = tryParse(`https://${subdomains ? text.slice(2) : text}`);
+  if (!url || url.href !== `${url.origin}/` || url.hostname.includes('*') || /[/?#@\s]/.test(text))
+    return undefined;
+  return { host: withoutDot(url.hostname), subdomains, port: portOf(url) };
 }
 
 /**

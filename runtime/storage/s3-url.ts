@@ -29,6 +29,7 @@ export function parseStorageUrl(text: string): S3Location {
     throw new UserError(`S3 storage ${redactUrl(text)} cannot be used: ${why}. ${EXPECTED}.`);
   };
   const url = URL.canParse(text) ? new URL(text) : fail('it is not a URL');
+  if (url.protocol !== 's3:') fail('it does not begin with s3://');
   if (url.username || url.password)
     fail('credentials belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY');
   if (url.host === '') fail('it does not name a bucket');
@@ -55,6 +56,16 @@ export function parseStorageUrl(text: string): S3Location {
     region: url.searchParams.get('region') || (endpoint && OTHER_ENDPOINTS_REGION),
     forcePathStyle: pathStyle === null ? endpoint !== undefined : pathStyle === 'true',
   };
+}
+
+/** Whether {@link parseStorageUrl} reads it. */
+export function isStorageUrl(text: string): boolean {
+  try {
+    parseStorageUrl(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The URL that {@link parseStorageUrl} reads back; it holds no secrets. */

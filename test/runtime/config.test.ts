@@ -55,6 +55,51 @@ describe('the configuration', () => {
   });
 
   it.each([
+    ['RETRY_DELAYS', ','],
+    ['RETRY_DELAYS', '5s,0s'],
+    ['FUNCTION', ' , '],
+    ['INPUT_HTTPS_HOSTS', 'http://x'],
+    ['INPUT_HTTPS_HOSTS', 'images.example,https://x/'],
+    ['INPUT_HTTPS_HOSTS', 'images.*.example'],
+    ['INPUT_HTTPS_HOSTS', ','],
+    ['STORAGE_BUCKETS', 'photos,x'],
+    ['STORAGE_BUCKETS', 'https://bucket'],
+    ['STORAGE_BUCKETS', 's3://x'],
+  ])('refuses the list %s = %s', (name, value) => {
+    expect(() => readConfig({ [name]: value })).toThrow(
+      new RegExp(`${name}: expected .*separated by commas`),
+    );
+  });
+
+  it('reads lists', () => {
+    const config = readConfig({
+      RETRY_DELAYS: '1s, 2m',
+      FUNCTION: 'resize,blur,',
+      INPUT_HTTPS_HOSTS: 'images.example, *.example.org,b\u00fccher.example:8443',
+      STORAGE_BUCKETS: 'photos,s3://other/prefix?region=eu-central-1',
+    });
+
+    expect(config.retry.delaysMs).toEqual([1_000, 120_000]);
+    expect(config.functions).toEqual(['resize', 'blur']);
+    expect(config.https.hosts).toEqual(['images.example', '*.example.org', 'b\u00fccher.example:8443']);
+    expect(config.storage.buckets).toEqual(['photos', 's3://other/prefix?region=eu-central-1']);
+  });
+
+  it.each(['amqp:broker:5672', 'amqp:/broker', 'http://broker', 'amqp://:5672'])(
+    'refuses AMQP_URL = %s',
+    (value) => {
+      expect(() => readConfig({ AMQP_URL: value })).toThrow(/AMQP_URL: expected a URL such as/);
+    },
+  );
+
+  it('never repeats a password in a list', () => {
+    const read = () => readConfig({ STORAGE_BUCKETS: 's3://key:hunter2@bucket' });
+
+    expect(read).toThrow(/STORAGE_BUCKETS: expected/);
+    expect(read).not.toThrow(/hunter2/);
+  });
+
+  it.each([
     ['TASK_TIMEOUT', '0s'],
     ['AMQP_CONFIRM_TIMEOUT', '0ms'],
     ['CHILD_MAX_MEMORY', '1'],
