@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { runDarkroom, startInstallation } from '../../support/installation.ts';
+import { until } from '../../support/until.ts';
 
 const PHOTOS = fileURLToPath(new URL('../../fixtures/photos', import.meta.url));
 /** A file, where a folder is expected. */
@@ -306,6 +307,41 @@ describe('darkroom publish', () => {
       failure_type: 'not-an-image',
       failure_reason: expect.any(String),
     });
+  });
+});
+
+describe('darkroom cancel', () => {
+  it('says of an id that nothing is known of what it could do, and holds when the task comes', async () => {
+    await using at = await startInstallation();
+
+    const cancelled = await at.darkroom('cancel', 'yet-to-come');
+    await at.publish({ id: 'yet-to-come', input: 'a.jpg', steps: [{ filter: 'flip' }] });
+    await at.worker('flip');
+
+    expect(cancelled).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(
+        /^The cancellation of yet-to-come is recorded, but no such task is known/,
+      ),
+    });
+    await until(async () => (await at.depth(`${at.prefix}.flip`)) === 0, 'the task to be taken');
+    await until(() => at.events.filter(({ key }) => key === 'task.failed').length >= 2, 'its end');
+    expect(at.events.at(-1)?.data).toMatchObject({ failure_type: 'cancelled' });
+  });
+
+  it('tells in JSON whether the task is known, and whether it had ended before', async () => {
+    await using at = await startInstallation();
+    const publish = ['publish', join(PHOTOS, 'cat.png'), '--id', 'known', '--step', 'flip'];
+    await at.darkroom(...publish);
+
+    const known = await at.darkroom('cancel', 'known', '--json');
+    const again = await at.darkroom('cancel', 'known', '--json');
+    const unknown = await at.darkroom('cancel', 'unheard-of', '--json');
+
+    expect(JSON.parse(known.stdout)).toMatchObject({ id: 'known', cancelled: true, known: true });
+    expect(JSON.parse(again.stdout)).toMatchObject({ cancelled: false, outcome: 'cancelled' });
+    expect(JSON.parse(unknown.stdout)).toMatchObject({ cancelled: true, known: false });
+    expect([known.code, again.code, unknown.code]).toEqual([0, 1, 0]);
   });
 });
 
