@@ -14,6 +14,14 @@ const UINT64_MAX = 2n ** 64n - 1n;
 const UINT32_MAX = 2n ** 32n - 1n;
 /** Deeper tables and lists are left out: everything that walks them, amqplib too, calls itself at each level. */
 const MAX_DEPTH = 50;
+const LONGEST_NUMBER_BYTES = 8;
+/** Into so much memory amqplib encodes headers; for more it throws. A frame, and so what comes in, may hold twice that. */
+const MAX_HEADERS_BYTES = 65_536;
+/** What a task cannot do without, and its trace, stay when something has to go. */
+const KEPT_LONGEST = /^(darkroom-.*|traceparent|tracestate)$/;
+/** Says what was left out, and is itself kept short. */
+const LEFT_OUT = 'darkroom-left-out';
+const LEFT_OUT_CHARACTERS = 1_000;
 const SHORT_STRINGS = [
   'contentType',
   'contentEncoding',
@@ -37,6 +45,39 @@ export function carryableProperties(properties: MessageProperties): MessagePrope
   if (carried.timestamp !== undefined && !isWhole(carried.timestamp, UINT64_MAX))
     carried.timestamp = undefined;
   return carried;
+}
+
+/**
+ * The same headers if amqplib can send them, else without the largest, our own and those of the trace last. Their names
+ * stand in `darkroom-left-out`.
+ */
+export function fittingHeaders(headers: Record<string, unknown>): Record<string, unknown> {
+  if (bytesOf(headers) <= MAX_HEADERS_BYTES) return headers;
+  const kept = { ...headers };
+  const leftOut = typeof kept[LEFT_OUT] === 'string' ? [kept[LEFT_OUT]] : [];
+  const candidates = Object.keys(headers)
+    .map((name) => ({ name, isOurs: KEPT_LONGEST.test(name), bytes: bytesOf(headers[name]) }))
+    .sort((a, b) => Number(a.isOurs) - Number(b.isOurs) || b.bytes - a.bytes);
+  for (const { name } of candidates) {
+    delete kept[name];
+    if (name !== LEFT_OUT) leftOut.push(name);
+    kept[LEFT_OUT] = leftOut.join(', ').slice(0, LEFT_OUT_CHARACTERS);
+    if (bytesOf(kept) <= MAX_HEADERS_BYTES) break;
+  }
+  return kept;
+}
+
+/** What amqplib makes of a value: a tag where it stands in a table or list, then at most this. */
+function bytesOf(value: unknown): number {
+  if (typeof value === 'string') return 4 + Buffer.byteLength(value);
+  if (Buffer.isBuffer(value)) return 4 + value.length;
+  if (typeof value !== 'object' || value === null) return LONGEST_NUMBER_BYTES;
+  if (Array.isArray(value)) return value.reduce((sum, item) => sum + 1 + bytesOf(item), 4);
+  if (Object.hasOwn(value, '!')) return LONGEST_NUMBER_BYTES;
+  return Object.entries(value).reduce(
+    (sum, [key, item]) => (item === undefined ? sum : sum + 2 + Buffer.byteLength(key) + bytesOf(item)),
+    4,
+  );
 }
 
 function table(entries: Record<string, unknown>, depth: number): Record<string, unknown> {

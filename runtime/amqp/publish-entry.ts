@@ -2,6 +2,7 @@
 
 import type { Options } from 'amqplib';
 import type { OutgoingMessage, PublishRequest } from './broker.ts';
+import { fittingHeaders } from './carryable.ts';
 import { PublishUnknown } from './publish-errors.ts';
 
 export interface Entry extends OutgoingMessage {
@@ -18,6 +19,7 @@ let made = 0;
 export function toEntry(request: PublishRequest, settle: Entry['settle']): Entry {
   const { exchange, routingKey, body, mandatory = false } = request;
   const properties: Options.Publish = { persistent: true, ...request.properties, mandatory };
+  if (properties.headers !== undefined) properties.headers = fittingHeaders(properties.headers);
   // A return is matched by message id, so a mandatory message needs one.
   if (mandatory && properties.messageId === undefined) properties.messageId = `${process.pid}-${++made}`;
   return { exchange, routingKey, body, properties, sinceMs: performance.now(), returned: undefined, settle };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { carryableProperties } from '../../../runtime/amqp/carryable.ts';
+import { carryableProperties, fittingHeaders } from '../../../runtime/amqp/carryable.ts';
 import { openTestBroker, testBroker, testQueue } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 
@@ -57,6 +57,81 @@ test('leaves out what is nested beyond reason', () => {
 
   expect(JSON.stringify(headers).length).toBeLessThan(1_000);
   expect(headers).toMatchObject({ flat: 1 });
+});
+
+test('leaves headers that fit as they are', () => {
+  const headers = { text: 'x'.repeat(65_000), small: 1 };
+
+  expect(fittingHeaders(headers)).toBe(headers);
+});
+
+test('leaves out the largest headers until the rest fits, says so, and keeps our own', () => {
+  const headers = {
+    'x-small': 1,
+    'x-large': 'x'.repeat(20_000),
+    'x-larger': ['x'.repeat(20_000), 'x'.repeat(10_000)],
+    'darkroom-steps': 'x'.repeat(40_000),
+    traceparent: 'x'.repeat(2_000),
+  };
+
+  const { 'x-large': _, 'x-larger': __, ...kept } = headers;
+  expect(fittingHeaders({ ...headers, 'x-large': 'x' })).toEqual({
+    ...kept,
+    'x-large': 'x',
+    'darkroom-left-out': 'x-larger',
+  });
+  expect(fittingHeaders({ ...headers, 'x-large': 'é'.repeat(12_000) })).toEqual({
+    ...kept,
+    'darkroom-left-out': 'x-larger, x-large',
+  });
+});
+
+test('leaves out even our own when they alone are too much, and remembers what was left out before', () => {
+  const headers = { 'darkroom-steps': 'x'.repeat(70_000), 'darkroom-id': 'a', 'darkroom-left-out': 'x-old' };
+
+  expect(fittingHeaders(headers)).toEqual({
+    'darkroom-id': 'a',
+    'darkroom-left-out': 'x-old, darkroom-steps',
+  });
+});
+
+test('sends whatever headers fit by its own count', async () => {
+  await using opened = openTestBroker(amqpUrl);
+  const { broker } = opened;
+  await using queue = await testQueue(broker);
+  const values = [
+    1,
+    300,
+    70_000,
+    2 ** 40,
+    0.5,
+    true,
+    null,
+    'é',
+    Buffer.from('b'),
+    [1, 'a'],
+    { deeper: { a: 1 } },
+  ];
+  const many = Array.from({ length: 4_000 }, (_, index) => [`h${index}`, values[index % values.length]]);
+
+  await broker.publish({
+    exchange: '',
+    routingKey: queue.name,
+    body: Buffer.from('x'),
+    properties: { headers: Object.fromEntries(many) },
+  });
+  for (const bytes of [65_515, 65_520, 65_525, 65_530, 65_536, 100_000]) {
+    const headers = { a: 'x'.repeat(bytes) };
+    await broker.publish({
+      exchange: '',
+      routingKey: queue.name,
+      body: Buffer.from('x'),
+      properties: { headers },
+    });
+  }
+
+  const counted = await broker.withChannel((channel) => channel.checkQueue(queue.name));
+  expect(counted.messageCount).toBe(7);
 });
 
 test.each([-1e30, 2 ** 50 + 0.25])('sends on the header %d, which amqplib alone could not', async (value) => {
