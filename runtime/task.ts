@@ -8,7 +8,6 @@ import { assertUserKey } from './storage/keys.ts';
 export const MAX_STEPS = 20;
 /** A task is a reference with a few steps; anything larger is a mistake. */
 const MAX_TASK_BYTES = 1_048_576;
-export const MAX_ID_CHARACTERS = 200;
 /** With what is added to it, an id has to fit a property of AMQP, which holds 255 bytes. */
 const MAX_ID_BYTES = 200;
 
@@ -143,6 +142,12 @@ export function taskBody(task: Task): Buffer {
   return Buffer.from(
     JSON.stringify({ id, steps, output, ...(timeoutMs !== undefined && { timeout: timeoutMs / 1_000 }) }),
   );
+}
+
+/** As much of an id as a task's id may have, for a message that is no task; no character is cut in two. */
+export function shortenId(id: string): string {
+  // In the middle of a stream, the decoder keeps an unfinished character back.
+  return new TextDecoder().decode(Buffer.from(id).subarray(0, MAX_ID_BYTES), { stream: true });
 }
 
 /** The headers that say where a task stands. */

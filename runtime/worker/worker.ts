@@ -4,7 +4,7 @@ import { asError, Rejection, TaskFailure } from '../errors.ts';
 import type { TaskEvent } from '../events.ts';
 import { failpoint } from '../failpoint.ts';
 import { unknownFilter } from '../functions.ts';
-import { HEADERS, type Hop, MAX_ID_CHARACTERS, parseTask, type Task } from '../task.ts';
+import { HEADERS, type Hop, parseTask, shortenId, type Task } from '../task.ts';
 import { createOutbox, type Incoming } from './outbox.ts';
 import { createOutcomes } from './outcomes.ts';
 import type { StepResult } from './protocol.ts';
@@ -195,6 +195,6 @@ function poison({ deliveryCount }: Delivery): Rejection {
 /** Whose end to tell, as well as can be known of a message that is no task. */
 function idOf({ headers, properties, body }: Delivery): string | undefined {
   const given = headers[HEADERS.id] ?? properties.messageId;
-  if (typeof given === 'string' && given !== '') return given.slice(0, MAX_ID_CHARACTERS);
+  if (typeof given === 'string' && given !== '') return shortenId(given);
   return /^\s*\{[^{}[\]]*"id"\s*:\s*"([\w.-]{1,200})"/.exec(body.toString('utf8', 0, 2_000))?.[1];
 }

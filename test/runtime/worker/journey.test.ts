@@ -1,10 +1,14 @@
 /** A task's whole way through real queues, real workers and real storage. */
+import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { type Installation, startInstallation } from '../../support/installation.ts';
+import { pikaPython } from '../../support/pika.ts';
 import { until } from '../../support/until.ts';
 
 const THREE_STEPS = [
@@ -295,6 +299,60 @@ describe('a message that is no task', () => {
     expect(headers['darkroom-failure-type']).toBe(type);
     expect(headers['darkroom-failure-reason']).toMatch(reason);
     expect(await at.depth(`${at.prefix}.flip`)).toBe(0);
+  });
+
+  it.each([
+    ['日'.repeat(150), '日'.repeat(66)],
+    ['🐈'.repeat(51), '🐈'.repeat(50)],
+    ['x'.repeat(201), 'x'.repeat(200)],
+  ])('ends under as much of its id as a task’s may have', async (id, shortened) => {
+    await using at = await startInstallation();
+    await at.worker('flip');
+
+    await at.publish(Buffer.from('no task'), {
+      filter: 'flip',
+      properties: { headers: { 'darkroom-id': id } },
+    });
+
+    const told = await until(() => at.events.find(({ key }) => key === 'task.failed'), 'its end');
+    expect(told.subject).toBe(shortened);
+  });
+
+  it('with more headers than amqplib can send on ends in the dead letters, and the next one is worked on', async (context) => {
+    const python = await pikaPython();
+    if (python === undefined)
+      return context.skip('needs a python3 that can import pika (Debian: apt-get install python3-pika)');
+    await using at = await withPhoto();
+    const worker = await at.worker(['flip', 'blur']);
+    const steps = [{ filter: 'flip' }, { filter: 'blur', params: { radius: 1 } }];
+
+    await promisify(execFile)(python, [
+      fileURLToPath(new URL('../../support/publish-with-headers.py', import.meta.url)),
+      String(at.env.AMQP_URL),
+      `${at.prefix}.flip`,
+      JSON.stringify([
+        { id: 'goes-on', input: 'photos/cat.jpg', steps },
+        { id: 'tries-again', input: 'photos/none.jpg', steps },
+        'no task',
+      ]),
+    ]);
+
+    expect((await at.ended('goes-on')).data).toMatchObject({ outcome: 'completed' });
+    expect((await at.ended('tries-again')).data).toMatchObject({ failure_type: 'input-not-found' });
+    const letters = await until(async () => {
+      const found = await at.deadLetters();
+      return found.length >= 2 ? found : undefined;
+    }, 'both dead letters');
+    for (const { properties } of letters) {
+      expect(properties.headers).toMatchObject({
+        'darkroom-failure-type': expect.stringMatching(/^(input-not-found|invalid-message)$/),
+        'darkroom-left-out': expect.stringMatching(/x-large/),
+        traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+        'x-small': 'kept',
+      });
+    }
+    expect(letters).toHaveLength(2);
+    expect(worker.logs.filter(({ msg }) => msg === 'a task could not be settled')).toEqual([]);
   });
 
   it('for a queue that is not there is kept by the alternate exchange', async () => {
