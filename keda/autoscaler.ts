@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { initialState, type Observation, type ScalingSettings, type ScalingState, step } from './model.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../runtime/cli/darkroom.mjs', import.meta.url));
-const LOOP_MS = 250;
+/** How often it looks whether a poll or a sync is due. */
+export const LOOP_MS = 250;
 const RATE_WINDOW_MS = 5_000;
 
 export interface AutoscalerOptions {

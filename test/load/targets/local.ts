@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Autoscaler } from '../../../keda/autoscaler.ts';
+import { type Autoscaler, LOOP_MS } from '../../../keda/autoscaler.ts';
 import { startScaling } from '../../../keda/commands/up.ts';
 import { type ScalingSettings, settingsFromValues } from '../../../keda/model.ts';
 import type { Values } from '../../../keda/values.ts';
@@ -22,9 +22,6 @@ export interface LocalOptions {
   /** At most so many workers a filter, whatever the values say. */
   maxWorkers: number;
 }
-
-/** How often `keda/autoscaler.ts` looks whether a poll or a sync is due. */
-const AUTOSCALER_LOOP_MS = 250;
 
 /** A broker found or started, names and a storage of its own; all of it is gone when disposed of. */
 export async function openLocal({ filters, values, speed, maxWorkers }: LocalOptions): Promise<Target> {
@@ -66,7 +63,7 @@ export async function openLocal({ filters, values, speed, maxWorkers }: LocalOpt
     about: `workers on this machine, at most ${maxWorkers} a filter${speed === 1 ? '' : `, scaling ${speed} times faster`}`,
     env,
     speed,
-    loopMs: AUTOSCALER_LOOP_MS,
+    loopMs: LOOP_MS,
     settings: (filter) => settings.get(filter),
     replicas: async () =>
       new Map(scaling.view().map(({ filter, wanted, running }) => [filter, { wanted, running }])),
