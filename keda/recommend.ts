@@ -4,25 +4,8 @@
  */
 import { humanDuration } from '../runtime/units.ts';
 import type { ScalingSettings } from './model.ts';
+import type { QueueSample } from './recommend/sample.ts';
 import { type Trend, trendOf } from './recommend/trend.ts';
-
-/** One look at a queue. */
-export interface QueueSample {
-  atMs: number;
-  /** Messages waiting. */
-  ready: number;
-  /** Messages in work. */
-  unacked: number;
-  /** Workers that consume: the running replicas. */
-  consumers: number;
-  /** Messages published, acknowledged and redelivered so far, ever rising. */
-  published?: number | undefined;
-  acknowledged?: number | undefined;
-  redelivered?: number | undefined;
-  /** Messages a second as the broker reckons them, where there are no counters. */
-  publishRate?: number | undefined;
-  ackRate?: number | undefined;
-}
 
 export interface Recommendation {
   action: 'scale-up' | 'scale-down' | 'hold' | 'investigate';

@@ -5,32 +5,10 @@
 import { drawChart } from './report/chart.ts';
 import { escapeHtml } from './report/escape.ts';
 import { HOVER_SCRIPT } from './report/hover.ts';
+import type { ReportPanel, ReportSeries } from './report/panel.ts';
 import { STYLE } from './report/style.ts';
 
-export const COLORS = ['blue', 'amber', 'teal', 'violet', 'rose', 'grey'] as const;
-
-/** One line of a chart: values at times, in milliseconds from the start, ascending. NaN leaves a gap. */
-export interface ReportSeries {
-  name: string;
-  timesMs: ArrayLike<number>;
-  values: ArrayLike<number>;
-  color: (typeof COLORS)[number];
-  /** `step` holds each value until the next, as a count does. Default `line`. */
-  shape?: 'line' | 'step' | 'area';
-  /** Predicted rather than measured. */
-  dashed?: boolean;
-}
-
-export interface ReportPanel {
-  title: string;
-  /** What the axis counts: `replicas`, `messages/s`, `s`. */
-  unit: string;
-  series: ReportSeries[];
-  /** Where the axis ends, cutting what lies above; the highest value unless given. */
-  top?: number | undefined;
-  /** A sentence under the chart. */
-  note?: string | undefined;
-}
+export type { ReportPanel, ReportSeries };
 
 export interface ReportFigure {
   label: string;

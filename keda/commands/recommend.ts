@@ -19,7 +19,8 @@ import { parseDuration } from '../../runtime/units.ts';
 import { settingsFromValues } from '../model.ts';
 import { sampleQueues } from '../recommend/live.ts';
 import { readRecorded } from '../recommend/recorded.ts';
-import { type QueueSample, type Recommendation, recommend } from '../recommend.ts';
+import type { QueueSample } from '../recommend/sample.ts';
+import { type Recommendation, recommend } from '../recommend.ts';
 import { functionNames, functionValues, loadValues, type Values } from '../values.ts';
 
 const DEFAULT_VALUES = fileURLToPath(new URL('../../helm/values.yaml', import.meta.url));

@@ -1,7 +1,7 @@
 /** Samples queues through RabbitMQ's management API. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Management, QueueReport } from '../../runtime/amqp/management.ts';
-import type { QueueSample } from '../recommend.ts';
+import type { QueueSample } from './sample.ts';
 
 export interface LiveOptions {
   management: Pick<Management, 'queues'>;

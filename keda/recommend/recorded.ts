@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { asError, UserError } from '../../runtime/errors.ts';
 import { explainIssues } from '../../runtime/explain.ts';
-import type { QueueSample } from '../recommend.ts';
+import type { QueueSample } from './sample.ts';
 
 const count = z.number().min(0);
 const sample = z

@@ -1,5 +1,5 @@
 /** Rates and direction of a queue, from a few samples. */
-import type { QueueSample } from '../recommend.ts';
+import type { QueueSample } from './sample.ts';
 
 export interface Trend {
   samples: number;

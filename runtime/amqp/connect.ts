@@ -5,7 +5,7 @@ import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import { type ChannelModel, connect, credentials, type SocketOptions } from 'amqplib';
 import { asError } from '../errors.ts';
 import { guardHandshakes } from './amqplib-internals.ts';
-import type { BrokerOptions } from './broker.ts';
+import type { BrokerOptions } from './types.ts';
 
 export interface Connection {
   readonly model: ChannelModel;

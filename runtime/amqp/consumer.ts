@@ -5,9 +5,9 @@ import type { Channel, ConsumeMessage } from 'amqplib';
 import { asError } from '../errors.ts';
 import { writeThrough } from './amqplib-internals.ts';
 import { createBackoff } from './backoff.ts';
-import type { BrokerOptions, Consumer, Delivery } from './broker.ts';
 import { createDelivery, type Settling } from './delivery.ts';
 import type { Link, Session } from './link.ts';
+import type { BrokerOptions, Consumer, Delivery } from './types.ts';
 
 export interface SupervisedConsumer extends Consumer {
   close(timeoutMs?: number): Promise<void>;

@@ -1,8 +1,8 @@
 /** One message in hand, settled at most once and only on the channel that delivered it. */
 
 import type { Channel, ConsumeMessage } from 'amqplib';
-import type { Delivery } from './broker.ts';
 import { carryableProperties } from './carryable.ts';
+import type { Delivery } from './types.ts';
 
 /** The channel's life: a delivery tag means nothing, or another message, on any other channel. */
 export interface Settling {

@@ -5,8 +5,8 @@ import type { ChannelModel } from 'amqplib';
 import { asError } from '../errors.ts';
 import { socketOf, tolerateDeepHeaders } from './amqplib-internals.ts';
 import { createBackoff } from './backoff.ts';
-import type { BrokerOptions, LinkStatus } from './broker.ts';
 import { type Connection, openConnection, placeOf } from './connect.ts';
+import type { BrokerOptions, LinkStatus } from './types.ts';
 
 /** One life of the connection. Whatever belongs to it is void once `lost` resolves. */
 export interface Session {

@@ -1,9 +1,9 @@
 /** A message on its way to the broker: how it is made, named in errors and recognised in the broker's answers. */
 
 import type { Options } from 'amqplib';
-import type { OutgoingMessage, PublishRequest } from './broker.ts';
 import { fittingHeaders } from './carryable.ts';
 import { PublishUnknown } from './publish-errors.ts';
+import type { OutgoingMessage, PublishRequest } from './types.ts';
 
 export interface Entry extends OutgoingMessage {
   properties: Options.Publish;

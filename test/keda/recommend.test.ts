@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_SETTINGS } from '../../keda/model.ts';
-import { type QueueSample, recommend } from '../../keda/recommend.ts';
+import type { QueueSample } from '../../keda/recommend/sample.ts';
+import { recommend } from '../../keda/recommend.ts';
 
 const SETTINGS = { ...DEFAULT_SETTINGS, maxReplicas: 20, messagesPerReplica: 5 };
 

@@ -1,0 +1,19 @@
+/** What recommendations are made from. */
+
+/** One look at a queue. */
+export interface QueueSample {
+  atMs: number;
+  /** Messages waiting. */
+  ready: number;
+  /** Messages in work. */
+  unacked: number;
+  /** Workers that consume: the running replicas. */
+  consumers: number;
+  /** Messages published, acknowledged and redelivered so far, ever rising. */
+  published?: number | undefined;
+  acknowledged?: number | undefined;
+  redelivered?: number | undefined;
+  /** Messages a second as the broker reckons them, where there are no counters. */
+  publishRate?: number | undefined;
+  ackRate?: number | undefined;
+}

@@ -1,0 +1,138 @@
+/** What the broker's door takes and gives: options, messages, deliveries and states. */
+import type { Channel, MessageProperties } from 'amqplib';
+
+/** What the broker writes to: pino's shape. No message or field ever holds a credential. */
+export interface BrokerLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface BrokerOptions {
+  /** `amqp://` or `amqps://`, with the vhost as path. Credentials in it give way to the files below. */
+  url: string;
+  /** `external` takes the user name from the client certificate. Default `plain`. */
+  auth?: 'plain' | 'external';
+  /** Files are read at every connection attempt, so that rotated secrets take effect without a restart. */
+  usernameFile?: string;
+  passwordFile?: string;
+  caFile?: string;
+  certFile?: string;
+  keyFile?: string;
+  keyPassphraseFile?: string;
+  /** Rounded up to whole seconds. A dead peer is noticed after two to three of these. */
+  heartbeatMs: number;
+  /** From sending a message to its confirmation; also how long a publish waits for a connection. */
+  confirmTimeoutMs: number;
+  /** For one whole attempt: TCP, TLS, AMQP handshake and a first round trip. */
+  connectTimeoutMs: number;
+  /** `connection_name` on RabbitMQ's management page. */
+  name: string;
+  log: BrokerLog;
+}
+
+/** `idle`: no consumer has been asked for yet. `closed`: after {@link Broker.close}. */
+export type LinkStatus = 'idle' | 'connecting' | 'connected' | 'closed';
+
+export interface BrokerState {
+  consume: LinkStatus;
+  publish: LinkStatus;
+  /** The broker's reason while it refuses to take messages (memory or disk alarm). */
+  blocked: string | undefined;
+  /** The last failure in words; cleared once everything is connected. */
+  lastError: string | undefined;
+  /** When any of the above last changed, in ms since 1970. */
+  since: number;
+}
+
+/** AMQP's basic properties and headers, all optional. Messages are persistent unless `persistent` is false. */
+export interface PublishProperties {
+  contentType?: string;
+  contentEncoding?: string;
+  headers?: Record<string, unknown>;
+  persistent?: boolean;
+  priority?: number;
+  correlationId?: string;
+  replyTo?: string;
+  /** Milliseconds until the broker drops the message. */
+  expiration?: string | number;
+  messageId?: string;
+  /** Seconds since 1970. */
+  timestamp?: number;
+  type?: string;
+  appId?: string;
+}
+
+export interface OutgoingMessage {
+  /** '' is the default exchange: the routing key then names the queue. */
+  exchange: string;
+  routingKey: string;
+  body: Buffer;
+  properties?: PublishProperties;
+}
+
+export interface PublishRequest extends OutgoingMessage {
+  /** Ask for {@link Unroutable} when no queue takes the message. Default false. */
+  mandatory?: boolean;
+  /** Gives up: rejects with the signal's reason if not sent yet, else with `PublishUnknown`. */
+  signal?: AbortSignal;
+}
+
+export interface Broker {
+  /** Resolves when first connected; rejects only after `signal` aborts, with the last error in words. */
+  ready(signal?: AbortSignal): Promise<void>;
+  /**
+   * Consumes for ever: set up again after any connection, channel or consumer-cancel event. `onDelivery` must not
+   * throw; should it, the message is given back with `reject`, which the queue's delivery limit counts.
+   */
+  consume(queue: string, onDelivery: (delivery: Delivery) => void, options?: ConsumeOptions): Consumer;
+  /**
+   * Resolves when the broker has confirmed. Rejects with `Unroutable`, `PublishRefused`, `PublishUnknown` or
+   * `NotConnected`, or with a TypeError when a property cannot be encoded.
+   * Waits while the broker is blocked or the socket is full; time spent blocked counts towards no timeout.
+   */
+  publish(message: PublishRequest): Promise<void>;
+  /** Hands the message to the socket and promises nothing. Dropped while blocked, behind or disconnected. */
+  publishLater(message: OutgoingMessage): void;
+  /** Runs `use` on a channel of its own (topology, tools), waiting for a connection up to `confirmTimeoutMs`. */
+  withChannel<T>(use: (channel: Channel) => Promise<T>): Promise<T>;
+  readonly state: BrokerState;
+  /** Calls `listener` after each change of {@link state}. Returns the way to stop. */
+  onStateChange(listener: (state: BrokerState) => void): () => void;
+  /** Closes consumers, waits for confirms on their way and closes both connections, within `timeoutMs` (5000). */
+  close(timeoutMs?: number): Promise<void>;
+}
+
+export interface ConsumeOptions {
+  /** Unacknowledged messages in hand at once. Default 1. */
+  prefetch?: number;
+}
+
+export interface Consumer {
+  /** True while a consumer is registered on a live channel. */
+  readonly consuming: boolean;
+  /** Asks the broker for no more; deliveries in hand stay ackable, and one may still arrive before this resolves. */
+  cancel(): Promise<void>;
+  /** Closes the channel by a round trip, which proves that the broker has handled every ack before it. */
+  close(): Promise<void>;
+}
+
+export interface Delivery {
+  readonly body: Buffer;
+  readonly properties: MessageProperties;
+  readonly headers: Record<string, unknown>;
+  readonly routingKey: string;
+  readonly exchange: string;
+  readonly redelivered: boolean;
+  /** Earlier deliveries that count against the queue's delivery limit (`x-delivery-count`), or 0. */
+  readonly deliveryCount: number;
+  readonly receivedAtMs: number;
+  /** False once the channel that delivered is gone or the delivery is settled: the broker delivers it again. */
+  readonly alive: boolean;
+  /** Each settles at most once and leaves in the same tick; false, never a throw, when no longer {@link alive}. */
+  ack(): boolean;
+  /** On RabbitMQ 4.3 a requeue by nack does not count towards the delivery limit; {@link reject} does. */
+  nack(requeue: boolean): boolean;
+  reject(requeue: boolean): boolean;
+}
