@@ -96,14 +96,14 @@ function fileStorage(root: string, openFolder: OpenFolder): Storage {
 
   const storage: Storage = {
     url,
-    async read(key, { maxBytes = Number.POSITIVE_INFINITY, signal } = {}) {
+    async read(key, options = {}) {
       assertStorable(key);
       const read = async () => {
-        await using file = await openObject(openFolder, key);
+        using file = await openObject(openFolder, key);
         if (!file) throw new ObjectNotFound(key, url);
-        return await readObject(file, key, maxBytes, signal);
+        return await readObject(file, key, options);
       };
-      return await perform(`read "${key}"`, read, signal);
+      return await perform(`read "${key}"`, read, options.signal);
     },
     async write(key, bytes, options = {}) {
       assertStorable(key);

@@ -126,7 +126,8 @@ async function syncPath(folder: string): Promise<void> {
   }
 }
 
-const sync = promisify(fsync);
+/** Waits until what was written to an open file or folder is safe. */
+export const sync = promisify(fsync);
 
 async function syncFolder(descriptor: number): Promise<void> {
   try {

@@ -1,11 +1,29 @@
-/** Whole objects as files below a root: reading, atomic writing, walking and removing. */
-import { constants, type Stats } from 'node:fs';
-import { type FileHandle, link, lstat, open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
+/**
+ * Whole objects as files below a root: reading, atomic writing, walking and removing.
+ *
+ * What only touches names is done in place, as in {@link OpenFolder}; what moves or syncs bytes goes through the
+ * thread pool.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  read,
+  renameSync,
+  type Stats,
+  unlinkSync,
+  write,
+} from 'node:fs';
+import { lstat, readdir, rmdir, unlink } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { v4 as uuid } from 'uuid';
-import { codeOf, type Folder, type OpenFolder, refuseLink } from './folder.ts';
+import { codeOf, type Folder, type OpenFolder, refuseLink, sync } from './folder.ts';
 import { RUNTIME_FOLDER } from './keys.ts';
 import { tooLarge } from './limits.ts';
-import type { WriteOptions } from './storage.ts';
+import type { ReadOptions, WriteOptions } from './storage.ts';
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
 /** Between two chunks an abort is noticed. */
@@ -17,22 +35,33 @@ const STALE_TEMPORARY_MS = 60 * 60 * 1000;
 /** Where hard links are missing: exFAT, some network file systems. */
 const NO_HARD_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 
-/** The file of a key, open for reading; undefined when there is none. Never a link, a device or a pipe. */
-export async function openObject(openFolder: OpenFolder, key: string): Promise<FileHandle | undefined> {
+const readChunk = promisify(read);
+const writeChunk = promisify(write);
+
+/** A file open for reading. */
+export interface OpenObject extends Disposable {
+  descriptor: number;
+  bytes: number;
+}
+
+/** The file of a key; undefined when there is none. Never a link, a device or a pipe. */
+export async function openObject(openFolder: OpenFolder, key: string): Promise<OpenObject | undefined> {
   const { parent, name } = split(key);
   try {
     await using folder = await openFolder(parent);
     await refuseLink(folder.at(name), key);
     // Without O_NONBLOCK, opening a pipe would wait for its writer.
-    const file = await open(folder.at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    const descriptor = openSync(folder.at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
       await folder.verify();
-      if ((await file.stat()).isFile()) return file;
+      const stats = fstatSync(descriptor);
+      if (stats.isFile())
+        return { descriptor, bytes: stats.size, [Symbol.dispose]: () => closeSync(descriptor) };
     } catch (error) {
-      await file.close();
+      closeSync(descriptor);
       throw error;
     }
-    await file.close();
+    closeSync(descriptor);
     return undefined;
   } catch (error) {
     // ENXIO is a socket.
@@ -43,17 +72,16 @@ export async function openObject(openFolder: OpenFolder, key: string): Promise<F
 
 /** @throws {Rejection} `limit-exceeded` before anything is read */
 export async function readObject(
-  file: FileHandle,
+  { descriptor, bytes }: OpenObject,
   key: string,
-  maxBytes: number,
-  signal?: AbortSignal,
+  { maxBytes = Number.POSITIVE_INFINITY, allocate = Buffer.allocUnsafe, signal }: ReadOptions,
 ): Promise<Buffer> {
-  const { size } = await file.stat();
-  if (size > maxBytes) throw tooLarge(key, `${size} bytes`, maxBytes);
-  const buffer = Buffer.allocUnsafe(size);
+  if (bytes > maxBytes) throw tooLarge(key, `${bytes} bytes`, maxBytes);
+  const buffer = allocate(bytes);
   let filled = 0;
-  while (filled < size) {
-    const { bytesRead } = await file.read(buffer, filled, Math.min(CHUNK_BYTES, size - filled), filled);
+  while (filled < bytes) {
+    const length = Math.min(CHUNK_BYTES, bytes - filled);
+    const { bytesRead } = await readChunk(descriptor, buffer, filled, length, filled);
     signal?.throwIfAborted();
     if (bytesRead === 0) break;
     filled += bytesRead;
@@ -67,7 +95,7 @@ export async function statObject(openFolder: OpenFolder, key: string): Promise<S
   try {
     await using folder = await openFolder(parent);
     await refuseLink(folder.at(name), key);
-    const stats = await lstat(folder.at(name));
+    const stats = lstatSync(folder.at(name));
     await folder.verify();
     return stats.isFile() ? stats : undefined;
   } catch (error) {
@@ -96,8 +124,8 @@ export async function writeObject(
   try {
     await writeSynced(source, bytes, signal);
     await folder.verify();
-    if (ifAbsent) stored = await linkObject(source, folder.at(name));
-    else await rename(source, folder.at(name));
+    if (ifAbsent) stored = linkObject(source, folder.at(name));
+    else renameSync(source, folder.at(name));
     await folder.verify();
   } catch (error) {
     await unlink(source).catch(() => {});
@@ -108,42 +136,42 @@ export async function writeObject(
 }
 
 async function isThere(folder: Folder, name: string): Promise<boolean> {
-  try {
-    await lstat(folder.at(name));
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return false;
-    throw error;
-  }
+  if (lstatSync(folder.at(name), { throwIfNoEntry: false }) === undefined) return false;
   // Its writer may not have come to this yet, and the caller relies on what is there.
   await folder.sync();
   return true;
 }
 
 async function writeSynced(target: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
-  await using file = await open(target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
-  let written = 0;
-  while (written < bytes.length) {
-    signal?.throwIfAborted();
-    written += (await file.write(bytes, written, Math.min(CHUNK_BYTES, bytes.length - written))).bytesWritten;
+  const descriptor = openSync(target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
+  try {
+    let written = 0;
+    while (written < bytes.length) {
+      signal?.throwIfAborted();
+      const length = Math.min(CHUNK_BYTES, bytes.length - written);
+      written += (await writeChunk(descriptor, bytes, written, length)).bytesWritten;
+    }
+    await sync(descriptor);
+  } finally {
+    closeSync(descriptor);
   }
-  await file.sync();
 }
 
 /** Gives the temporary file its name unless that is taken: link(2) refuses an existing name, rename(2) does not. */
-async function linkObject(source: string, target: string): Promise<boolean> {
+function linkObject(source: string, target: string): boolean {
   try {
-    await link(source, target);
+    linkSync(source, target);
   } catch (error) {
     if (NO_HARD_LINKS.includes(codeOf(error) ?? '')) {
       // The name was free a moment ago. Of two writers at one moment both may be told that they were first.
-      await rename(source, target);
+      renameSync(source, target);
       return true;
     }
     if (codeOf(error) !== 'EEXIST') throw error;
-    await unlink(source);
+    unlinkSync(source);
     return false;
   }
-  await unlink(source);
+  unlinkSync(source);
   return true;
 }
 

@@ -11,6 +11,8 @@ export const DEFAULT_STORAGE_FOLDER = './darkroom-storage';
 export interface ReadOptions {
   /** More bytes than this are a {@link Rejection} `limit-exceeded`; default: no limit. */
   maxBytes?: number;
+  /** Where the bytes go, where their number is known beforehand (files); default: a new buffer. */
+  allocate?: (bytes: number) => Buffer;
   signal?: AbortSignal;
 }
 

@@ -6,6 +6,7 @@ import { loadFunction } from '../functions.ts';
 import { redactText } from '../redact.ts';
 import { openInputs } from '../storage/inputs.ts';
 import { openStorage } from '../storage/storage.ts';
+import { inputBuffer } from './input-buffer.ts';
 import { performStep, type Workshop } from './perform.ts';
 import type { Job, Request, Response, StepResult } from './protocol.ts';
 
@@ -71,6 +72,7 @@ async function openShop(settings: ChildSettings): Promise<Workshop> {
     limits: settings.limits,
     functionsDir: settings.functionsDir,
     inputGraceMs: settings.inputGraceMs,
+    inputRoom: inputBuffer(settings.limits.inputBytes),
   };
 }
 

@@ -12,6 +12,7 @@ import { redactText } from '../redact.ts';
 import type { Inputs } from '../storage/inputs.ts';
 import { ObjectNotFound, type Storage } from '../storage/storage.ts';
 import type { StepRecord } from '../task.ts';
+import type { InputRoom } from './input-buffer.ts';
 import type { Job, ReplyImage, StepResult, Timings } from './protocol.ts';
 
 /** What a step works with. */
@@ -21,6 +22,8 @@ export interface Workshop {
   limits: Limits;
   functionsDir: string;
   inputGraceMs: number;
+  /** Where the next task's input goes. */
+  inputRoom: () => InputRoom;
 }
 
 /** Never throws: a failure is a result with its consequence. */
@@ -36,7 +39,8 @@ async function attemptStep(job: Job, shop: Workshop, signal: AbortSignal): Promi
   const { task, step, generation } = job;
   const isLast = step === task.steps.length - 1;
   const started = performance.now();
-  const fetching = fetchInput(job, shop, signal);
+  using room = shop.inputRoom();
+  const fetching = fetchInput(job, shop, room, signal);
   fetching.catch(() => {}); // Awaited below, after the markers that may make it needless.
   const [ended, done] = await Promise.all([
     readEnded(shop.storage, task.id, generation),
@@ -55,12 +59,18 @@ async function attemptStep(job: Job, shop: Workshop, signal: AbortSignal): Promi
   const rendered = await renderStep(plan, step, image, contextOf(job, shop, signal), shop.limits);
   signal.throwIfAborted();
   const timings = { ...rendered.timings, fetch: fetched - started, decode: decoded - fetched, store: 0 };
+  room.release();
   const outcome = await store(job, rendered, image, timings, started, shop, signal);
   return { ...outcome, bytesIn: bytes.length };
 }
 
 /** The bytes a step starts from; undefined when the previous step's are gone. */
-async function fetchInput(job: Job, shop: Workshop, signal: AbortSignal): Promise<Buffer | undefined> {
+async function fetchInput(
+  job: Job,
+  shop: Workshop,
+  room: InputRoom,
+  signal: AbortSignal,
+): Promise<Buffer | undefined> {
   const { task, step } = job;
   const maxBytes = shop.limits.inputBytes;
   if (step > 0) {
@@ -76,7 +86,7 @@ async function fetchInput(job: Job, shop: Workshop, signal: AbortSignal): Promis
     });
   }
   try {
-    return await shop.inputs.read(task.input!, { maxBytes, signal });
+    return await shop.inputs.read(task.input!, { maxBytes, allocate: room.take, signal });
   } catch (error) {
     if (error instanceof ObjectNotFound && graceIsOver(job, shop.inputGraceMs)) {
       throw new Rejection(error.message, { failureType: 'input-not-found', cause: error });

@@ -3,6 +3,7 @@ import { intermediatesFolder, markEnded } from '../../../runtime/ended.ts';
 import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
 import type { Inputs } from '../../../runtime/storage/inputs.ts';
 import type { Child } from '../../../runtime/worker/child-process.ts';
+import { inputBuffer } from '../../../runtime/worker/input-buffer.ts';
 import { performStep, type Workshop } from '../../../runtime/worker/perform.ts';
 import type { StepResult } from '../../../runtime/worker/protocol.ts';
 import { type Objects, storageOf } from './storage.ts';
@@ -38,7 +39,14 @@ export function startModelChild(
     const mine: Life = life;
     const storage = storageOf(objects, turns, mine, choices);
     const inputs: Inputs = { read: (key) => storage.read(key) };
-    const shop: Workshop = { storage, inputs, limits: DEFAULT_LIMITS, functionsDir: '', inputGraceMs: 0 };
+    const shop: Workshop = {
+      storage,
+      inputs,
+      limits: DEFAULT_LIMITS,
+      functionsDir: '',
+      inputGraceMs: 0,
+      inputRoom: inputBuffer(DEFAULT_LIMITS.inputBytes),
+    };
     return new Promise((resolve, reject) => {
       mine.atEnd(() => resolve(lost));
       work(shop).then(resolve, reject);
