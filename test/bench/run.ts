@@ -6,6 +6,8 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { findBroker } from '../../runtime/cli/broker.ts';
+import { UserError } from '../../runtime/errors.ts';
+import { EXIT, runCommand } from '../support/run-command.ts';
 import { benchFilters } from './filters.ts';
 import { benchMemory, benchNoop, benchStartup } from './overhead.ts';
 import type { Row } from './row.ts';
@@ -27,19 +29,23 @@ const BENCHMARKS: Record<string, (amqpUrl: string) => Promise<Row[]>> = {
   filters: () => benchFilters(),
 };
 
-const { values } = parseArgs({
-  options: { only: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean' } },
-});
-if (values.help) console.log(HELP);
-else await main(values.only?.split(',') ?? Object.keys(BENCHMARKS), values.json === true);
+process.exitCode = await runCommand(main);
 
-async function main(wanted: string[], json: boolean): Promise<void> {
-  const unknown = wanted.find((name) => !(name in BENCHMARKS));
-  if (unknown !== undefined) {
-    console.error(`There is no benchmark "${unknown}". There are ${Object.keys(BENCHMARKS).join(', ')}.`);
-    process.exitCode = 2;
-    return;
-  }
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { only: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean' } },
+  });
+  if (values.help) console.log(HELP);
+  else await measure(values.only?.split(',') ?? Object.keys(BENCHMARKS), values.json === true);
+  return EXIT.ok;
+}
+
+async function measure(wanted: string[], json: boolean): Promise<void> {
+  const unknown = wanted.find((name) => !Object.hasOwn(BENCHMARKS, name));
+  if (unknown !== undefined)
+    throw new UserError(
+      `There is no benchmark "${unknown}". There are ${Object.keys(BENCHMARKS).join(', ')}.`,
+    );
   await using broker = await findBroker({ onProgress: (text) => console.error(text), allowInstall: true });
   const rows: Row[] = [];
   for (const name of wanted) {

@@ -6,9 +6,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { RABBITMQ_IMAGE } from '../../runtime/broker/start-rabbitmq.ts';
 import { printJson } from '../../runtime/cli/terminal.ts';
-import { asError } from '../../runtime/errors.ts';
-import { type RabbitVersion, rabbitVersions, startRabbit } from '../support/rabbit.ts';
+import { asError, UserError } from '../../runtime/errors.ts';
+import { presentVersions, type RabbitVersion, startRabbit } from '../support/rabbit.ts';
+import { EXIT, runCommand } from '../support/run-command.ts';
 import { SCENARIOS } from './scenarios/index.ts';
 import { createRandom } from './support/random.ts';
 import { machine, passed, printReport, progressLine, type Row } from './support/report.ts';
@@ -25,9 +27,13 @@ interface Options {
 const DEFAULT_SEED = 20_260_801;
 /** For one scenario. */
 const TIME_LIMIT_MS: Record<Profile, number> = { short: 180_000, full: 1_800_000 };
+const NEEDS: Record<RabbitVersion, string> = {
+  '3.10': 'rabbitmq-server on the PATH (Debian 12: apt-get install rabbitmq-server)',
+  '4': `a Docker engine that has the image ${RABBITMQ_IMAGE} (docker pull ${RABBITMQ_IMAGE})`,
+};
 const startMs = performance.now();
 
-process.exit(await main(commandLine()));
+process.exit(await runCommand(() => main(commandLine())));
 
 function commandLine(): Options {
   const listed = SCENARIOS.map(({ name, shows }) => `  ${name.padEnd(18)} ${shows}`).join('\n');
@@ -49,7 +55,7 @@ function commandLine(): Options {
       'after',
       `\nScenarios:\n${listed}\n\nExample:\n  $ npm run chaos -- --only kills,failpoints --rabbitmq both`,
     );
-  return command.parse().opts<Options>();
+  return command.exitOverride().parse().opts<Options>();
 }
 
 async function main(options: Options): Promise<number> {
@@ -66,16 +72,19 @@ async function main(options: Options): Promise<number> {
   if (options.json === true)
     printJson({ seed: options.seed, profile: options.profile, machine: machine(), rows });
   else printReport(rows, options.seed);
-  return rows.every(passed) ? 0 : 1;
+  return rows.every(passed) ? EXIT.ok : EXIT.failed;
 }
 
 async function versionsOf({ rabbitmq }: Options): Promise<RabbitVersion[]> {
-  const present = await rabbitVersions();
-  if (rabbitmq === undefined) return present.slice(0, 1);
-  const wanted: RabbitVersion[] = rabbitmq === 'both' ? ['3.10', '4'] : [rabbitmq];
-  const missing = wanted.find((version) => !present.includes(version));
-  if (missing !== undefined) throw new Error(`RabbitMQ ${missing} cannot be started here`);
-  return wanted;
+  const present = await presentVersions();
+  const asked: RabbitVersion[] =
+    rabbitmq === 'both' ? ['3.10', '4'] : rabbitmq === undefined ? [] : [rabbitmq];
+  const missing = asked.find((version) => !present.includes(version));
+  if (missing !== undefined)
+    throw new UserError(`RabbitMQ ${missing} cannot be started here: it needs ${NEEDS[missing]}.`);
+  if (present.length === 0)
+    throw new UserError(`No RabbitMQ can be started here: it needs ${NEEDS['3.10']}, or ${NEEDS['4']}.`);
+  return asked.length > 0 ? asked : present.slice(0, 1);
 }
 
 /** One scenario, whatever happens in it. */

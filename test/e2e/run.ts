@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { asError } from '../../runtime/errors.ts';
+import { EXIT, runCommand } from '../support/run-command.ts';
 import { kubectl, SETTINGS } from './cluster.ts';
 
 const VITEST = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
@@ -17,31 +18,39 @@ const NEEDS = `npm run e2e needs
   - a default StorageClass, and nodes that run the image of the demo broker (rabbitmq:4-management)
 It makes a namespace of its own and removes it. E2E_TIMEOUT_S (${SETTINGS.timeoutS}) bounds each wait.`;
 
-if (process.argv.includes('--help')) {
-  console.log(
-    `npm run e2e [-- VITEST ARGUMENTS]\n\n${NEEDS}\n\nExample:\n  $ KUBECONFIG=~/.kube/config E2E_IMAGE=darkroom:dev npm run e2e`,
-  );
-} else {
+process.exitCode = await runCommand(() => main(process.argv.slice(2)));
+
+async function main(args: string[]): Promise<number> {
+  if (args.includes('--help')) {
+    console.log(
+      `npm run e2e [-- VITEST ARGUMENTS]\n\n${NEEDS}\n\nExample:\n  $ KUBECONFIG=~/.kube/config E2E_IMAGE=darkroom:dev npm run e2e`,
+    );
+    return EXIT.ok;
+  }
   const missing = await whatIsMissing();
-  if (missing === undefined) await runVitest(process.argv.slice(2));
-  else skip(missing);
+  if (missing === undefined) return await runVitest(args);
+  skip(missing);
+  return EXIT.ok;
 }
 
 async function whatIsMissing(): Promise<string | undefined> {
   try {
     await kubectl(['version', '--request-timeout=10s', '--output', 'json']);
   } catch (error) {
-    return `no cluster answers: ${asError(error).message.split('\n')[0]}`;
+    return `no cluster answers: ${reasonOf(error)}`;
   }
-  const keda = await kubectl([
-    'get',
-    'crd',
-    'scaledobjects.keda.sh',
-    '--ignore-not-found',
-    '--output',
-    'name',
-  ]);
-  return keda.trim() === '' ? 'KEDA is not installed in this cluster' : undefined;
+  try {
+    const crd = ['get', 'crd', 'scaledobjects.keda.sh', '--ignore-not-found', '--output', 'name'];
+    return (await kubectl(crd)).trim() === '' ? 'KEDA is not installed in this cluster' : undefined;
+  } catch (error) {
+    return `KEDA cannot be looked for: ${reasonOf(error)}`;
+  }
+}
+
+/** What kubectl said last, or why it could not be run. */
+function reasonOf(error: unknown): string {
+  const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
+  return said.split('\n').at(-1) || asError(error).message.split('\n', 1)[0]!;
 }
 
 function skip(missing: string): void {
@@ -52,12 +61,10 @@ function skip(missing: string): void {
   console.log('0 passed, 0 failed, 1 skipped');
 }
 
-async function runVitest(args: string[]): Promise<void> {
+async function runVitest(args: string[]): Promise<number> {
   const vitest = spawn(process.execPath, [VITEST, 'run', '--config', CONFIG, '--reporter=verbose', ...args], {
     stdio: 'inherit',
   });
   process.on('SIGINT', () => {}); // vitest gets it too, and cleans up.
-  process.exitCode = await new Promise<number>((resolve) =>
-    vitest.once('exit', (code) => resolve(code ?? 1)),
-  );
+  return await new Promise((resolve) => vitest.once('exit', (code) => resolve(code ?? EXIT.failed)));
 }

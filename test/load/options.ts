@@ -51,7 +51,7 @@ export function loadCommand(action: (options: LoadOptions) => Promise<void>): Co
   addPlace(command);
   addThresholds(command);
   addOutput(command);
-  command.addHelpText('after', profilesHelp()).action(action);
+  command.addHelpText('after', profilesHelp()).action(action).exitOverride();
   return conventional(
     command,
     'npm run load -- --profile burst --messages 2000 --max-wait-p95 3m',

@@ -3,16 +3,18 @@
  *
  * The composition root: options, target, run, report, exit code.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { renderReport } from '../../keda/report.ts';
 import { loadValues } from '../../keda/values.ts';
 import { findPhotos } from '../../runtime/cli/photos.ts';
 import { dim, green, note, print, printJson, printTable, red } from '../../runtime/cli/terminal.ts';
 import { readConfig } from '../../runtime/config.ts';
-import { asError, TaskFailure, UserError } from '../../runtime/errors.ts';
+import { asError, UserError } from '../../runtime/errors.ts';
 import { listFunctions } from '../../runtime/functions.ts';
+import { makeFolders } from '../../runtime/make-folders.ts';
 import { planTask } from '../../runtime/pipeline.ts';
+import { EXIT, runCommand } from '../support/run-command.ts';
 import { conduct } from './conduct.ts';
 import { type LoadOptions, loadCommand } from './options.ts';
 import { loadPage } from './page.ts';
@@ -26,21 +28,20 @@ import { filtersOf, PHOTOS, recipesOf } from './tasks.ts';
 import { verdictWords } from './thresholds.ts';
 import { comparedHead, comparedRows, findingsOf } from './words.ts';
 
-const EXIT = { kept: 0, notKept: 1, usage: 2, interrupted: 130 } as const;
 /** A hurried cool-down is soon over, so its end is waited for. */
 const HURRIED_SETTLE_MS = 60_000;
 /** The report has them all. */
 const FAILURES_SHOWN = 3;
 
-try {
-  await loadCommand(main).parseAsync();
-} catch (error) {
-  const told = error instanceof UserError || error instanceof TaskFailure;
-  note(told ? error.message : String(asError(error).stack));
-  process.exitCode = told ? EXIT.usage : EXIT.notKept;
-}
+process.exitCode = await runCommand(async () => {
+  let exitCode: number = EXIT.ok;
+  await loadCommand(async (options) => {
+    exitCode = await main(options);
+  }).parseAsync();
+  return exitCode;
+});
 
-async function main(options: LoadOptions): Promise<void> {
+async function main(options: LoadOptions): Promise<number> {
   const { profile, seed } = options;
   const amount = amountOf(profile, { ...options, durationMs: options.duration });
   const { functionsDir } = readConfig();
@@ -71,7 +72,7 @@ async function main(options: LoadOptions): Promise<void> {
     command: commandLine(),
   });
   await report(result, options);
-  process.exitCode = exitCodeOf(result);
+  return exitCodeOf(result);
 }
 
 async function openTarget(options: LoadOptions, filters: string[]): Promise<Target> {
@@ -104,7 +105,7 @@ async function report(result: Result, { out, html, json }: LoadOptions): Promise
   const stamp = new Date(result.startMs).toISOString().slice(0, 19).replaceAll(':', '-');
   const folder = out ?? join('darkroom-results', `load-${result.profile}-${stamp}`);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolders(resolve(folder));
     await writeFile(join(folder, 'report.html'), page);
     await writeFile(join(folder, 'report.json'), `${JSON.stringify(data, null, 1)}\n`);
     if (html !== undefined) await writeFile(html, page);
@@ -124,7 +125,7 @@ async function report(result: Result, { out, html, json }: LoadOptions): Promise
 
 function exitCodeOf({ verdicts, interrupted }: Result): number {
   if (interrupted) return EXIT.interrupted;
-  return verdicts.every(({ passed }) => passed) ? EXIT.kept : EXIT.notKept;
+  return verdicts.every(({ passed }) => passed) ? EXIT.ok : EXIT.failed;
 }
 
 function commandLine(): string {
