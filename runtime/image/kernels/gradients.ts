@@ -1,13 +1,13 @@
 /** Sobel and Laplacian edges from signed gradients, equal to OpenCV's with a replicated border. */
 import type { Pixels } from '../../filter.ts';
-import { edgePlane } from './grayscale.ts';
+import { edgeSource, loadLuma, stageBytes } from './luma-tiles.ts';
 import { align, kernels } from './module.ts';
 import { emptyLike } from './samples.ts';
-import { loadRegion, storeRegion, tiles, withHalo } from './tiles.ts';
+import { storeRegion, tiles, withHalo } from './tiles.ts';
 
 export type SobelDirection = 'both' | 'x' | 'y';
 
-const TILE_WIDTH = 4096;
+const TILE_WIDTH = 1024;
 const TILE_HEIGHT = 64;
 const STRIDE = align(TILE_WIDTH + 2, 64);
 
@@ -19,14 +19,11 @@ const STRIDE = align(TILE_WIDTH + 2, 64);
 export function sobel(pixels: Pixels, direction: SobelDirection = 'both'): Pixels {
   const useX = direction === 'y' ? 0 : -1;
   const useY = direction === 'x' ? 0 : -1;
-  const { place, run } = kernels();
+  const { run } = kernels();
   return edges(
     pixels,
-    (source, target, width, height) => {
-      const scratch = 4 * STRIDE;
-      const [, , rows] = place(SOURCE_BYTES, TARGET_BYTES, scratch);
-      run.sobel(source, STRIDE, width, height, useX, useY, rows, target, STRIDE);
-    },
+    (source, target, width, height, scratch) =>
+      run.sobel(source, STRIDE, width, height, useX, useY, scratch, target, STRIDE),
     (nw, n, ne, w, _, e, sw, s, se) => {
       const gx = useX && ne + 2 * e + se - nw - 2 * w - sw;
       const gy = useY && sw + 2 * s + se - nw - 2 * n - ne;
@@ -45,29 +42,32 @@ export function laplacian(pixels: Pixels): Pixels {
   );
 }
 
-const SOURCE_BYTES = STRIDE * (TILE_HEIGHT + 2);
-const TARGET_BYTES = STRIDE * TILE_HEIGHT;
-
 /** A pixel's neighbours, row by row, to its edge. */
 type Neighbours = [number, number, number, number, number, number, number, number, number];
 
 function edges(
   pixels: Pixels,
-  tileEdges: (source: number, target: number, width: number, height: number) => void,
+  tileEdges: (source: number, target: number, width: number, height: number, scratch: number) => void,
   pixelEdge: (...neighbours: Neighbours) => number,
 ): Pixels {
-  const plane = edgePlane(pixels);
-  const out = { ...plane, data: emptyLike(plane.data) };
-  if (plane.data instanceof Uint16Array) {
-    eachNeighbourhood(plane, (i, neighbours) => {
+  const from = edgeSource(pixels);
+  const { width, height } = from;
+  const out: Pixels = { data: emptyLike(from.data, width * height), width, height, channels: 1 };
+  if (from.data instanceof Uint16Array) {
+    eachNeighbourhood(from, (i, neighbours) => {
       out.data[i] = Math.min(65535, pixelEdge(...neighbours));
     });
     return out;
   }
-  const [source, target] = kernels().place(SOURCE_BYTES, TARGET_BYTES);
-  for (const tile of tiles(plane, TILE_WIDTH, TILE_HEIGHT)) {
-    loadRegion(plane, withHalo(tile, 1), source, STRIDE);
-    tileEdges(source, target, tile.width, tile.height);
+  const [source, target, scratch, stage] = kernels().place(
+    STRIDE * (TILE_HEIGHT + 2),
+    STRIDE * TILE_HEIGHT,
+    4 * STRIDE,
+    stageBytes(TILE_WIDTH + 2, TILE_HEIGHT + 2),
+  );
+  for (const tile of tiles(from, TILE_WIDTH, TILE_HEIGHT)) {
+    loadLuma(from, withHalo(tile, 1), { luma: source, stride: STRIDE, stage });
+    tileEdges(source, target, tile.width, tile.height, scratch);
     storeRegion(out, tile, target, STRIDE);
   }
   return out;

@@ -27,6 +27,7 @@ export type KernelName =
   | 'grow'
   | 'laplacian'
   | 'luma'
+  | 'lumaRows'
   | 'premultiply'
   | 'shrink'
   | 'smooth'

@@ -103,17 +103,27 @@ function strongest(gx: usize, gy: usize, pixels: i32, channels: i32, squared: i3
   }
 }
 
-/** Squared lengths of gradients, or the sums of their absolute values: with themselves or with ones. */
-function magnitudeRow(gx: usize, gy: usize, pixels: i32, squared: i32, out: usize): void {
-  const ones = i16x8.splat(1);
+/** |gx| + |gy| as i16, or gx² + gy² as i32. */
+function magnitudeRow<T>(gx: usize, gy: usize, pixels: i32, out: usize): void {
   for (let x = 0; x < pixels; x += 8) {
     const across = i16x8.abs(v128.load(gx + (<usize>x << 1)));
     const down = i16x8.abs(v128.load(gy + (<usize>x << 1)));
-    const first = low(across, down);
-    const second = high(across, down);
-    v128.store(out + (<usize>x << 2), i32x4.dot_i16x8_s(first, squared ? first : ones));
-    v128.store(out + (<usize>x << 2), i32x4.dot_i16x8_s(second, squared ? second : ones), 16);
+    if (sizeof<T>() == 2) {
+      v128.store(out + (<usize>x << 1), i16x8.add(across, down));
+    } else {
+      const first = low(across, down);
+      const second = high(across, down);
+      v128.store(out + (<usize>x << 2), i32x4.dot_i16x8_s(first, first));
+      v128.store(out + (<usize>x << 2), i32x4.dot_i16x8_s(second, second), 16);
+    }
   }
+}
+
+/** Four magnitudes as i32. */
+// @ts-ignore: decorator
+@inline
+function sizes<T>(at: usize): v128 {
+  return sizeof<T>() == 2 ? v128.load_ext<i16>(at) : v128.load(at);
 }
 
 /** tan 22.5° in 1/32768; tan 67.5° is this plus 2. */
@@ -125,8 +135,9 @@ const TAN_22 = 13573;
  */
 // @ts-ignore: decorator
 @inline
-function peaks(up: usize, at: usize, down: usize, gx: usize, gy: usize, lowest: v128, strong: v128): v128 {
-  const size = v128.load(at);
+function peaks<T>(up: usize, at: usize, down: usize, gx: usize, gy: usize, lowest: v128, strong: v128): v128 {
+  const one = sizeof<T>();
+  const size = sizes<T>(at);
   const dx = v128.load_ext<i16>(gx);
   const dy = v128.load_ext<i16>(gy);
   const across = i32x4.abs(dx);
@@ -135,10 +146,10 @@ function peaks(up: usize, at: usize, down: usize, gx: usize, gy: usize, lowest: 
   const isFlat = i32x4.lt_s(rise, flat);
   const isSteep = i32x4.gt_s(rise, i32x4.add(flat, i32x4.shl(across, 16)));
   const isRising = i32x4.shr_s(v128.xor(dx, dy), 31);
-  const overLevel = v128.and(i32x4.gt_s(size, v128.load(at - 4)), i32x4.ge_s(size, v128.load(at + 4)));
-  const overUpright = v128.and(i32x4.gt_s(size, v128.load(up)), i32x4.ge_s(size, v128.load(down)));
-  const overFalling = v128.and(i32x4.gt_s(size, v128.load(up - 4)), i32x4.gt_s(size, v128.load(down + 4)));
-  const overRising = v128.and(i32x4.gt_s(size, v128.load(up + 4)), i32x4.gt_s(size, v128.load(down - 4)));
+  const overLevel = v128.and(i32x4.gt_s(size, sizes<T>(at - one)), i32x4.ge_s(size, sizes<T>(at + one)));
+  const overUpright = v128.and(i32x4.gt_s(size, sizes<T>(up)), i32x4.ge_s(size, sizes<T>(down)));
+  const overFalling = v128.and(i32x4.gt_s(size, sizes<T>(up - one)), i32x4.gt_s(size, sizes<T>(down + one)));
+  const overRising = v128.and(i32x4.gt_s(size, sizes<T>(up + one)), i32x4.gt_s(size, sizes<T>(down - one)));
   const overSlanted = v128.bitselect(overRising, overFalling, isRising);
   const isPeak = v128.bitselect(overLevel, v128.bitselect(overUpright, overSlanted, isSteep), isFlat);
   const level = i32x4.sub(i32x4.splat(1), i32x4.gt_s(size, strong));
@@ -159,7 +170,16 @@ export function canny(
   src: usize, stride: usize, pixels: i32, rows: i32, channels: i32, lowest: i32, strong: i32, squared: i32,
   sides: i32, scratch: usize, dst: usize, dstStride: usize,
 ): void {
-  // A slot keeps one row: gx, gy (i16) and magnitude (i32) of the pixels −1 … pixels.
+  if (squared) mark<i32>(src, stride, pixels, rows, channels, lowest, strong, sides, scratch, dst, dstStride);
+  else mark<i16>(src, stride, pixels, rows, channels, lowest, strong, sides, scratch, dst, dstStride);
+}
+
+/** {@link canny} with magnitudes of type T. */
+function mark<T>(
+  src: usize, stride: usize, pixels: i32, rows: i32, channels: i32, lowest: i32, strong: i32,
+  sides: i32, scratch: usize, dst: usize, dstStride: usize,
+): void {
+  // A slot keeps one row: gx, gy (i16) and magnitude (T) of the pixels −1 … pixels.
   const line: usize = (<usize>pixels + 2 + 31) & ~15;
   const slot: usize = line << 3;
   const raw = scratch + 3 * slot;
@@ -173,41 +193,58 @@ export function canny(
     } else {
       const rawLine: usize = (line * channels) << 1;
       sobelRow(first, stride, (pixels + 2) * channels, channels, raw, raw + rawLine);
-      strongest(raw, raw + rawLine, pixels + 2, channels, squared, gx, gy);
+      strongest(raw, raw + rawLine, pixels + 2, channels, sizeof<T>() == 4, gx, gy);
     }
-    magnitudeRow(gx, gy, pixels + 2, squared, size);
-    if (sides & LEFT) store<i32>(size, 0);
-    if (sides & RIGHT) store<i32>(size + (<usize>(pixels + 1) << 2), 0);
-    if ((y < 0 && sides & TOP) || (y == rows && sides & BOTTOM)) memory.fill(size, 0, line << 2);
-    if (y > 0) suppress(scratch, slot, line, y - 1, pixels, lowest, strong, dst + <usize>(y - 1) * dstStride);
+    magnitudeRow<T>(gx, gy, pixels + 2, size);
+    if (sides & LEFT) store<T>(size, 0);
+    if (sides & RIGHT) store<T>(size + <usize>(pixels + 1) * sizeof<T>(), 0);
+    if ((y < 0 && sides & TOP) || (y == rows && sides & BOTTOM)) memory.fill(size, 0, line * sizeof<T>());
+    if (y > 0) suppress<T>(scratch, slot, line, y - 1, pixels, lowest, strong, dst + <usize>(y - 1) * dstStride);
   }
 }
 
+/** Whether any of 16 magnitudes is above `lowest`. */
+// @ts-ignore: decorator
+@inline
+function anyAbove<T>(at: usize, lowest: i32): bool {
+  if (sizeof<T>() == 2) {
+    const level = i16x8.splat(<i16>lowest);
+    return v128.any_true(v128.or(i16x8.gt_s(v128.load(at), level), i16x8.gt_s(v128.load(at, 16), level)));
+  }
+  const level = i32x4.splat(lowest);
+  return v128.any_true(v128.or(
+    v128.or(i32x4.gt_s(v128.load(at), level), i32x4.gt_s(v128.load(at, 16), level)),
+    v128.or(i32x4.gt_s(v128.load(at, 32), level), i32x4.gt_s(v128.load(at, 48), level)),
+  ));
+}
+
 /** One row of {@link canny}, 16 pixels at a time; most of a photo's have no candidate. */
-function suppress(scratch: usize, slot: usize, line: usize, y: i32, pixels: i32, lowest: i32, strong: i32, dst: usize): void {
-  const sizes = scratch + (line << 2) + 4;
-  const up = sizes + <usize>((y + 2) % 3) * slot;
-  const at = sizes + <usize>((y + 3) % 3) * slot;
-  const down = sizes + <usize>((y + 4) % 3) * slot;
+function suppress<T>(
+  scratch: usize, slot: usize, line: usize, y: i32, pixels: i32, lowest: i32, strong: i32, dst: usize,
+): void {
+  const one = sizeof<T>();
+  const middle = scratch + (line << 2) + one;
+  const up = middle + <usize>((y + 2) % 3) * slot;
+  const at = middle + <usize>((y + 3) % 3) * slot;
+  const down = middle + <usize>((y + 4) % 3) * slot;
   const gx = scratch + <usize>((y + 3) % 3) * slot + 2;
   const gy = gx + (line << 1);
   const lows = i32x4.splat(lowest);
   const highs = i32x4.splat(strong);
   for (let x: usize = 0; x < <usize>pixels; x += 16) {
-    const i = x << 2;
-    const above = v128.or(
-      v128.or(i32x4.gt_s(v128.load(at + i), lows), i32x4.gt_s(v128.load(at + i, 16), lows)),
-      v128.or(i32x4.gt_s(v128.load(at + i, 32), lows), i32x4.gt_s(v128.load(at + i, 48), lows)),
-    );
-    if (!v128.any_true(above)) {
+    if (!anyAbove<T>(at + x * one, lowest)) {
       v128.store(dst + x, i32x4.splat(0));
       continue;
     }
+    const i = x * one;
     const j = x << 1;
-    const a = peaks(up + i, at + i, down + i, gx + j, gy + j, lows, highs);
-    const b = peaks(up + i + 16, at + i + 16, down + i + 16, gx + j + 8, gy + j + 8, lows, highs);
-    const c = peaks(up + i + 32, at + i + 32, down + i + 32, gx + j + 16, gy + j + 16, lows, highs);
-    const d = peaks(up + i + 48, at + i + 48, down + i + 48, gx + j + 24, gy + j + 24, lows, highs);
+    const a = peaks<T>(up + i, at + i, down + i, gx + j, gy + j, lows, highs);
+    const k = i + 4 * one;
+    const b = peaks<T>(up + k, at + k, down + k, gx + j + 8, gy + j + 8, lows, highs);
+    const l = i + 8 * one;
+    const c = peaks<T>(up + l, at + l, down + l, gx + j + 16, gy + j + 16, lows, highs);
+    const m = i + 12 * one;
+    const d = peaks<T>(up + m, at + m, down + m, gx + j + 24, gy + j + 24, lows, highs);
     const words = i16x8.narrow_i32x4_s(a, b);
     v128.store(dst + x, i8x16.narrow_i16x8_s(words, i16x8.narrow_i32x4_s(c, d)));
   }

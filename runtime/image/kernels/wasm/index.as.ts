@@ -4,4 +4,4 @@ export {
   bytesFromFloats, extendRows, floatsFromBytes, floatsFromWords, premultiply, unpremultiply, wordsFromFloats,
 } from './samples.as';
 export { canny, laplacian, sobel } from './edges.as';
-export { blend, greyInPlace, luma, smooth, unsharp } from './tone.as';
+export { blend, greyInPlace, luma, lumaRows, smooth, unsharp } from './tone.as';
