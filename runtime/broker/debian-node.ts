@@ -3,24 +3,12 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import {
-  access,
-  mkdir,
-  mkdtemp,
-  open,
-  readdir,
-  readFile,
-  realpath,
-  rm,
-  symlink,
-  writeFile,
-} from 'node:fs/promises';
+import { access, mkdir, open, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { guard } from './guardian.ts';
+import { guardedFolder } from './guardian.ts';
 import {
   CREDENTIALS,
   FRESH_COUNTS,
@@ -54,8 +42,7 @@ export async function findRabbitServer(): Promise<string | undefined> {
 export async function startDebianNode(options: NodeOptions = {}): Promise<RabbitNode> {
   const server = await findRabbitServer();
   if (server === undefined) throw new Error('no rabbitmq-server on the PATH');
-  const folder = await mkdtemp(join(tmpdir(), 'darkroom-rabbitmq-'));
-  const guardian = guard(CLEAN_UP, folder);
+  const { folder, guardian } = await guardedFolder('darkroom-rabbitmq-', CLEAN_UP);
   const [amqp = 0, amqps = 0, management = 0, distribution = 0, epmd = 0] = await freePorts(5);
   const ports = { amqp, amqps, management, distribution, epmd };
   const env = await prepare(folder, server, ports, options);

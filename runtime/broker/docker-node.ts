@@ -1,11 +1,10 @@
 /** Starts a private RabbitMQ node as a container of a Docker engine, published on loopback only. */
 
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { guard } from './guardian.ts';
+import { guard, guardedFolder } from './guardian.ts';
 import {
   CREDENTIALS,
   FRESH_COUNTS,
@@ -29,6 +28,12 @@ export interface DockerNodeOptions extends NodeOptions {
 
 const PULL_TIMEOUT_MS = 300_000;
 const TLS_FOLDER = '/etc/rabbitmq/tls';
+/** In case this process dies: the engine may still be making the container then, which nobody waits for any more. */
+const CLEAN_UP = `
+for attempt in 1 2 3 4 5 6 7 8 9 10; do
+  docker container inspect "$1" && docker rm --force --volumes "$1" && exit
+  sleep 1
+done`;
 
 /** Whether a Docker engine answers, with the image at hand (`ready`) or without (`needs-pull`). */
 export async function dockerEngine(image = RABBITMQ_IMAGE): Promise<'ready' | 'needs-pull' | 'absent'> {
@@ -47,7 +52,7 @@ export async function dockerEngine(image = RABBITMQ_IMAGE): Promise<'ready' | 'n
 export async function startDockerNode(options: DockerNodeOptions = {}): Promise<RabbitNode> {
   const [amqp = 0, amqps = 0, management = 0] = await freePorts(3);
   const name = `darkroom-rabbitmq-${amqp}-${process.pid}`;
-  const guardian = guard('docker rm --force --volumes "$1"', name);
+  const guardian = guard(CLEAN_UP, name);
   const timeoutMs = options.startTimeoutMs ?? START_TIMEOUT_MS;
   let version = '';
 
@@ -109,7 +114,7 @@ export async function startDockerNode(options: DockerNodeOptions = {}): Promise<
 
 /** Copied, not mounted: the engine need not share this machine's files. */
 async function copyConfig(name: string, options: DockerNodeOptions) {
-  const folder = await mkdtemp(join(tmpdir(), 'darkroom-docker-'));
+  const { folder, guardian } = await guardedFolder('darkroom-docker-', 'rm -rf -- "$1"');
   try {
     const config = `loopback_users = none
 log.console = true
@@ -128,6 +133,7 @@ ${options.config ?? ''}
     if (options.tlsFolder !== undefined) await docker(['cp', options.tlsFolder, `${name}:${TLS_FOLDER}`]);
   } finally {
     await rm(folder, { recursive: true, force: true });
+    guardian.dismiss();
   }
 }
 

@@ -1,6 +1,10 @@
 /** Makes sure that what this process started does not outlive it, even when it is killed with -9. */
 
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 export interface Guardian {
   /** The clean-up is no longer needed, because it was done in good order. */
@@ -22,4 +26,20 @@ export function guard(script: string, ...args: string[]): Guardian {
   shell.stdin.on('error', () => {});
   if ('unref' in shell.stdin) (shell.stdin as unknown as { unref(): void }).unref();
   return { dismiss: () => void shell.kill('SIGKILL') };
+}
+
+/** A new temporary folder, this user's alone, that is guarded from before it is made; the script's $1 is its path. */
+export async function guardedFolder(
+  prefix: string,
+  script: string,
+): Promise<{ folder: string; guardian: Guardian }> {
+  const folder = join(tmpdir(), `${prefix}${randomBytes(6).toString('hex')}`);
+  const guardian = guard(script, folder);
+  try {
+    await mkdir(folder, { mode: 0o700 });
+    return { folder, guardian };
+  } catch (error) {
+    guardian.dismiss();
+    throw error;
+  }
 }

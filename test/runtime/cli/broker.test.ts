@@ -1,14 +1,17 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
 import { findBroker } from '../../../runtime/cli/broker.ts';
 import { UserError } from '../../../runtime/errors.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const START_LIMIT_MS = 90_000;
 const PROCESS = fileURLToPath(new URL('./find-broker-process.ts', import.meta.url));
@@ -69,6 +72,32 @@ describe('a broker that was started', () => {
   );
 });
 
+describe('a broker that is being started', () => {
+  it.each([
+    ['SIGINT', 0],
+    ['SIGKILL', 150],
+    ['SIGINT', 400],
+    ['SIGINT', 1_500],
+  ] as const)(
+    'leaves nothing when %s ends its process, and all that this one runs, %d ms after the start began',
+    async (signal, ms) => {
+      await using temporary = await temporaryFolder();
+      await using finder = findInProcess({ TMPDIR: temporary.path });
+      await vi.waitUntil(() => finder.started(temporary.path), { timeout: 20_000, interval: 5 });
+      await sleep(ms);
+
+      finder.killAll(signal);
+
+      await vi.waitUntil(async () => (await readdir(temporary.path)).length === 0, { timeout: 30_000 });
+      // An engine that was asked for a container may give it later.
+      await sleep(2_000);
+      await vi.waitUntil(async () => (await finder.containers()).length === 0, { timeout: 30_000 });
+      expect(await readdir(temporary.path)).toEqual([]);
+    },
+    START_LIMIT_MS,
+  );
+});
+
 it(
   'goes on to the next way, and says so, when Docker has no image and cannot pull it',
   async () => {
@@ -96,6 +125,7 @@ function findInProcess(env: NodeJS.ProcessEnv = {}) {
   const child = spawn(process.execPath, [PROCESS], {
     env: { ...process.env, AMQP_URL: '', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
   });
   const exited = once(child, 'exit');
   const answer: Promise<Answer> = once(createInterface({ input: child.stdout }), 'line').then(([line]) =>
@@ -104,11 +134,31 @@ function findInProcess(env: NodeJS.ProcessEnv = {}) {
   return {
     answer,
     kill: (signal: NodeJS.Signals) => child.kill(signal),
+    /** As Ctrl-C in a terminal does. */
+    killAll: (signal: NodeJS.Signals) => process.kill(-Number(child.pid), signal),
+    /** A folder or a container of its own is there. */
+    started: async (folder: string) =>
+      (await readdir(folder)).length > 0 || (await containersOf(child.pid)).length > 0,
+    containers: () => containersOf(child.pid),
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL');
       await exited;
     },
   };
+}
+
+/** Names of the containers that a process has started; none where there is no engine. */
+async function containersOf(pid: number | undefined): Promise<string[]> {
+  const args = [
+    'ps',
+    '--all',
+    '--filter',
+    `name=^darkroom-rabbitmq-[0-9]+-${pid}$`,
+    '--format',
+    '{{.Names}}',
+  ];
+  const { stdout } = await promisify(execFile)('docker', args).catch(() => ({ stdout: '' }));
+  return stdout.split('\n').filter((name) => name !== '');
 }
 
 /** An engine that runs, but has no image and reaches no registry. */
