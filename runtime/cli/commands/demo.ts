@@ -45,7 +45,6 @@ const RECIPES: { steps: string[]; format: string }[] = [
 interface DemoOptions {
   rounds: number;
   speed: string;
-  keep?: boolean;
   json?: boolean;
 }
 
@@ -65,7 +64,10 @@ async function demo(options: DemoOptions): Promise<void> {
   const speed = Number(options.speed);
   if (!(speed > 0)) throw new UserError(`--speed: expected a number above 0, got "${options.speed}".`);
   await using broker = await findBroker({ onProgress: note, allowInstall: true });
-  const folder = await mkdtemp(join(tmpdir(), 'darkroom-demo-'));
+  // Until here a signal ends the process at once, and what was started goes with it.
+  const interrupted = stopRequested().then(() => true);
+  await using kept = await openFolder();
+  const { folder } = kept;
   const storageUrl = pathToFileURL(join(folder, 'storage')).href;
   await mkdir(join(folder, 'storage'));
   const env = {
@@ -82,15 +84,16 @@ async function demo(options: DemoOptions): Promise<void> {
     settings: { ...settingsFromValues(values, filter), minReplicas: 0, maxReplicas: MAX_WORKERS_PER_FILTER },
   }));
   const changes: string[] = [];
+  await using _topology = { [Symbol.asyncDispose]: () => removeTopology(env) };
   const autoscaler = await startScaling(env, functions, speed, (text) => changes.push(text));
   const view = showScaling(autoscaler, changes);
-  const interrupted = stopRequested().then(() => true);
   try {
     const outcomes = await Promise.race([work(env, options.rounds), interrupted.then(() => undefined)]);
     if (outcomes === undefined) {
       process.exitCode = INTERRUPTED;
       return view.stop('interrupted: draining …');
     }
+    kept.keep();
     const backToZero = await untilZero(autoscaler, interrupted);
     view.stop();
     const peak = view.peak();
@@ -111,9 +114,22 @@ async function demo(options: DemoOptions): Promise<void> {
     print(`Results: ${join(folder, 'storage', 'out')}`);
   } finally {
     await autoscaler.stop();
-    await removeTopology(env);
-    if (process.exitCode === INTERRUPTED) await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** A temporary folder that is removed unless it is kept for its results. */
+async function openFolder() {
+  const folder = await mkdtemp(join(tmpdir(), 'darkroom-demo-'));
+  let isKept = false;
+  return {
+    folder,
+    keep() {
+      isKept = true;
+    },
+    async [Symbol.asyncDispose]() {
+      if (!isKept) await rm(folder, { recursive: true, force: true });
+    },
+  };
 }
 
 /** Publishes every photo with its recipe and waits for all results. */
