@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { defineFilter } from '../runtime/filter.ts';
+import { isDecoded } from '../runtime/image/kernels/decoded.ts';
+import { mirror } from '../runtime/image/kernels/mirror.ts';
 
 export default defineFilter({
   summary: 'Mirrors the image; every pixel is kept.',
@@ -9,9 +11,11 @@ export default defineFilter({
       .default('horizontal')
       .describe('horizontal swaps left and right, vertical top and bottom'),
   }),
-  apply: (image, { direction }) =>
-    image
-      .pipeline()
-      .flop(direction !== 'vertical')
-      .flip(direction !== 'horizontal'),
+  async apply(image, { direction }) {
+    const across = direction !== 'vertical';
+    const down = direction !== 'horizontal';
+    return isDecoded(image)
+      ? mirror(await image.pixels(), across, down)
+      : image.pipeline().flop(across).flip(down);
+  },
 });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defineFilter, type Image } from '../runtime/filter.ts';
 import { compass, place } from '../runtime/filter-params.ts';
+import { ownPixels } from '../runtime/image/kernels/decoded.ts';
 import { overlay, tiled } from '../runtime/image/kernels/overlay.ts';
 import { type Rgba, readRgba } from '../runtime/image/kernels/rgba.ts';
 
@@ -21,7 +22,7 @@ export default defineFilter({
     const mark = await fitMark(await context.load(input), image, scale);
     const spot = place(position, mark, image, margin);
     const spots = tile ? tiled(spot, mark, image, margin) : [spot];
-    return overlay(await image.pixels(), mark, spots, opacity);
+    return overlay(await ownPixels(image), mark, spots, opacity);
   },
 });
 

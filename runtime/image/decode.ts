@@ -2,6 +2,7 @@
 import type { Metadata, Sharp, SharpOptions } from 'sharp';
 import { asError, Rejection, TaskFailure } from '../errors.ts';
 import type { Image, Pixels, Source } from '../filter.ts';
+import { setDecoder } from './kernels/decoded.ts';
 import { configureLibrary, sharp } from './library.ts';
 import type { Limits } from './limits.ts';
 import { colourspaceOf, imageOfPixels, readPixels, type Shape } from './pixels.ts';
@@ -116,14 +117,16 @@ function lazyImage(bytes: Buffer, metadata: Metadata, source: Source, limits: Li
   const shape = shapeOf(metadata);
   const colourspace = colourspaceOf(shape);
   const pipeline = (): Sharp => sharp(bytes, inputOptions(limits)).autoOrient().toColourspace(colourspace);
+  const decodeAnew = () => readPixels(pipeline(), shape).catch((error) => explainFailure(image, error));
   let pixels: Promise<Pixels> | undefined;
   const image: Image = {
     ...shape,
     ...uprightSize(source),
     source,
     pipeline,
-    pixels: () => (pixels ??= readPixels(pipeline(), shape).catch((error) => explainFailure(image, error))),
+    pixels: () => (pixels ??= decodeAnew()),
   };
+  setDecoder(image, decodeAnew);
   checks.set(image, async () => {
     await readPixels(pipeline(), shape).catch((error) => {
       throw damaged(error, source.format);

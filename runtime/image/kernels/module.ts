@@ -28,6 +28,7 @@ export type KernelName =
   | 'laplacian'
   | 'luma'
   | 'lumaRows'
+  | 'mirrorRows'
   | 'premultiply'
   | 'shrink'
   | 'smooth'

@@ -1,6 +1,6 @@
 /** Lays one image over a part of another. */
 import type { Pixels } from '../../filter.ts';
-import { maximumOf, samplesLike, toColour } from './channels.ts';
+import { maximumOf, toColour } from './channels.ts';
 import type { Rgba } from './rgba.ts';
 
 interface Size {
@@ -15,14 +15,12 @@ export interface Spot {
 }
 
 /**
- * The base with the mark at each spot, mixed by the mark's alpha times `opacity` (0–1), rounded. The base keeps
- * its depth and its kind of alpha; grey becomes colour only under a mark that has colour.
+ * Lays the mark on the base at each spot, mixed by the mark's alpha times `opacity` (0–1), rounded. The base is
+ * written to and returned. It keeps its depth and its kind of alpha; grey becomes colour, in a copy, only under a
+ * mark that has colour.
  */
 export function overlay(base: Pixels, mark: Rgba, spots: Iterable<Spot>, opacity: number): Pixels {
-  const source = base.channels < 3 && hasColour(mark) ? toColour(base) : base;
-  const data = samplesLike(source.data, source.data.length);
-  data.set(source.data);
-  const out = { ...source, data };
+  const out = base.channels < 3 && hasColour(mark) ? toColour(base) : base;
   for (const spot of spots) layOn(out, mark, spot, opacity);
   return out;
 }

@@ -1,7 +1,8 @@
 /** Everything the compiled module exports. It owns no memory: callers place tiles in it and name addresses. */
 export { blurBytes, blurFloats, grow, shrink } from './blur.as';
 export {
-  bytesFromFloats, extendRows, floatsFromBytes, floatsFromWords, premultiply, unpremultiply, wordsFromFloats,
+  bytesFromFloats, extendRows, floatsFromBytes, floatsFromWords, mirrorRows, premultiply, unpremultiply,
+  wordsFromFloats,
 } from './samples.as';
 export { canny, laplacian, sobel } from './edges.as';
 export { blend, greyInPlace, luma, lumaRows, smooth, unsharp } from './tone.as';

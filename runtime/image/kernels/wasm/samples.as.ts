@@ -92,3 +92,30 @@ export function unpremultiply(at: usize, stride: usize, pixels: i32, rows: i32, 
     }
   }
 }
+
+/** Where the bytes of a mirrored vector come from: the last whole pixel's first. */
+function mirrored(pixel: usize): v128 {
+  switch (<i32>pixel) {
+    case 1: return i8x16(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    case 2: return i8x16(14, 15, 12, 13, 10, 11, 8, 9, 6, 7, 4, 5, 2, 3, 0, 1);
+    case 3: return i8x16(12, 13, 14, 9, 10, 11, 6, 7, 8, 3, 4, 5, 0, 1, 2, -1);
+    case 4: return i8x16(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
+    case 6: return i8x16(6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, -1, -1, -1, -1);
+    default: return i8x16(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+  }
+}
+
+/** Swaps left and right on every row of pixels of 1, 2, 3, 4, 6 or 8 bytes. */
+export function mirrorRows(
+  src: usize, stride: usize, pixels: usize, rows: i32, pixel: usize, dst: usize, dstStride: usize,
+): void {
+  const order = mirrored(pixel);
+  const step: usize = <usize>16 / pixel * pixel;
+  for (let y = 0; y < rows; y++) {
+    const end = src + <usize>y * stride + pixels * pixel;
+    const to = dst + <usize>y * dstStride;
+    for (let x: usize = 0; x < pixels * pixel; x += step) {
+      v128.store(to + x, i8x16.swizzle(v128.load(end - x - step), order));
+    }
+  }
+}
