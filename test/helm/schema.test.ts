@@ -70,6 +70,9 @@ const REFUSED: [why: string, set: Record<string, unknown>, message: string][] = 
     { 'storage.url': 'file:///tmp/x', 'storage.volume.enabled': true },
     '/storage/url',
   ],
+  ['a bucket that cannot be', { 'storage.url': 's3://ab/prefix' }, '/storage/url'],
+  ['an input bucket that cannot be', { 'storage.buckets': ['ab'] }, '/storage/buckets'],
+  ['a URL for a host', { 'httpsInputs.hosts': ['https://images.example'] }, '/httpsInputs/hosts'],
   [
     'environment that the chart itself sets',
     { 'defaults.env.FUNCTION': 'blur' },
