@@ -1,6 +1,16 @@
 /** Rotation by any angle. */
 import type { Pixels } from '../../filter.ts';
 import { isGrey, maximumOf, type Rgb, samplesLike, toColour } from './channels.ts';
+import {
+  insideSpans,
+  type Slant,
+  type Spans,
+  slantOf,
+  sourceX,
+  sourceY,
+  touchedSpans,
+  turnTiles,
+} from './slant.ts';
 
 /** The corners' colour; `alpha` goes from 0 to 1. */
 export interface Backdrop extends Rgb {
@@ -25,22 +35,60 @@ export function rotatedSize(
 export function rotate(pixels: Pixels, angle: number, backdrop: Backdrop): Pixels {
   const source = pixels.channels < 3 && backdrop.alpha > 0 && !isGrey(backdrop) ? toColour(pixels) : pixels;
   const out = canvasFor(source, angle, backdrop);
-  const { cos, sin } = turn(angle);
-  const opaque = source.channels === 1 || source.channels === 3;
+  const slant = slantOf(source, out, turn(angle));
+  const spans = insideSpans(source, out, slant);
+  fillAround(source, backdrop, out, slant, spans);
+  if (source.data instanceof Uint8Array && source.channels === out.channels && source.channels % 2 === 1)
+    turnTiles(source, out, slant, spans);
+  else turnPixels(source, backdrop, out, slant, spans);
+  return out;
+}
+
+/** Everything that lies partly or wholly beyond the source's edge. */
+function fillAround(source: Pixels, backdrop: Backdrop, out: Pixels, slant: Slant, inside: Spans): void {
   const mix = mixer(source, backdrop, out);
-  for (let y = 0, to = 0; y < out.height; y++) {
-    const dy = y - (out.height - 1) / 2;
-    let fromX = (source.width - 1) / 2 + sin * dy - (cos * (out.width - 1)) / 2;
-    let fromY = (source.height - 1) / 2 + cos * dy + (sin * (out.width - 1)) / 2;
-    for (let x = 0; x < out.width; x++, to += out.channels, fromX += cos, fromY -= sin) {
-      const left = Math.floor(fromX);
-      const top = Math.floor(fromY);
-      const inside = left >= 0 && top >= 0 && left < source.width - 1 && top < source.height - 1;
-      if (inside && opaque) mixOpaque(source, out, left, top, fromX - left, fromY - top, to);
-      else mix(left, top, fromX - left, fromY - top, to);
+  const { channels } = out;
+  mix(-2, -2, 0, 0, 0);
+  const corner = out.data.slice(0, channels);
+  const touched = touchedSpans(source, out, slant);
+  for (let y = 0; y < out.height; y++) {
+    const row = y * out.width;
+    const [first, end] = [touched.first[y]!, touched.end[y]!];
+    fillPixels(out.data, corner, row, row + first);
+    fillPixels(out.data, corner, row + end, row + out.width);
+    for (let x = first; x < end; x++) {
+      // The inside is left to the quicker ways.
+      if (x === inside.first[y] && inside.end[y]! > x) x = inside.end[y]!;
+      if (x < end) mixAt(mix, slant, x, y, (row + x) * channels);
     }
   }
-  return out;
+}
+
+function fillPixels(data: Pixels['data'], pixel: Pixels['data'], first: number, end: number): void {
+  const channels = pixel.length;
+  if (pixel.every((sample) => sample === pixel[0])) data.fill(pixel[0]!, first * channels, end * channels);
+  else for (let i = first; i < end; i++) data.set(pixel, i * channels);
+}
+
+/** The inside of any image: with alpha, at 16 bits. */
+function turnPixels(source: Pixels, backdrop: Backdrop, out: Pixels, slant: Slant, inside: Spans): void {
+  const mix = mixer(source, backdrop, out);
+  const opaque = source.channels % 2 === 1;
+  for (let y = 0; y < out.height; y++) {
+    for (let x = inside.first[y]!; x < inside.end[y]!; x++) {
+      const to = (y * out.width + x) * out.channels;
+      if (!opaque) mixAt(mix, slant, x, y, to);
+      else mixOpaque(source, out, sourceX(slant, x, y), sourceY(slant, x, y), to);
+    }
+  }
+}
+
+function mixAt(mix: Mixer, slant: Slant, x: number, y: number, to: number): void {
+  const fromX = sourceX(slant, x, y);
+  const fromY = sourceY(slant, x, y);
+  const left = Math.floor(fromX);
+  const top = Math.floor(fromY);
+  mix(left, top, fromX - left, fromY - top, to);
 }
 
 function canvasFor(source: Pixels, angle: number, backdrop: Backdrop): Pixels {
@@ -52,16 +100,12 @@ function canvasFor(source: Pixels, angle: number, backdrop: Backdrop): Pixels {
   return { data: samplesLike(source.data, width * height * channels), width, height, channels };
 }
 
-/** The common case, written out for speed: four opaque neighbours, all inside. */
-function mixOpaque(
-  source: Pixels,
-  out: Pixels,
-  left: number,
-  top: number,
-  right: number,
-  down: number,
-  to: number,
-): void {
+/** Four opaque neighbours, all inside. */
+function mixOpaque(source: Pixels, out: Pixels, fromX: number, fromY: number, to: number): void {
+  const left = Math.floor(fromX);
+  const top = Math.floor(fromY);
+  const right = fromX - left;
+  const down = fromY - top;
   const { data, width, channels } = source;
   const above = (top * width + left) * channels;
   const below = above + width * channels;
@@ -73,15 +117,18 @@ function mixOpaque(
   if (out.channels > channels) out.data[to + channels] = maximumOf(data);
 }
 
+/** Takes the upper left neighbour, the distances from it, and where the result goes. */
+type Mixer = (left: number, top: number, right: number, down: number, to: number) => void;
+
 /** Mixes the four neighbours of a point by their alpha; beyond the source's edge lies the backdrop. */
-function mixer(source: Pixels, backdrop: Backdrop, out: Pixels) {
+function mixer(source: Pixels, backdrop: Backdrop, out: Pixels): Mixer {
   const { data, width, height, channels } = source;
   const max = maximumOf(data);
   const colours = channels < 3 ? 1 : 3;
   const behind = [backdrop.r, backdrop.g, backdrop.b].map((level) => ((level * max) / 255) * backdrop.alpha);
   const mixed = new Float64Array(colours);
 
-  return (left: number, top: number, right: number, down: number, to: number): void => {
+  return (left, top, right, down, to) => {
     mixed.fill(0);
     const alpha =
       add(left, top, (1 - right) * (1 - down)) +

@@ -5,4 +5,5 @@ export {
   wordsFromFloats,
 } from './samples.as';
 export { canny, laplacian, sobel } from './edges.as';
+export { turn } from './rotate.as';
 export { blend, greyInPlace, luma, lumaRows, smooth, unsharp } from './tone.as';
