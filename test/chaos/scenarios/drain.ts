@@ -6,9 +6,12 @@ import { addOutcomes, type Outcome, type Scenario, type Stage } from '../support
 import { BAD_FUNCTIONS, prepareSleepers } from '../support/sleepers.ts';
 import type { TaskEventBody } from '../support/watch.ts';
 
-const TASK_MS = 3_500;
-/** Two signals within half a second count as one, since a terminal sends Ctrl-C twice through npm. */
-const SECOND_SIGNAL_MS = 800;
+const TASK_MS = 6_000;
+/**
+ * Two signals within half a second count as one, since a terminal sends Ctrl-C twice through npm. A busy worker may
+ * notice the first one late.
+ */
+const SECOND_SIGNAL_MS = 2_500;
 /** Still at work when the alarm has been raised by a command that takes seconds itself. */
 const BLOCKED_TASK_MS = 7_000;
 /** The default chain of times, in small. */
