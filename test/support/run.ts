@@ -1,9 +1,4 @@
-/**
- * What `npm test` runs: finds a broker, runs vitest on it, and ends with one line that counts.
- *
- * Arguments go to vitest (`npm test -- test/runtime/storage -t atomically`). `TEST_RABBITMQ=3.10` or `4` asks for
- * that version: 3.10 is Debian 12's package, 4 a container.
- */
+/** What `npm test` runs: finds a broker, runs vitest on it, and ends with one line that counts. */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,8 +14,19 @@ const WAY_TO_VERSION: Record<string, Way> = { '3.10': 'debian', '4': 'docker' };
 const VITEST = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
 const CONFIG = fileURLToPath(new URL('../vitest.config.ts', import.meta.url));
 
+const HELP = `npm test [-- WHAT…]
+
+Runs the tests on a RabbitMQ that it finds or starts, and ends with "N passed, N failed". Arguments go to vitest.
+TEST_RABBITMQ=3.10 or 4 asks for that version: Debian 12's package, or a container.
+
+Examples:
+  $ npm test -- test/runtime/storage -t atomically
+  $ TEST_RABBITMQ=4 npm test`;
+
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  const given = process.argv.slice(2);
+  if (given.includes('--help') || given.includes('-h')) console.log(HELP);
+  else process.exitCode = await main(given);
 } catch (error) {
   console.error(error instanceof UserError ? error.message : error);
   console.log(formatCounts({ passed: 0, failed: 1, skipped: 0 }));
