@@ -3,6 +3,7 @@ import { Rejection, UserError } from '../errors.ts';
 import { redactUrl, shorten } from '../redact.ts';
 import type { HttpsOptions, HttpsReader } from './https.ts';
 import { assertUserKey, isRuntimeKey } from './keys.ts';
+import { openStorage } from './open.ts';
 import {
   BUCKET_NAME_WORDS,
   formatStorageUrl,
@@ -10,7 +11,7 @@ import {
   parseObjectUrl,
   parseStorageUrl,
 } from './s3-url.ts';
-import { openStorage, type ReadOptions, type Storage, type StorageOptions } from './storage.ts';
+import type { ReadOptions, Storage, StorageOptions } from './storage.ts';
 
 export interface Inputs {
   /**

@@ -2,11 +2,7 @@
  * Where images come from and results go: one small interface over a folder or an S3 bucket, whose writes are
  * atomic and durable and whose keys cannot leave their root.
  */
-import { Retryable, UserError } from '../errors.ts';
-import { redactUrl } from '../redact.ts';
-
-/** The folder used when `STORAGE_URL` is not set, relative to the working directory. */
-export const DEFAULT_STORAGE_FOLDER = './darkroom-storage';
+import { Retryable } from '../errors.ts';
 
 export interface ReadOptions {
   /** More bytes than this are a {@link Rejection} `limit-exceeded`; default: no limit. */
@@ -63,7 +59,7 @@ export interface Storage {
    * runtime's own `.darkroom/`, which is listed only when the prefix names it.
    */
   list(prefix: string): AsyncIterable<ListedObject>;
-  /** Writes, reads and removes a small object. Throws a {@link UserError} that says how to mend what failed. */
+  /** Writes, reads and removes a small object. Throws a `UserError` that says how to mend what failed. */
   check(): Promise<void>;
 }
 
@@ -83,29 +79,4 @@ export class ObjectNotFound extends Retryable {
   constructor(key: string, url: string, options?: ErrorOptions) {
     super(`Nothing is stored under "${key}" in ${url}.`, { ...options, failureType: 'input-not-found' });
   }
-}
-
-/**
- * Opens the storage that `STORAGE_URL` names: `file:///absolute/folder`, a plain path, or
- * `s3://bucket/prefix?endpoint=…&region=…&forcePathStyle=true`. The AWS SDK is loaded for S3 only.
- *
- * @param url default: the folder {@link DEFAULT_STORAGE_FOLDER}
- * @throws {UserError} when the URL cannot be used
- */
-export async function openStorage(url: string | undefined, options: StorageOptions = {}): Promise<Storage> {
-  const target = url?.trim() || DEFAULT_STORAGE_FOLDER;
-  // A single letter before the colon is a Windows drive, not a scheme.
-  const scheme = /^([a-z][a-z\d+.-]+):/i.exec(target)?.[1]?.toLowerCase();
-  if (scheme === undefined || scheme === 'file') {
-    const { openFileStorage } = await import('./file.ts');
-    return openFileStorage(target);
-  }
-  if (scheme === 's3') {
-    const { openS3Storage } = await import('./s3.ts');
-    return openS3Storage(target, options);
-  }
-  throw new UserError(
-    `STORAGE_URL ${redactUrl(target)} cannot be used: expected file:///absolute/folder, a folder's path, ` +
-      'or s3://bucket/prefix?endpoint=…&region=….',
-  );
 }

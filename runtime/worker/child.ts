@@ -5,7 +5,7 @@ import { asError, UserError } from '../errors.ts';
 import { loadFunction } from '../functions.ts';
 import { redactText } from '../redact.ts';
 import { openInputs } from '../storage/inputs.ts';
-import { openStorage } from '../storage/storage.ts';
+import { openStorage } from '../storage/open.ts';
 import { inputBuffer } from './input-buffer.ts';
 import { performStep, type Workshop } from './perform.ts';
 import type { Job, Request, Response, StepResult } from './protocol.ts';

@@ -10,7 +10,8 @@ import { declareAll, management, topologyOf } from '../../runtime/cli/session.ts
 import { type Config, readConfig } from '../../runtime/config.ts';
 import { asError, UserError } from '../../runtime/errors.ts';
 import { redactUrl } from '../../runtime/redact.ts';
-import { openStorage, type Storage } from '../../runtime/storage/storage.ts';
+import { openStorage } from '../../runtime/storage/open.ts';
+import type { Storage } from '../../runtime/storage/storage.ts';
 import { HEADERS, type Step } from '../../runtime/task.ts';
 import type { Ledger, LoadEvent } from './ledger.ts';
 

@@ -11,7 +11,8 @@ import { eachMessage, type GotMessage } from '../../runtime/amqp/get.ts';
 import { declareTopology, deleteTopology, names } from '../../runtime/amqp/topology.ts';
 import { topologyOf } from '../../runtime/cli/session.ts';
 import { readConfig } from '../../runtime/config.ts';
-import { openStorage, type Storage } from '../../runtime/storage/storage.ts';
+import { openStorage } from '../../runtime/storage/open.ts';
+import type { Storage } from '../../runtime/storage/storage.ts';
 import { until } from './until.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../runtime/cli/darkroom.mjs', import.meta.url));

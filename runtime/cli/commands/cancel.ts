@@ -4,7 +4,8 @@ import { names } from '../../amqp/topology.ts';
 import { readConfig } from '../../config.ts';
 import { type Ended, intermediatesFolder, markEnded, readLatestEnded } from '../../ended.ts';
 import { EVENT_CONTENT_TYPE, encodeEvent, eventId, type TaskEvent } from '../../events.ts';
-import { openStorage, type Storage } from '../../storage/storage.ts';
+import { openStorage } from '../../storage/open.ts';
+import type { Storage } from '../../storage/storage.ts';
 import { withBroker } from '../session.ts';
 import { conventional, print, printJson } from '../terminal.ts';
 

@@ -10,7 +10,7 @@ import { type Config, readConfig } from '../../config.ts';
 import { intermediatesFolder } from '../../ended.ts';
 import { asError, UserError } from '../../errors.ts';
 import { listFunctions } from '../../functions.ts';
-import { openStorage } from '../../storage/storage.ts';
+import { openStorage } from '../../storage/open.ts';
 import { HEADERS } from '../../task.ts';
 import { type DeadLetter, eachDeadLetter, type Selection } from '../dead-letters.ts';
 import { withBroker } from '../session.ts';

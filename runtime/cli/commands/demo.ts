@@ -11,7 +11,7 @@ import { settingsFromValues } from '../../../keda/model.ts';
 import { loadValues } from '../../../keda/values.ts';
 import { readConfig } from '../../config.ts';
 import { UserError } from '../../errors.ts';
-import { openStorage } from '../../storage/storage.ts';
+import { openStorage } from '../../storage/open.ts';
 import type { Step, StepRecord } from '../../task.ts';
 import { humanDuration, humanSize } from '../../units.ts';
 import { findBroker } from '../broker.ts';

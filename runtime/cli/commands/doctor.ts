@@ -6,7 +6,7 @@ import { type Config, readConfig } from '../../config.ts';
 import { asError } from '../../errors.ts';
 import { listFunctions, loadFunction } from '../../functions.ts';
 import { redactUrl } from '../../redact.ts';
-import { openStorage } from '../../storage/storage.ts';
+import { openStorage } from '../../storage/open.ts';
 import { humanSize } from '../../units.ts';
 import { cpuLimit, memoryLimit } from '../../worker/cgroup.ts';
 import { management } from '../session.ts';

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { readConfig } from '../../config.ts';
 import { asError, Rejection, UserError } from '../../errors.ts';
-import { openStorage } from '../../storage/storage.ts';
+import { openStorage } from '../../storage/open.ts';
 import { createPublisher } from '../publisher.ts';
 import { declareAll, withBroker } from '../session.ts';
 import { seconds } from '../step-options.ts';

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { inspectQueue, names } from '../../amqp/topology.ts';
 import { type Config, readConfig } from '../../config.ts';
 import { readLatestEnded } from '../../ended.ts';
-import { openStorage } from '../../storage/storage.ts';
+import { openStorage } from '../../storage/open.ts';
 import { currentStep } from '../publisher.ts';
 import { withBroker } from '../session.ts';
 import { bold, conventional, print, printJson } from '../terminal.ts';

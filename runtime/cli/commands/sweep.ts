@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { readConfig } from '../../config.ts';
 import { sweep } from '../../ended.ts';
 import { UserError } from '../../errors.ts';
-import { openStorage } from '../../storage/storage.ts';
+import { openStorage } from '../../storage/open.ts';
 import { formatDuration, parseDuration } from '../../units.ts';
 import { conventional, print, printJson } from '../terminal.ts';
 

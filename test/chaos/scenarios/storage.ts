@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { openStorage } from '../../../runtime/storage/storage.ts';
+import { openStorage } from '../../../runtime/storage/open.ts';
 import { type S3Fault, startS3Server } from '../../support/s3-server.ts';
 import { openPlant } from '../support/plant.ts';
 import { addOutcomes, noFigures, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';

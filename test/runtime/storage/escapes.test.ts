@@ -7,7 +7,8 @@ import { openFileStorage } from '../../../runtime/storage/file.ts';
 import { folderOpener, pathOpener } from '../../../runtime/storage/folder.ts';
 import { openInputs } from '../../../runtime/storage/inputs.ts';
 import { assertUserKey } from '../../../runtime/storage/keys.ts';
-import { openStorage, type Storage } from '../../../runtime/storage/storage.ts';
+import { openStorage } from '../../../runtime/storage/open.ts';
+import type { Storage } from '../../../runtime/storage/storage.ts';
 import { startS3Server } from '../../support/s3-server.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 

@@ -10,7 +10,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { Retryable, UserError } from '../../../runtime/errors.ts';
-import { ObjectNotFound, openStorage } from '../../../runtime/storage/storage.ts';
+import { openStorage } from '../../../runtime/storage/open.ts';
+import { ObjectNotFound } from '../../../runtime/storage/storage.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const WRITER = fileURLToPath(new URL('./writer.ts', import.meta.url));

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { Rejection, UserError } from '../../../runtime/errors.ts';
 import { type InputsOptions, openInputs } from '../../../runtime/storage/inputs.ts';
-import { ObjectNotFound, openStorage } from '../../../runtime/storage/storage.ts';
+import { openStorage } from '../../../runtime/storage/open.ts';
+import { ObjectNotFound } from '../../../runtime/storage/storage.ts';
 import { startHttpsServer } from '../../support/https-server.ts';
 import { type S3Server, startS3Server } from '../../support/s3-server.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';

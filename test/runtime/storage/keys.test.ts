@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Rejection } from '../../../runtime/errors.ts';
 import { assertKey, assertUserKey, isKey } from '../../../runtime/storage/keys.ts';
-import { openStorage } from '../../../runtime/storage/storage.ts';
+import { openStorage } from '../../../runtime/storage/open.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 /** Text that is made of what is dangerous in paths, mixed with anything. */

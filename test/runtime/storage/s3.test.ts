@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { Retryable, UserError } from '../../../runtime/errors.ts';
-import { ObjectNotFound, openStorage, type StorageOptions } from '../../../runtime/storage/storage.ts';
+import { openStorage } from '../../../runtime/storage/open.ts';
+import { ObjectNotFound, type StorageOptions } from '../../../runtime/storage/storage.ts';
 import { type S3Fault, type S3Server, type S3ServerOptions, startS3Server } from '../../support/s3-server.ts';
 
 test.each([

@@ -4,7 +4,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { asError } from '../../../runtime/errors.ts';
-import { openStorage } from '../../../runtime/storage/storage.ts';
+import { openStorage } from '../../../runtime/storage/open.ts';
 
 const [folder, mode, size = '0'] = process.argv.slice(2);
 const storage = await openStorage(folder);

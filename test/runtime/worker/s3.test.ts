@@ -1,7 +1,7 @@
 /** The same journey with an S3 bucket for storage, and its faults. */
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { openStorage } from '../../../runtime/storage/storage.ts';
+import { openStorage } from '../../../runtime/storage/open.ts';
 import { startInstallation } from '../../support/installation.ts';
 import { startS3Server } from '../../support/s3-server.ts';
 import { until } from '../../support/until.ts';

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { Rejection, Retryable } from '../../../runtime/errors.ts';
 import { openFileStorage } from '../../../runtime/storage/file.ts';
 import { pathOpener } from '../../../runtime/storage/folder.ts';
-import { ObjectNotFound, openStorage, type Storage } from '../../../runtime/storage/storage.ts';
+import { openStorage } from '../../../runtime/storage/open.ts';
+import { ObjectNotFound, type Storage } from '../../../runtime/storage/storage.ts';
 import { startS3Server } from '../../support/s3-server.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
