@@ -31,8 +31,8 @@ test('opens a folder by URL, percent-encoded, and by path', async () => {
 
 test('uses ./darkroom-storage by default', async () => {
   await using folder = await temporaryFolder();
-  const storage = fileURLToPath(new URL('../../../runtime/storage/storage.ts', import.meta.url));
-  const program = `import { ObjectNotFound, openStorage } from ${JSON.stringify(storage)}; console.log((await openStorage(undefined)).url);`;
+  const opener = fileURLToPath(new URL('../../../runtime/storage/open.ts', import.meta.url));
+  const program = `import { openStorage } from ${JSON.stringify(opener)}; console.log((await openStorage(undefined)).url);`;
 
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
     cwd: folder.path,
