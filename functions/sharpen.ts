@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defineFilter } from '../runtime/filter.ts';
 import { gaussianBlur } from '../runtime/image/kernels/gaussian-blur.ts';
+import { release } from '../runtime/image/kernels/memory.ts';
 import { sharpness } from '../runtime/image/kernels/sharpness.ts';
 import { unsharp } from '../runtime/image/kernels/unsharp.ts';
 
@@ -48,6 +49,9 @@ export default defineFilter({
   async apply(image, { factor, radius = 2, amount = 150, threshold = 3 }) {
     const pixels = await image.pixels();
     if (factor !== undefined) return sharpness(pixels, factor);
-    return unsharp(pixels, gaussianBlur(pixels, radius), amount, threshold);
+    const blurred = gaussianBlur(pixels, radius);
+    const sharpened = unsharp(pixels, blurred, amount, threshold);
+    if (blurred !== pixels) release(blurred);
+    return sharpened;
   },
 });

@@ -2,6 +2,7 @@
 import type { Sharp } from 'sharp';
 import type { Context, Filter, Image, ImageFilter, Pixels } from '../filter.ts';
 import { explainFailure } from './decode.ts';
+import { forgetPixels } from './kernels/decoded.ts';
 import type { Limits } from './limits.ts';
 import { checkOutputSize, isPipeline } from './output.ts';
 import { readPixels } from './pixels.ts';
@@ -49,6 +50,7 @@ export async function materialize(result: Sharp | Pixels, image: Image, limits: 
   try {
     const pixels = await readPixels(result, image);
     checkOutputSize(pixels, limits);
+    await forgetPixels(image);
     return pixels;
   } catch (error) {
     return explainFailure(image, error);

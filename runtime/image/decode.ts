@@ -3,6 +3,7 @@ import type { Metadata, Sharp, SharpOptions } from 'sharp';
 import { asError, Rejection, TaskFailure } from '../errors.ts';
 import type { Image, Pixels, Source } from '../filter.ts';
 import { setDecoder } from './kernels/decoded.ts';
+import { release } from './kernels/memory.ts';
 import { configureLibrary, sharp } from './library.ts';
 import type { Limits } from './limits.ts';
 import { colourspaceOf, imageOfPixels, readPixels, type Shape } from './pixels.ts';
@@ -126,7 +127,12 @@ function lazyImage(bytes: Buffer, metadata: Metadata, source: Source, limits: Li
     pipeline,
     pixels: () => (pixels ??= decodeAnew()),
   };
-  setDecoder(image, decodeAnew);
+  const forget = async () => {
+    const decoded = await pixels;
+    pixels = undefined;
+    if (decoded !== undefined) release(decoded);
+  };
+  setDecoder(image, { decodeAnew, forget });
   checks.set(image, async () => {
     await readPixels(pipeline(), shape).catch((error) => {
       throw damaged(error, source.format);

@@ -6,6 +6,8 @@ import { type Colour, parseColour, WHITE } from '../filter-params.ts';
 import { explainFailure } from './decode.ts';
 import { encodingSchema, FORMATS, OUTPUT_FORMATS, type OutputFormat, PALETTE_OPTIONS } from './encoding.ts';
 import { flatten } from './kernels/channels.ts';
+import { forgetPixels } from './kernels/decoded.ts';
+import { release } from './kernels/memory.ts';
 import type { Limits } from './limits.ts';
 import { checkOutputSize, isPipeline } from './output.ts';
 import { colourspaceOf, pipelineOfPixels, readPixels, shapeOfPixels } from './pixels.ts';
@@ -23,7 +25,8 @@ export interface Encoded {
 }
 
 /**
- * Encodes a filter's result. A pipeline is run and encoded in one go.
+ * Encodes a filter's result. A pipeline is run and encoded in one go. Samples that a filter made, and those that
+ * the image was decoded to, are freed.
  *
  * Nothing of the input's metadata is kept, and no profile is embedded: an image without one is sRGB by the
  * standards of the web. 16-bit results stay 16-bit in PNG and TIFF. Transparent pixels are laid on `background`
@@ -46,6 +49,8 @@ export async function encode(
       resolveWithObject: true,
     });
     checkOutputSize(info, limits);
+    if (!isPipeline(result)) release(result);
+    await forgetPixels(image);
     return { bytes: data, format, contentType, extension, width: info.width, height: info.height };
   } catch (error) {
     throw tooLargeFor(format, error) ?? (await explainFailure(image, error));

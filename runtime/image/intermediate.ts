@@ -18,6 +18,7 @@
  */
 import { Rejection } from '../errors.ts';
 import type { Image, Pixels, Source } from '../filter.ts';
+import { release } from './kernels/memory.ts';
 import { configureLibrary } from './library.ts';
 import type { Limits } from './limits.ts';
 import { asUint8, asUint16, imageOfPixels } from './pixels.ts';
@@ -38,7 +39,7 @@ interface Header {
   source: Source;
 }
 
-/** Packs pixels for the next step. */
+/** Packs pixels for the next step, and frees them where a filter made them. */
 export async function packIntermediate(pixels: Pixels, source: Source): Promise<Buffer> {
   const { data, width, height, channels } = pixels;
   const header: Header = { width, height, channels, bits: data instanceof Uint16Array ? 16 : 8, source };
@@ -47,7 +48,9 @@ export async function packIntermediate(pixels: Pixels, source: Source): Promise<
   MAGIC.copy(start);
   start.writeUInt32LE(json.length, MAGIC.length);
   json.copy(start, HEADER_AT);
-  return Buffer.concat([start, Buffer.from(data.buffer, data.byteOffset, data.byteLength)]);
+  const packed = Buffer.concat([start, Buffer.from(data.buffer, data.byteOffset, data.byteLength)]);
+  release(pixels);
+  return packed;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Between the library's pipelines and decoded samples, in both directions, losing neither alpha nor depth. */
 import type { Sharp } from 'sharp';
 import type { Image, Pixels, Source } from '../filter.ts';
+import { keep, own } from './kernels/memory.ts';
 import { sharp } from './library.ts';
 
 /** What of an image decides how its samples are read. */
@@ -40,6 +41,10 @@ export async function readPixels(pipeline: Sharp, shape: Shape): Promise<Pixels>
 /** A fresh pipeline over samples. */
 export function pipelineOfPixels(pixels: Pixels): Sharp {
   const { data, width, height, channels } = pixels;
+  if (data.length !== width * height * channels)
+    throw new RangeError(
+      `The image has ${data.length} samples; expected ${width} × ${height} × ${channels}. Samples are freed once they are encoded or packed.`,
+    );
   return sharp(data, { raw: { width, height, channels }, limitInputPixels: false }).toColourspace(
     colourspaceOf(shapeOfPixels(pixels)),
   );
@@ -47,6 +52,7 @@ export function pipelineOfPixels(pixels: Pixels): Sharp {
 
 /** An image that is decoded already. */
 export function imageOfPixels(pixels: Pixels, source: Source): Image {
+  keep(pixels);
   return {
     ...shapeOfPixels(pixels),
     width: pixels.width,
@@ -60,7 +66,7 @@ export function imageOfPixels(pixels: Pixels, source: Source): Image {
 async function readRaw(pipeline: Sharp, depth: 'uchar' | 'ushort'): Promise<Pixels> {
   const { data, info } = await pipeline.raw({ depth }).toBuffer({ resolveWithObject: true });
   return {
-    data: depth === 'ushort' ? asUint16(data) : asUint8(data),
+    data: own(depth === 'ushort' ? asUint16(data) : asUint8(data)),
     width: info.width,
     height: info.height,
     channels: info.channels as Channels,

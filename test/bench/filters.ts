@@ -13,6 +13,7 @@ import { FUNCTIONS_DIR } from '../../runtime/functions.ts';
 import { applyFilter, materialize } from '../../runtime/image/apply.ts';
 import { decode } from '../../runtime/image/decode.ts';
 import { packIntermediate, unpackIntermediate } from '../../runtime/image/intermediate.ts';
+import { release } from '../../runtime/image/kernels/memory.ts';
 import { DEFAULT_LIMITS } from '../../runtime/image/limits.ts';
 import { planTask, renderStep } from '../../runtime/pipeline.ts';
 import { largePhoto, largePhotoJpeg } from '../support/large-photo.ts';
@@ -129,7 +130,7 @@ async function measureOurs(photo: Buffer): Promise<Record<string, Times>> {
     figures[name] = {
       alone: await medianMs(async () => {
         const applied = await applyFilter(filter, image, params, context, LIMITS);
-        if ('result' in applied) await materialize(applied.result, image, LIMITS);
+        if ('result' in applied) release(await materialize(applied.result, image, LIMITS));
       }),
       whole: await medianMs(async () => renderStep(plan, 0, await decode(photo, LIMITS), context, LIMITS)),
     };

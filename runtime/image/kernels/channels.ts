@@ -1,5 +1,6 @@
 /** Changes between grey and colour, and between transparent and opaque samples. */
 import type { Pixels } from '../../filter.ts';
+import { own } from './memory.ts';
 
 /** Red, green and blue from 0 to 255. */
 export interface Rgb {
@@ -50,5 +51,5 @@ export function maximumOf(data: Pixels['data']): 255 | 65535 {
 
 /** A zeroed array of `length` samples of the same depth as `data`. */
 export function samplesLike(data: Pixels['data'], length: number): Pixels['data'] {
-  return data instanceof Uint16Array ? new Uint16Array(length) : new Uint8Array(length);
+  return own(data instanceof Uint16Array ? new Uint16Array(length) : new Uint8Array(length));
 }

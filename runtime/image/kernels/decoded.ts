@@ -1,11 +1,18 @@
 /** Whether an image is decoded yet, and samples of it that may be written to. */
 import type { Image, Pixels } from '../../filter.ts';
+import { own } from './memory.ts';
 
-const decoders = new WeakMap<Image, () => Promise<Pixels>>();
+/** What can be done with an image that is still encoded. */
+interface Decoder {
+  decodeAnew(): Promise<Pixels>;
+  /** Frees what `image.pixels()` gave; it would be decoded anew. */
+  forget(): Promise<void>;
+}
 
-/** Says how an image that is still encoded is decoded anew. */
-export function setDecoder(image: Image, decodeAnew: () => Promise<Pixels>): void {
-  decoders.set(image, decodeAnew);
+const decoders = new WeakMap<Image, Decoder>();
+
+export function setDecoder(image: Image, decoder: Decoder): void {
+  decoders.set(image, decoder);
 }
 
 /** Whether the image's samples lie in memory, so that a pipeline over it would only copy them. */
@@ -15,8 +22,13 @@ export function isDecoded(image: Image): boolean {
 
 /** The image's samples, for the caller to write to: decoded anew, or a copy. */
 export async function ownPixels(image: Image): Promise<Pixels> {
-  const decodeAnew = decoders.get(image);
-  if (decodeAnew !== undefined) return decodeAnew();
+  const decoder = decoders.get(image);
+  if (decoder !== undefined) return decoder.decodeAnew();
   const pixels = await image.pixels();
-  return { ...pixels, data: pixels.data.slice() };
+  return { ...pixels, data: own(pixels.data.slice()) };
+}
+
+/** Frees the samples that were decoded for a step which is done. They can still be asked for again. */
+export async function forgetPixels(image: Image): Promise<void> {
+  await decoders.get(image)?.forget();
 }

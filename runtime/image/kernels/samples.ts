@@ -1,9 +1,10 @@
 /** Small facts about sample arrays that every kernel needs. */
 import type { Pixels } from '../../filter.ts';
+import { own } from './memory.ts';
 
 /** A zeroed array of `length` samples of the same depth as `data`. */
 export function emptyLike(data: Pixels['data'], length: number = data.length): Pixels['data'] {
-  return data instanceof Uint8Array ? new Uint8Array(length) : new Uint16Array(length);
+  return own(data instanceof Uint8Array ? new Uint8Array(length) : new Uint16Array(length));
 }
 
 /** The largest sample: 255 or 65535. */
