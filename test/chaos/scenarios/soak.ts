@@ -85,8 +85,8 @@ async function watch(member: Member, seconds: number, tell: (second: number) => 
   return samples;
 }
 
-/** A short run says little of slopes: its figures are told, and only the full run's are judged. */
-function judge(samples: Samples, strictly: boolean, outcome: Outcome): void {
+/** Of what a collection leaves alive a short run says enough; of the resident memory's peaks only a long one does. */
+function judge(samples: Samples, isLong: boolean, outcome: Outcome): void {
   for (const [key, { name }] of Object.entries(SERIES) as [keyof Samples, { name: string }][]) {
     const end = samples[key].at(-1)![0];
     const warm = samples[key].filter(([seconds]) => seconds >= WARM_UP_SHARE * end);
@@ -97,9 +97,9 @@ function judge(samples: Samples, strictly: boolean, outcome: Outcome): void {
     outcome.notes.push(
       `${name}: at most ${highest.toFixed(0)}; ${signed(slope * hours)} after the warm-up by least squares (${signed(slope)} an hour)`,
     );
-    if (!strictly) continue;
-    if (key.endsWith('Memory')) judgePeaks(name, warm, outcome);
-    else if (slope * hours > (key.endsWith('Live') ? LIVE_GAIN_LIMIT_MIB : HANDLES_GAIN_LIMIT))
+    if (key.endsWith('Memory')) {
+      if (isLong) judgePeaks(name, warm, outcome);
+    } else if (slope * hours > (key.endsWith('Live') ? LIVE_GAIN_LIMIT_MIB : HANDLES_GAIN_LIMIT))
       outcome.faults.push(`${name}: gained ${signed(slope * hours)}`);
   }
 }
