@@ -18,7 +18,7 @@ const WARM_UP_SHARE = 0.25;
 /** How often, after the warm-up, both processes collect their garbage and say what is left. */
 const LIVE_LOOKS = 6;
 /** What the straight line through the samples may gain from warm-up to end. */
-const LIVE_GAIN_LIMIT_MIB = 5;
+const LIVE_GAIN_LIMIT_MIB = 3;
 const HANDLES_GAIN_LIMIT = 3;
 /** The resident memory rises until V8 finds a collection worth while; it may not rise higher each time. */
 const PEAK_GAIN_LIMIT = 1.15;
