@@ -1,6 +1,6 @@
 /** Whether an image is decoded yet, and samples of it that may be written to. */
 import type { Image, Pixels } from '../../filter.ts';
-import { own } from './memory.ts';
+import { roomFor } from './memory.ts';
 
 /** What can be done with an image that is still encoded. */
 interface Decoder {
@@ -25,7 +25,9 @@ export async function ownPixels(image: Image): Promise<Pixels> {
   const decoder = decoders.get(image);
   if (decoder !== undefined) return decoder.decodeAnew();
   const pixels = await image.pixels();
-  return { ...pixels, data: own(pixels.data.slice()) };
+  const data = roomFor(pixels.data, pixels.data.length);
+  data.set(pixels.data);
+  return { ...pixels, data };
 }
 
 /** Frees the samples that were decoded for a step which is done. They can still be asked for again. */

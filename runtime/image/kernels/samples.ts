@@ -1,10 +1,10 @@
 /** Small facts about sample arrays that every kernel needs. */
 import type { Pixels } from '../../filter.ts';
-import { own } from './memory.ts';
+import { roomFor } from './memory.ts';
 
-/** A zeroed array of `length` samples of the same depth as `data`. */
+/** An array of `length` samples of the same depth as `data`, every one of which must be set. */
 export function emptyLike(data: Pixels['data'], length: number = data.length): Pixels['data'] {
-  return own(data instanceof Uint8Array ? new Uint8Array(length) : new Uint16Array(length));
+  return roomFor(data, length);
 }
 
 /** The largest sample: 255 or 65535. */

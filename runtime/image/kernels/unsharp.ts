@@ -1,6 +1,6 @@
 /** The unsharp mask, bit for bit as Pillow's UnsharpMask.c given the same blurred image. */
 import type { Pixels } from '../../filter.ts';
-import { own } from './memory.ts';
+import { roomFor } from './memory.ts';
 import { kernels } from './module.ts';
 import { keepAlpha } from './samples.ts';
 
@@ -24,7 +24,7 @@ const RUN_BYTES = 65536;
 function unsharpBytes(data: Uint8Array, blurred: Uint8Array, percent: number, threshold: number): Uint8Array {
   const { heap, place, run } = kernels();
   const [source, other] = place(RUN_BYTES, RUN_BYTES);
-  const out = own(new Uint8Array(data.length));
+  const out = roomFor(data, data.length) as Uint8Array;
   for (let first = 0; first < data.length; first += RUN_BYTES) {
     const bytes = data.subarray(first, first + RUN_BYTES);
     heap.set(bytes, source);

@@ -1,9 +1,10 @@
 import { expect, it } from 'vitest';
 import { encode } from '../../../../runtime/image/encode.ts';
 import { packIntermediate } from '../../../../runtime/image/intermediate.ts';
+import { release, roomFor } from '../../../../runtime/image/kernels/memory.ts';
 import { DEFAULT_LIMITS } from '../../../../runtime/image/limits.ts';
 import { decodeFile, filterFile, filterPixels, imageOf } from '../../../support/filters.ts';
-import { picture, pngOf, sourceOf } from '../../../support/pictures.ts';
+import { KINDS, picture, pngOf, sourceOf } from '../../../support/pictures.ts';
 
 it('is given back once the samples that a filter made are encoded or packed', async () => {
   const image = imageOf(picture());
@@ -39,3 +40,49 @@ it('is kept where the samples are not a filter’s', async () => {
 
   expect(samples.data).toEqual(before);
 });
+
+const CALLS = [
+  ['flip', {}],
+  ['flip', { direction: 'both' }],
+  ['rotate', { angle: 10 }],
+  ['rotate', { angle: 10, background: 'transparent' }],
+  ['grayscale', {}],
+  ['edges', { method: 'canny' }],
+  ['edges', { method: 'sobel' }],
+  ['edges', { method: 'laplacian' }],
+  ['brightness', { factor: 1.3 }],
+  ['saturation', { factor: 1.3 }],
+  ['blur', { radius: 2 }],
+  ['blur', { radius: 20 }],
+  ['sharpen', { factor: 1.5 }],
+  ['sharpen', { radius: 2 }],
+  ['watermark', { image: 'mark' }],
+] as const;
+
+it.each(CALLS)(
+  'leaves nothing of what was in it before: %s %j',
+  { timeout: 120_000 },
+  async (filter, params) => {
+    const mark = imageOf(picture());
+    for (const kind of KINDS) {
+      const image = imageOf(picture(kind, 1100, 1000));
+      const over = async (level: number) => {
+        leaveBehind(level);
+        const result = await filterPixels(filter, image, params, { inputs: { mark } });
+        const copy = Buffer.from(result.data.slice().buffer);
+        release(result);
+        return copy;
+      };
+
+      const [first, second] = [await over(0x55), await over(0xaa)];
+
+      expect(first.equals(second), kind.name).toBe(true);
+    }
+  },
+);
+
+/** Memory full of `level`, for the next samples to be put in. */
+function leaveBehind(level: number): void {
+  const data = roomFor(new Uint8Array(), 16_000_000);
+  release({ data: data.fill(level), width: 4_000, height: 4_000, channels: 1 });
+}
