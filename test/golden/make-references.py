@@ -254,8 +254,9 @@ def add_unsharp_mask(inputs):
 
 
 def edge_plane(array):
-    """What edges are looked for in: luma × alpha."""
-    plane = luma(array)
+    """What edges are looked for in: OpenCV's luma × alpha."""
+    rgb = colours(array)
+    plane = rgb[..., 0] if rgb.shape[2] == 1 else cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
     if has_alpha(array):
         plane = np.floor(plane * array[..., -1].astype(np.float64) / maximum(array) + 0.5)
     return plane.astype(array.dtype)

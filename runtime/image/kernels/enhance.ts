@@ -1,7 +1,7 @@
 /** Brightness, contrast and saturation, bit for bit as Pillow's ImageEnhance at 8 bits; the same formulas at 16. */
 import type { Pixels } from '../../filter.ts';
 import { blended } from './blend.ts';
-import { luma, lumaPlane } from './grayscale.ts';
+import { luma, lumaPlane, PILLOW_LUMA } from './grayscale.ts';
 import { kernels } from './module.ts';
 import { inRuns } from './runs.ts';
 import { alphaChannel, emptyLike, maximumOf } from './samples.ts';
@@ -15,7 +15,7 @@ export function brightness(pixels: Pixels, factor: number): Pixels {
 
 /** Moves colours away from (`factor` > 1) or towards (< 1) the image's mean luma; 0 is flat grey; alpha is kept. */
 export function contrast(pixels: Pixels, factor: number): Pixels {
-  const plane = lumaPlane(pixels);
+  const plane = lumaPlane(pixels, PILLOW_LUMA);
   let sum = 0;
   for (let i = 0; i < plane.length; i++) sum += plane[i]!;
   return blendWithLevel(pixels, Math.floor(sum / plane.length + 0.5), factor);
@@ -28,7 +28,7 @@ export function saturation(pixels: Pixels, factor: number): Pixels {
   if (data instanceof Uint8Array) return { ...pixels, data: saturateBytes(data, channels, factor) };
   const out = data.slice();
   for (let i = 0; i < data.length; i += channels) {
-    const grey = luma(data[i]!, data[i + 1]!, data[i + 2]!);
+    const grey = luma(data[i]!, data[i + 1]!, data[i + 2]!, PILLOW_LUMA);
     for (let c = i; c < i + 3; c++) out[c] = blended(grey, data[c]!, factor, 65535);
   }
   return { ...pixels, data: out };
@@ -37,7 +37,7 @@ export function saturation(pixels: Pixels, factor: number): Pixels {
 function saturateBytes(data: Uint8Array, channels: number, factor: number): Uint8Array {
   const { run } = kernels();
   return inRuns(data, channels, channels, (source, target, pixels) => {
-    run.greyInPlace(source, pixels, channels, target);
+    run.greyInPlace(source, pixels, channels, target, ...PILLOW_LUMA);
     run.blend(target, source, pixels * channels, factor, target);
   });
 }

@@ -1,6 +1,6 @@
 /** Brings the luma of an image's regions into the kernels' memory, for kernels that look at grey. */
 import type { Pixels } from '../../filter.ts';
-import { edgePlane } from './grayscale.ts';
+import { edgePlane, OPENCV_LUMA } from './grayscale.ts';
 import { align, kernels } from './module.ts';
 import { loadRegion, type Region } from './tiles.ts';
 
@@ -30,7 +30,7 @@ export function loadLuma(image: Pixels, region: Region, { luma, stride, stage }:
   }
   const colours = stageStride(region.width);
   loadRegion(image, region, stage, colours);
-  kernels().run.lumaRows(stage, colours, region.width, region.height, luma, stride);
+  kernels().run.lumaRows(stage, colours, region.width, region.height, luma, stride, ...OPENCV_LUMA);
 }
 
 function stageStride(width: number): number {

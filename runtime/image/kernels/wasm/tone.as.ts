@@ -1,8 +1,17 @@
 /** Rec. 601 luma, smoothing and blending of interleaved 8-bit samples, as Pillow computes them. */
 
-/** Pairs of i16 for the two halves of 19595 R + 38470 G + 7471 B: green's weight does not fit one. */
-const RED_GREEN: i32 = 19595 | (19235 << 16);
-const GREEN_BLUE: i32 = 19235 | (7471 << 16);
+/** Weights as pairs of i16: green's does not fit one, so half of it goes with red and half with blue. */
+// @ts-ignore: decorator
+@inline
+function redGreenWeights(red: i32, green: i32): v128 {
+  return i32x4.splat(red | (green << 15));
+}
+
+// @ts-ignore: decorator
+@inline
+function greenBlueWeights(green: i32, blue: i32): v128 {
+  return i32x4.splat((green >> 1) | (blue << 16));
+}
 
 /** Spreads four pixels' red and green, or green and blue, over pairs of i16. */
 // @ts-ignore: decorator
@@ -51,12 +60,12 @@ function lumaOf(pixels: v128, first: v128, second: v128, weights: v128, others: 
 
 // @ts-ignore: decorator
 @inline
-function lumaRun(src: usize, pixels: usize, dst: usize, isRgb: bool): void {
+function lumaRun(src: usize, pixels: usize, dst: usize, isRgb: bool, red: i32, green: i32, blue: i32): void {
   const none = zeros(pixels);
   const first = kept(redGreen(isRgb), none);
   const second = kept(greenBlue(isRgb), none);
-  const weights = kept(i32x4.splat(RED_GREEN), none);
-  const others = kept(i32x4.splat(GREEN_BLUE), none);
+  const weights = kept(redGreenWeights(red, green), none);
+  const others = kept(greenBlueWeights(green, blue), none);
   const half = kept(i32x4.splat(32768), none);
   const step: usize = isRgb ? 12 : 16;
   let from = src;
@@ -71,25 +80,29 @@ function lumaRun(src: usize, pixels: usize, dst: usize, isRgb: bool): void {
   }
 }
 
-/** One byte of luma for each pixel of three or four channels. */
-export function luma(src: usize, pixels: usize, channels: i32, dst: usize): void {
-  if (channels == 3) lumaRun(src, pixels, dst, true);
-  else lumaRun(src, pixels, dst, false);
+/** One byte of luma, `(red R + green G + blue B + 32768) >> 16`, for each pixel of three or four channels. */
+export function luma(src: usize, pixels: usize, channels: i32, dst: usize, red: i32, green: i32, blue: i32): void {
+  if (channels == 3) lumaRun(src, pixels, dst, true, red, green, blue);
+  else lumaRun(src, pixels, dst, false, red, green, blue);
 }
 
 /** The same for `rows` rows of red, green and blue; strides are bytes. */
-export function lumaRows(src: usize, stride: usize, pixels: usize, rows: i32, dst: usize, dstStride: usize): void {
-  for (let y = 0; y < rows; y++) lumaRun(src + <usize>y * stride, pixels, dst + <usize>y * dstStride, true);
+export function lumaRows(
+  src: usize, stride: usize, pixels: usize, rows: i32, dst: usize, dstStride: usize, red: i32, green: i32, blue: i32,
+): void {
+  for (let y = 0; y < rows; y++) {
+    lumaRun(src + <usize>y * stride, pixels, dst + <usize>y * dstStride, true, red, green, blue);
+  }
 }
 
 // @ts-ignore: decorator
 @inline
-function greyRun(src: usize, pixels: usize, dst: usize, isRgb: bool): void {
+function greyRun(src: usize, pixels: usize, dst: usize, isRgb: bool, red: i32, green: i32, blue: i32): void {
   const none = zeros(pixels);
   const first = kept(redGreen(isRgb), none);
   const second = kept(greenBlue(isRgb), none);
-  const weights = kept(i32x4.splat(RED_GREEN), none);
-  const others = kept(i32x4.splat(GREEN_BLUE), none);
+  const weights = kept(redGreenWeights(red, green), none);
+  const others = kept(greenBlueWeights(green, blue), none);
   const half = kept(i32x4.splat(32768), none);
   const spread = kept(
     isRgb
@@ -109,9 +122,11 @@ function greyRun(src: usize, pixels: usize, dst: usize, isRgb: bool): void {
 }
 
 /** Luma in place of each colour sample; the fourth channel as it is. */
-export function greyInPlace(src: usize, pixels: usize, channels: i32, dst: usize): void {
-  if (channels == 3) greyRun(src, pixels, dst, true);
-  else greyRun(src, pixels, dst, false);
+export function greyInPlace(
+  src: usize, pixels: usize, channels: i32, dst: usize, red: i32, green: i32, blue: i32,
+): void {
+  if (channels == 3) greyRun(src, pixels, dst, true, red, green, blue);
+  else greyRun(src, pixels, dst, false, red, green, blue);
 }
 
 /** Pillow's SMOOTH, (1 1 1 / 1 5 1 / 1 1 1) / 13, rounded. `src` has a halo of one pixel. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Pixels } from '../../../../runtime/filter.ts';
 import { brightness, contrast, saturation } from '../../../../runtime/image/kernels/enhance.ts';
-import { grayscale, luma } from '../../../../runtime/image/kernels/grayscale.ts';
+import { grayscale, luma, PILLOW_LUMA } from '../../../../runtime/image/kernels/grayscale.ts';
 import { sharpness } from '../../../../runtime/image/kernels/sharpness.ts';
 import { unsharp } from '../../../../runtime/image/kernels/unsharp.ts';
 import { noise } from '../../../support/samples.ts';
@@ -70,7 +70,7 @@ function isAlpha({ channels }: Pixels, i: number): boolean {
 
 function lumaAt({ data, channels }: Pixels, i: number): number {
   const first = i - (i % channels);
-  return channels < 3 ? data[first]! : luma(data[first]!, data[first + 1]!, data[first + 2]!);
+  return channels < 3 ? data[first]! : luma(data[first]!, data[first + 1]!, data[first + 2]!, PILLOW_LUMA);
 }
 
 function lumas(image: Pixels): number[] {
