@@ -1,9 +1,11 @@
 /** Workers and their children die by kill -9 at random while tasks of three steps pass through them. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
 import { openShop } from '../support/shop.ts';
 import { makeTasks } from '../support/tasks.ts';
 
 const WORKERS_PER_FILTER = 2;
+const LOOK_MS = 20;
 
 export const kills: Scenario = {
   name: 'kills',
@@ -18,17 +20,25 @@ async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
   const { plant, crew, kinds } = shop;
 
   const startMs = performance.now();
-  await plant.submit(makeTasks('task', tasks, kinds, random));
+  const assignments = makeTasks('task', tasks, kinds, random);
   const killed = { worker: 0, child: 0 };
   const sum = () => killed.worker + killed.child;
-  // Spread over the work: after each share of it one process dies.
-  await plant.settled(60_000, async (done) => {
-    if (sum() >= victims || done < (tasks * (sum() + 1)) / (victims + 1)) return;
-    const what = random.pick(['worker', 'child'] as const);
-    killed[what]++;
-    if (!(await crew.killOne(random, what))) killed[what]--;
-    else if (sum() % 10 === 0) say(`${done}/${tasks} tasks ended, ${sum()}/${victims} processes killed`);
-  });
+  const ended = () => plant.ledger.submitted - plant.ledger.open;
+  let isOver = false;
+  // Spread over the work, while the tasks still come in too: after each share of it one process dies.
+  const killing = (async () => {
+    for (; !isOver && sum() < victims; await sleep(LOOK_MS)) {
+      if (ended() < (tasks * (sum() + 1)) / (victims + 1)) continue;
+      const what = random.pick(['worker', 'child'] as const);
+      killed[what]++;
+      if (!(await crew.killOne(random, what))) killed[what]--;
+      else if (sum() % 10 === 0) say(`${ended()}/${tasks} tasks ended, ${sum()}/${victims} processes killed`);
+    }
+  })();
+  await plant.submit(assignments);
+  await plant.settled();
+  isOver = true;
+  await killing;
   const seconds = (performance.now() - startMs) / 1_000;
   const outcome = await plant.finish(crew);
   outcome.kills = sum();

@@ -54,7 +54,7 @@ export interface Plant extends AsyncDisposable {
   repeat(assignment: Assignment): Promise<void>;
   crew(slots: Slot[], options?: Partial<Pick<CrewOptions, 'mayDie' | 'env'>>): Crew;
   /** Waits until every task has its outcome; gives up when none arrives for `stallMs`. */
-  settled(stallMs?: number, onProgress?: (done: number) => unknown): Promise<void>;
+  settled(stallMs?: number): Promise<void>;
   /** Waits until no task is in any queue but the dead letters'. */
   quiet(timeoutMs?: number): Promise<boolean>;
   /** Waits, ends the workers, and compares everything with the ledger. */
@@ -153,7 +153,7 @@ export async function openPlant(options: PlantOptions): Promise<Plant> {
       crews.add(crew);
       return crew;
     },
-    async settled(stallMs = 60_000, onProgress) {
+    async settled(stallMs = 60_000) {
       let seen = ledger.arrivals;
       let sinceMs = performance.now();
       while (ledger.open > 0 && performance.now() - sinceMs < stallMs) {
@@ -161,7 +161,6 @@ export async function openPlant(options: PlantOptions): Promise<Plant> {
         if (ledger.arrivals === seen) continue;
         seen = ledger.arrivals;
         sinceMs = performance.now();
-        onProgress?.(ledger.submitted - ledger.open);
       }
     },
     async quiet(timeoutMs = 20_000) {
