@@ -66,7 +66,7 @@ export interface Image {
   readonly source: Source;
   /** A fresh sharp pipeline over this image, to which a filter adds its operations. */
   pipeline(): Sharp;
-  /** The decoded samples. They may be shared: write to a copy. */
+  /** The decoded samples, good for this step: they may be shared, so write to a copy, and are freed when it ends. */
   pixels(): Promise<Pixels>;
 }
 
