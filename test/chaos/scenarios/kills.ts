@@ -5,7 +5,10 @@ import { openShop } from '../support/shop.ts';
 import { makeTasks } from '../support/tasks.ts';
 
 const WORKERS_PER_FILTER = 2;
+const STEPS = 3;
 const LOOK_MS = 20;
+/** All tasks take their first step before the first of them takes its last. */
+const STALL_MS = 600_000;
 
 export const kills: Scenario = {
   name: 'kills',
@@ -23,27 +26,29 @@ async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
   const assignments = makeTasks('task', tasks, kinds, random);
   const killed = { worker: 0, child: 0 };
   const sum = () => killed.worker + killed.child;
+  const stepped = await plant.follow('step-completed');
   const ended = () => plant.ledger.submitted - plant.ledger.open;
   let isOver = false;
-  // Spread over the work, while the tasks still come in too: after each share of it one process dies.
+  // Spread over the steps, while the tasks still come in too: after each share of them one process dies.
   const killing = (async () => {
     for (; !isOver && sum() < victims; await sleep(LOOK_MS)) {
-      if (ended() < (tasks * (sum() + 1)) / (victims + 1)) continue;
+      if ((stepped.length + ended()) / (STEPS * tasks) < (sum() + 1) / (victims + 1)) continue;
       const what = random.pick(['worker', 'child'] as const);
       killed[what]++;
       if (!(await crew.killOne(random, what))) killed[what]--;
-      else if (sum() % 10 === 0) say(`${ended()}/${tasks} tasks ended, ${sum()}/${victims} processes killed`);
+      else if (sum() % 10 === 0)
+        say(`${stepped.length + ended()}/${STEPS * tasks} steps done, ${sum()}/${victims} processes killed`);
     }
   })();
   await plant.submit(assignments);
-  await plant.settled();
+  await plant.settled(STALL_MS);
   isOver = true;
   await killing;
   const seconds = (performance.now() - startMs) / 1_000;
   const outcome = await plant.finish(crew);
   outcome.kills = sum();
   outcome.notes.push(
-    `${killed.worker} workers and ${killed.child} children killed; ${((3 * tasks) / seconds).toFixed(0)} steps a second meanwhile; ${await plant.leftovers()} images between steps left to the sweep`,
+    `${killed.worker} workers and ${killed.child} children killed; ${((STEPS * tasks) / seconds).toFixed(0)} steps a second meanwhile; ${await plant.leftovers()} images between steps left to the sweep`,
   );
   if (sum() < victims) outcome.faults.push(`only ${sum()} of ${victims} processes were killed`);
   return outcome;
