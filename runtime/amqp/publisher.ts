@@ -24,6 +24,8 @@ export interface Publisher {
 const MAX_IN_FLIGHT = 1000;
 const MAX_WAITING = 10_000;
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+/** Messages without a promise that are kept until there is a connection, the newest. */
+const MAX_LATER = 100;
 const TICK_MS = 500;
 const REOPEN_DELAY_MS = 1000;
 /** amqplib's text for the broker's nack; the only other one is "channel closed". */
@@ -36,6 +38,7 @@ export function createPublisher(
 ): Publisher {
   const waiting = new Set<Entry>();
   const inFlight = new Set<Entry>();
+  const later: OutgoingMessage[] = [];
   let waitingBytes = 0;
   let channel: ConfirmChannel | undefined;
   let laterChannel: Channel | undefined;
@@ -142,15 +145,16 @@ export function createPublisher(
   }
 
   async function attach(session: Session) {
-    const [confirming, later] = await Promise.all([openChannel(session), openLaterChannel(session)]);
+    const [confirming, opened] = await Promise.all([openChannel(session), openLaterChannel(session)]);
     confirming.on('return', onReturn);
     confirming.on('drain', () => {
       full = false;
       flush();
     });
     channel = confirming;
-    laterChannel = later;
+    laterChannel = opened;
     full = false;
+    for (const message of later.splice(0)) publishLater(message);
     flush();
   }
 
@@ -233,7 +237,12 @@ export function createPublisher(
   }
 
   function publishLater(message: OutgoingMessage) {
-    if (laterChannel === undefined || blocked !== undefined || full) return;
+    if (blocked !== undefined || full) return;
+    if (laterChannel === undefined) {
+      later.push(message);
+      if (later.length > MAX_LATER) later.shift();
+      return;
+    }
     try {
       const { exchange, routingKey, body, properties } = message;
       laterChannel.publish(exchange, routingKey, body, { persistent: true, ...properties });

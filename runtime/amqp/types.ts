@@ -93,7 +93,10 @@ export interface Broker {
    * Waits while the broker is blocked or the socket is full; time spent blocked counts towards no timeout.
    */
   publish(message: PublishRequest): Promise<void>;
-  /** Hands the message to the socket and promises nothing. Dropped while blocked, behind or disconnected. */
+  /**
+   * Hands the message to the socket and promises nothing. Dropped while blocked or behind; while disconnected the
+   * newest 100 are kept.
+   */
   publishLater(message: OutgoingMessage): void;
   /** Runs `use` on a channel of its own (topology, tools), waiting for a connection up to `confirmTimeoutMs`. */
   withChannel<T>(use: (channel: Channel) => Promise<T>): Promise<T>;

@@ -211,21 +211,25 @@ test('waits for a slow socket instead of filling memory', async () => {
   expect(messageCount).toBe(40);
 });
 
-test('drops what is published later while disconnected, and delivers it while connected', async () => {
+test('sends the newest of what was published later while disconnected', async () => {
   await using proxy = await proxied();
   await using opened = openTestBroker(proxy.through(amqpUrl));
   const { broker } = opened;
   await using queue = await testQueue(broker);
   await proxy.refuse();
   await until(() => broker.state.publish === 'connecting', 'the loss to be noticed');
-  broker.publishLater({ exchange: '', routingKey: queue.name, body: Buffer.from('dropped') });
+  for (let n = 0; n < 150; n++)
+    broker.publishLater({ exchange: '', routingKey: queue.name, body: Buffer.from(`while away ${n}`) });
   await proxy.heal();
   await broker.ready();
 
-  broker.publishLater({ exchange: '', routingKey: queue.name, body: Buffer.from('delivered') });
+  broker.publishLater({ exchange: '', routingKey: queue.name, body: Buffer.from('connected') });
 
-  const got = await until(() => takeOne(broker, queue.name), 'the message');
-  expect(got.content.toString()).toBe('delivered');
+  const bodies: string[] = [];
+  while (bodies.at(-1) !== 'connected')
+    bodies.push((await until(() => takeOne(broker, queue.name), 'the message')).content.toString());
+  const newest = Array.from({ length: 100 }, (_, n) => `while away ${n + 50}`);
+  expect(bodies).toEqual([...newest, 'connected']);
 });
 
 test('keeps confirmed publishing going when an event is published to an exchange that is not there', async () => {
