@@ -72,6 +72,7 @@ export async function benchFilters(): Promise<Row[]> {
   const ours: Record<string, Times>[] = [];
   const theirs: PeerFigures[] = [];
   for (let round = 0; round < ROUNDS; round++) {
+    console.error(`  round ${round + 1} of ${ROUNDS}`);
     ours.push(JSON.parse(await onOneCore(process.execPath, HERE, photo)) as Record<string, Times>);
     const peers = await onOneCore(PYTHON, PEERS, photo, String(RUNS)).catch((error: Error) => error);
     if (peers instanceof Error)
