@@ -26,14 +26,22 @@ http://{{ include "darkroom.fullname" . }}-demo-broker.{{ .Release.Namespace }}.
 {{- end }}
 
 {{/*
-When the hook job declares the topology. Before anything else, so that a refusal by the broker stops the
-release; but after it where the release itself brings the broker or the secrets.
+"true" where the job that declares the topology is a hook: before anything else, so that a refusal by the broker
+stops the release. Where the release itself brings the broker or the secrets, the job is one of its objects instead.
+A hook after the release would wait for ever under `helm --wait`: no worker and no ScaledObject is ready before
+the queues are there, and Helm runs such hooks only when all are.
 */}}
+{{- define "darkroom.topology.isHook" -}}
+{{- if not (or .Values.demoBroker.enabled .Values.externalSecrets.enabled) }}true{{ end -}}
+{{- end }}
+
+{{/* The annotations of such a hook: (dict "root" $ "weight" "0"). */}}
 {{- define "darkroom.topology.hook" -}}
-{{- if or .Values.demoBroker.enabled .Values.externalSecrets.enabled -}}
-post-install,post-upgrade
-{{- else -}}
-pre-install,pre-upgrade
+{{- if include "darkroom.topology.isHook" .root -}}
+helm.sh/hook: pre-install,pre-upgrade
+helm.sh/hook-weight: {{ .weight | quote }}
+# A failed job stays, for its log.
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
 {{- end }}
 

@@ -31,6 +31,16 @@ describe('a ScaledObject', () => {
     });
   });
 
+  it('states no switch as false: KEDA leaves those out when it writes the object, and upgrades conflict', async () => {
+    const specWith = async (useCachedMetrics: boolean) => {
+      const objects = await render({ set: { 'defaults.scaling.useCachedMetrics': useCachedMetrics } });
+      return JSON.stringify(one(objects, 'ScaledObject', 'darkroom-blur').spec);
+    };
+
+    expect(await specWith(false)).not.toMatch(/:false/);
+    expect(await specWith(true)).toMatch(/"useCachedMetrics":true/);
+  });
+
   it.each([
     [1, 0],
     [5, 0],
