@@ -69,7 +69,7 @@ test('takes its credentials from the environment of the AWS SDK', async () => {
   await using server = await startS3Server();
   const { execFile } = await import('node:child_process');
   const { promisify } = await import('node:util');
-  const module = new URL('../../../runtime/storage/storage.ts', import.meta.url).pathname;
+  const module = new URL('../../../runtime/storage/open.ts', import.meta.url).pathname;
   const program = `import { openStorage } from ${JSON.stringify(module)};
     const storage = await openStorage(${JSON.stringify(server.url)});
     await storage.write('a', Buffer.from('from a child'));`;
