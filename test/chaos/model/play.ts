@@ -49,12 +49,9 @@ interface Post {
   worker: Worker;
 }
 
-export async function play({ tasks, copies, retries, crashLimit, schedule }: Play): Promise<Played> {
-  const choices = choicesOf(schedule);
-  const rabbit = createRabbit();
-  const objects: Objects = new Map();
-  const turns = createTurns();
-  const played: Played = {
+/** Before the first schedule. */
+export function nothingPlayed(): Played {
+  return {
     turns: 0,
     crashes: 0,
     connectionsLost: 0,
@@ -65,6 +62,14 @@ export async function play({ tasks, copies, retries, crashLimit, schedule }: Pla
     unmarked: 0,
     faults: [],
   };
+}
+
+export async function play({ tasks, copies, retries, crashLimit, schedule }: Play): Promise<Played> {
+  const choices = choicesOf(schedule);
+  const rabbit = createRabbit();
+  const objects: Objects = new Map();
+  const turns = createTurns();
+  const played = nothingPlayed();
   const world = beginLife();
   waitBy(() => turns.take(world, () => {}));
   const unmarked = new Set<string>();

@@ -6,18 +6,8 @@ import type { Played } from './play.ts';
 const [seed, count] = process.argv.slice(2).map(Number);
 const PROGRESS_EACH = 5_000;
 
-const { play } = await import('./play.ts');
-const sum: Played = {
-  turns: 0,
-  crashes: 0,
-  connectionsLost: 0,
-  childrenLost: 0,
-  stopped: 0,
-  completed: 0,
-  failed: 0,
-  unmarked: 0,
-  faults: [],
-};
+const { nothingPlayed, play } = await import('./play.ts');
+const sum = nothingPlayed();
 let schedules = 0;
 
 const plays = fc.record({

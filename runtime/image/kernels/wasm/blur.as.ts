@@ -29,13 +29,11 @@ export function blurBytes(
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function low(a: v128, b: v128): v128 {
   return v128.shuffle<i16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
 }
 
-// @ts-ignore: decorator
 @inline
 function high(a: v128, b: v128): v128 {
   return v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
@@ -157,7 +155,6 @@ export function shrink(
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function convolvePixel(centre: usize, pixel: usize, reach: i32, weights: usize): v128 {
   let before = centre;

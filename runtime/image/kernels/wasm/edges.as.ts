@@ -22,20 +22,17 @@ function sobelRow(centre: usize, stride: usize, samples: usize, channels: usize,
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function low(a: v128, b: v128): v128 {
   return v128.shuffle<i16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
 }
 
-// @ts-ignore: decorator
 @inline
 function high(a: v128, b: v128): v128 {
   return v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
 /** Four roots of sums of squares, rounded. Exact: an integer's root is never halfway, and these have 22 bits. */
-// @ts-ignore: decorator
 @inline
 function length(pairs: v128): v128 {
   const squares = f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(pairs, pairs));
@@ -120,7 +117,6 @@ function magnitudeRow<T>(gx: usize, gy: usize, pixels: i32, out: usize): void {
 }
 
 /** Four magnitudes as i32. */
-// @ts-ignore: decorator
 @inline
 function sizes<T>(at: usize): v128 {
   return sizeof<T>() == 2 ? v128.load_ext<i16>(at) : v128.load(at);
@@ -133,7 +129,6 @@ const TAN_22 = 13573;
  * Non-maximum suppression of four pixels: 0 off an edge, 1 above `low`, 2 above `high`. `up`, `at` and `down` are
  * the magnitudes of three rows, gx and gy the middle one's gradients.
  */
-// @ts-ignore: decorator
 @inline
 function peaks<T>(up: usize, at: usize, down: usize, gx: usize, gy: usize, lowest: v128, strong: v128): v128 {
   const one = sizeof<T>();
@@ -204,7 +199,6 @@ function mark<T>(
 }
 
 /** Whether any of 16 magnitudes is above `lowest`. */
-// @ts-ignore: decorator
 @inline
 function anyAbove<T>(at: usize, lowest: i32): bool {
   if (sizeof<T>() == 2) {

@@ -5,7 +5,6 @@ const WEIGHT_BITS = 11;
 const ONE = 1 << WEIGHT_BITS;
 const HALF = 1 << (2 * WEIGHT_BITS - 1);
 
-// @ts-ignore: decorator
 @inline
 function weight(at: i32): i32 {
   return (at >> (16 - WEIGHT_BITS)) & (ONE - 1);

@@ -33,7 +33,6 @@ export function floatsFromWords(src: usize, stride: usize, samples: usize, rows:
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function rounded(at: usize): v128 {
   return i32x4.trunc_sat_f32x4_u(f32x4.add(v128.load(at), f32x4.splat(0.5)));

@@ -1,20 +1,17 @@
 /** Rec. 601 luma, smoothing and blending of interleaved 8-bit samples, as Pillow computes them. */
 
 /** Weights as pairs of i16: green's does not fit one, so half of it goes with red and half with blue. */
-// @ts-ignore: decorator
 @inline
 function redGreenWeights(red: i32, green: i32): v128 {
   return i32x4.splat(red | (green << 15));
 }
 
-// @ts-ignore: decorator
 @inline
 function greenBlueWeights(green: i32, blue: i32): v128 {
   return i32x4.splat((green >> 1) | (blue << 16));
 }
 
 /** Spreads four pixels' red and green, or green and blue, over pairs of i16. */
-// @ts-ignore: decorator
 @inline
 function redGreen(isRgb: bool): v128 {
   return isRgb
@@ -22,7 +19,6 @@ function redGreen(isRgb: bool): v128 {
     : i8x16(0, -1, 1, -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13, -1);
 }
 
-// @ts-ignore: decorator
 @inline
 function greenBlue(isRgb: bool): v128 {
   return isRgb
@@ -31,7 +27,6 @@ function greenBlue(isRgb: bool): v128 {
 }
 
 /** Zeros that the compiler takes for unknown; `count` is below 2³¹. */
-// @ts-ignore: decorator
 @inline
 function zeros(count: usize): v128 {
   return i32x4.splat(<i32>count >> 31);
@@ -41,14 +36,12 @@ function zeros(count: usize): v128 {
  * A constant that stays in a register through a loop: V8 makes a plain one anew at every use, which made luma
  * four times slower.
  */
-// @ts-ignore: decorator
 @inline
 function kept(constant: v128, none: v128): v128 {
   return v128.or(constant, none);
 }
 
 /** Luma of four pixels of three or four channels, as i32. */
-// @ts-ignore: decorator
 @inline
 function lumaOf(pixels: v128, first: v128, second: v128, weights: v128, others: v128, half: v128): v128 {
   const sum = i32x4.add(
@@ -58,7 +51,6 @@ function lumaOf(pixels: v128, first: v128, second: v128, weights: v128, others: 
   return i32x4.shr_u(i32x4.add(sum, half), 16);
 }
 
-// @ts-ignore: decorator
 @inline
 function lumaRun(src: usize, pixels: usize, dst: usize, isRgb: bool, red: i32, green: i32, blue: i32): void {
   const none = zeros(pixels);
@@ -95,7 +87,6 @@ export function lumaRows(
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function greyRun(src: usize, pixels: usize, dst: usize, isRgb: bool, red: i32, green: i32, blue: i32): void {
   const none = zeros(pixels);
@@ -153,7 +144,6 @@ export function smooth(
 }
 
 /** Sums up to 3315 divided by 13 and rounded: (s + 6) × 5042 / 65536 never leaves the right integer. */
-// @ts-ignore: decorator
 @inline
 function thirteenth(sums: v128): v128 {
   const raised = i16x8.add(sums, i16x8.splat(6));
@@ -194,7 +184,6 @@ export function unsharp(src: usize, blurred: usize, count: usize, percent: f32, 
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function change(difference: v128, percent: f32, threshold: f32): v128 {
   const exact = f32x4.convert_i32x4_s(difference);
