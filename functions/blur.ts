@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineFilter } from '../runtime/filter.ts';
-import { gaussianBlur } from '../runtime/image/kernels/gaussian-blur.ts';
+import { gaussianBlur } from './kernels/gaussian-blur.ts';
 
 export default defineFilter({
   summary: 'Blurs with a Gaussian; the cost does not grow with the radius.',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineFilter } from '../runtime/filter.ts';
-import { brightness } from '../runtime/image/kernels/enhance.ts';
+import { brightness } from './kernels/enhance.ts';
 
 export default defineFilter({
   summary:

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineFilter } from '../runtime/filter.ts';
-import { canny } from '../runtime/image/kernels/canny.ts';
-import { laplacian, sobel } from '../runtime/image/kernels/gradients.ts';
+import { canny } from './kernels/canny.ts';
+import { laplacian, sobel } from './kernels/gradients.ts';
 
 const threshold = z.number().min(0).max(2040);
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineFilter } from '../runtime/filter.ts';
-import { isDecoded } from '../runtime/image/kernels/decoded.ts';
-import { mirror } from '../runtime/image/kernels/mirror.ts';
+import { isDecoded } from './kernels/decoded.ts';
+import { mirror } from './kernels/mirror.ts';
 
 export default defineFilter({
   summary: 'Mirrors the image; every pixel is kept.',

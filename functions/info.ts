@@ -2,7 +2,7 @@ import { encode } from 'blurhash';
 import sharp from 'sharp';
 import { z } from 'zod';
 import { defineFilter, type Image } from '../runtime/filter.ts';
-import { type Rgba, readRgba } from '../runtime/image/kernels/rgba.ts';
+import { type Rgba, readRgba } from './kernels/rgba.ts';
 
 /** Longest sides of the thumbnails that are looked at, pixels: enough for colours, quick at any size. */
 const COLOUR_SIDE = 256;

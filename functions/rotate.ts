@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineFilter } from '../runtime/filter.ts';
 import { colour, TRANSPARENT, WHITE } from '../runtime/filter-params.ts';
-import { rotate, rotatedSize } from '../runtime/image/kernels/rotate.ts';
+import { rotate, rotatedSize } from './kernels/rotate.ts';
 
 export default defineFilter({
   summary: 'Turns clockwise around the centre; the canvas grows to hold all of the image.',

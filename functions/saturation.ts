@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineFilter } from '../runtime/filter.ts';
-import { saturation } from '../runtime/image/kernels/enhance.ts';
+import { saturation } from './kernels/enhance.ts';
 
 export default defineFilter({
   summary: "Makes colours stronger or weaker, as Pillow's ImageEnhance.Color; alpha is kept.",

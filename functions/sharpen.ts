@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { defineFilter } from '../runtime/filter.ts';
-import { gaussianBlur } from '../runtime/image/kernels/gaussian-blur.ts';
-import { release } from '../runtime/image/kernels/memory.ts';
-import { sharpness } from '../runtime/image/kernels/sharpness.ts';
-import { unsharp } from '../runtime/image/kernels/unsharp.ts';
+import { gaussianBlur } from './kernels/gaussian-blur.ts';
+import { release } from './kernels/memory.ts';
+import { sharpness } from './kernels/sharpness.ts';
+import { unsharp } from './kernels/unsharp.ts';
 
 const params = z
   .strictObject({

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { defineFilter, type Image } from '../runtime/filter.ts';
 import { compass, place } from '../runtime/filter-params.ts';
-import { ownPixels } from '../runtime/image/kernels/decoded.ts';
-import { overlay, tiled } from '../runtime/image/kernels/overlay.ts';
-import { type Rgba, readRgba } from '../runtime/image/kernels/rgba.ts';
+import { ownPixels } from './kernels/decoded.ts';
+import { overlay, tiled } from './kernels/overlay.ts';
+import { type Rgba, readRgba } from './kernels/rgba.ts';
 
 const input = z.string('a storage key, or what else a task may name as its input').min(1).max(4096);
 const share = z.number().positive().max(1);

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
 import { asError, UserError } from '../runtime/errors.ts';
-import { nearest } from '../runtime/explain.ts';
+import { nearest } from '../runtime/validation-message.ts';
 
 /** A parsed values file: nested maps, lists and scalars. */
 export type Values = Record<string, unknown>;

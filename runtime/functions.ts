@@ -4,8 +4,8 @@ import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { z } from 'zod';
 import { asError, Rejection, UserError } from './errors.ts';
-import { expectation, explainIssues, type JsonSchema, nearest, toJsonSchema } from './explain.ts';
 import type { Filter } from './filter.ts';
+import { expectation, explainIssues, type JsonSchema, nearest, toJsonSchema } from './validation-message.ts';
 
 /** The folder of filters that Darkroom ships. */
 export const FUNCTIONS_DIR = fileURLToPath(new URL('../functions/', import.meta.url));

@@ -1,7 +1,7 @@
 /** Settings of the scaling model from the chart's values, with the defaults that KEDA and Kubernetes fill in. */
 import { z } from 'zod';
 import { UserError } from '../../runtime/errors.ts';
-import { explainIssues } from '../../runtime/explain.ts';
+import { explainIssues } from '../../runtime/validation-message.ts';
 import { functionValues, type Values } from '../values.ts';
 import type { Fallback, ScalingBehavior, ScalingRules, ScalingSettings } from './types.ts';
 

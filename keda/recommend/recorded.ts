@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { asError, UserError } from '../../runtime/errors.ts';
-import { explainIssues } from '../../runtime/explain.ts';
+import { explainIssues } from '../../runtime/validation-message.ts';
 import type { QueueSample } from './sample.ts';
 
 const count = z.number().min(0);

@@ -1,9 +1,9 @@
 /** The runtime's one door to RabbitMQ: supervised connections that publish with confirms and consume for ever. */
 
 import { createConsumer, type SupervisedConsumer } from './consumer.ts';
-import { createLink, type Link, type LinkOwner } from './link.ts';
 import { NotConnected } from './publish-errors.ts';
 import { createPublisher } from './publisher.ts';
+import { createLink, type Link, type LinkOwner } from './reconnecting-connection.ts';
 import type { Broker, BrokerOptions, BrokerState } from './types.ts';
 
 export { NotConnected, PublishRefused, PublishUnknown, Unroutable } from './publish-errors.ts';

@@ -6,7 +6,7 @@ import { asError } from '../errors.ts';
 import { writeThrough } from './amqplib-internals.ts';
 import { createBackoff } from './backoff.ts';
 import { createDelivery, type Settling } from './delivery.ts';
-import type { Link, Session } from './link.ts';
+import type { Link, Session } from './reconnecting-connection.ts';
 import type { BrokerOptions, Consumer, Delivery } from './types.ts';
 
 export interface SupervisedConsumer extends Consumer {

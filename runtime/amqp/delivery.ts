@@ -1,7 +1,7 @@
 /** One message in hand, settled at most once and only on the channel that delivered it. */
 
 import type { Channel, ConsumeMessage } from 'amqplib';
-import { carryableProperties } from './carryable.ts';
+import { carryableProperties } from './sendable-properties.ts';
 import type { Delivery } from './types.ts';
 
 /** The channel's life: a delivery tag means nothing, or another message, on any other channel. */

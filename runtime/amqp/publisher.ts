@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Channel, type ConfirmChannel, IllegalOperationError, type Message } from 'amqplib';
 import { asError } from '../errors.ts';
 import { writeThrough } from './amqplib-internals.ts';
-import type { Session } from './link.ts';
-import { causedBy, type Entry, place, toEntry, unknown } from './publish-entry.ts';
+import { causedBy, type Entry, place, toEntry, unknown } from './pending-publish.ts';
 import { NotConnected, PublishRefused, Unroutable } from './publish-errors.ts';
+import type { Session } from './reconnecting-connection.ts';
 import type { BrokerOptions, OutgoingMessage, PublishRequest } from './types.ts';
 
 export interface Publisher {

@@ -2,16 +2,16 @@
 import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
+import { asError, UserError } from '../errors.ts';
+import { redactUrl } from '../redact.ts';
+import { aptInstall, canAptInstall } from './apt.ts';
 import {
   dockerEngine,
   findRabbitServer,
   RABBITMQ_IMAGE,
   startDebianNode,
   startDockerNode,
-} from '../broker/start-rabbitmq.ts';
-import { asError, UserError } from '../errors.ts';
-import { redactUrl } from '../redact.ts';
-import { aptInstall, canAptInstall } from './apt.ts';
+} from './local-broker/start-rabbitmq.ts';
 
 /** The ways to a broker, in the order in which they are tried. */
 export const WAYS = ['amqp-url', 'docker', 'debian'] as const;

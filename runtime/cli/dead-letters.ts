@@ -1,9 +1,9 @@
 /** Reads the dead letter queue: looks at messages without taking them, and settles the ones a command chose. */
 import type { Broker } from '../amqp/broker.ts';
-import { eachMessage, type GotMessage } from '../amqp/get.ts';
+import { eachMessage, type GotMessage } from '../amqp/browse-queue.ts';
 import { names } from '../amqp/topology.ts';
 import { UserError } from '../errors.ts';
-import { HEADERS } from '../task.ts';
+import { HEADERS } from '../task/task.ts';
 import { parseDuration } from '../units.ts';
 
 export interface DeadLetter {

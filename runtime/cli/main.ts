@@ -1,8 +1,8 @@
 /** `darkroom …`: finds the command, loads only that one, and turns failures into one clear line and an exit code. */
 import { Command, CommanderError } from 'commander';
 import { asError, type FailureType, TaskFailure, UserError } from '../errors.ts';
-import { nearest } from '../explain.ts';
 import { redactText } from '../redact.ts';
+import { nearest } from '../validation-message.ts';
 
 /** Exit codes: 0 done, 1 work failed, 2 a mistake in the call or the configuration, 70 a fault of Darkroom. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, internal: 70 } as const;
@@ -51,15 +51,15 @@ const COMMANDS: Record<string, Entry> = {
   },
   up: {
     summary: 'Autoscale workers on this machine by the chart’s values',
-    load: async () => (await import('../../keda/commands/up.ts')).upCommand(),
+    load: async () => (await import('./commands/up.ts')).upCommand(),
   },
   simulate: {
     summary: 'Simulate scaling under a load: replicas, waits, cost',
-    load: async () => (await import('../../keda/commands/simulate.ts')).simulateCommand(),
+    load: async () => (await import('./commands/simulate.ts')).simulateCommand(),
   },
   recommend: {
     summary: 'Recommend replicas from live or recorded metrics',
-    load: async () => (await import('../../keda/commands/recommend.ts')).recommendCommand(),
+    load: async () => (await import('./commands/recommend.ts')).recommendCommand(),
   },
   smoke: {
     summary: 'Send one small image end to end',

@@ -2,7 +2,7 @@
 import { extname } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../errors.ts';
-import type { Step, Task } from '../task.ts';
+import type { Step, Task } from '../task/task.ts';
 import { collectOption, collectStep } from './step-syntax.ts';
 
 export interface StepOptions {

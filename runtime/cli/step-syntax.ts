@@ -1,6 +1,6 @@
 /** `resize:width=800,height=600` on the command line, as a step of a task. */
 import { UserError } from '../errors.ts';
-import type { Step } from '../task.ts';
+import type { Step } from '../task/task.ts';
 
 /**
  * `NAME`, `NAME:key=value,…` or `NAME:{json}`. Numbers, true and false are read as such; a comma inside

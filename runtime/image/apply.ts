@@ -1,8 +1,8 @@
 /** Applies one filter to one image, within the limits. */
 import type { Sharp } from 'sharp';
+import { forgetPixels } from '../../functions/kernels/decoded.ts';
 import type { Context, Filter, Image, ImageFilter, Pixels } from '../filter.ts';
 import { explainFailure } from './decode.ts';
-import { forgetPixels } from './kernels/decoded.ts';
 import type { Limits } from './limits.ts';
 import { checkOutputSize, isPipeline } from './output.ts';
 import { readPixels } from './pixels.ts';

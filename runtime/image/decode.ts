@@ -1,9 +1,9 @@
 /** From a file's bytes to an image: checks what the bytes are and how large, and decodes them lazily. */
 import type { Metadata, Sharp, SharpOptions } from 'sharp';
+import { setDecoder } from '../../functions/kernels/decoded.ts';
+import { release } from '../../functions/kernels/memory.ts';
 import { asError, Rejection, TaskFailure } from '../errors.ts';
 import type { Image, Pixels, Source } from '../filter.ts';
-import { setDecoder } from './kernels/decoded.ts';
-import { release } from './kernels/memory.ts';
 import { configureLibrary, sharp } from './library.ts';
 import type { Limits } from './limits.ts';
 import { colourspaceOf, imageOfPixels, readPixels, type Shape } from './pixels.ts';

@@ -1,13 +1,13 @@
 /** From a filter's result to the bytes of a file, without metadata and in sRGB. */
 import type { Sharp } from 'sharp';
+import { flatten } from '../../functions/kernels/channels.ts';
+import { forgetPixels } from '../../functions/kernels/decoded.ts';
+import { release } from '../../functions/kernels/memory.ts';
 import { asError, Rejection } from '../errors.ts';
 import type { Encoding, Image, Pixels } from '../filter.ts';
 import { type Colour, parseColour, WHITE } from '../filter-params.ts';
 import { explainFailure } from './decode.ts';
 import { encodingSchema, FORMATS, OUTPUT_FORMATS, type OutputFormat, PALETTE_OPTIONS } from './encoding.ts';
-import { flatten } from './kernels/channels.ts';
-import { forgetPixels } from './kernels/decoded.ts';
-import { release } from './kernels/memory.ts';
 import type { Limits } from './limits.ts';
 import { checkOutputSize, isPipeline } from './output.ts';
 import { colourspaceOf, pipelineOfPixels, readPixels, shapeOfPixels } from './pixels.ts';

@@ -16,9 +16,10 @@
  *
  * The fastest compression would pay only to a storage slower than 110 MB/s, and with CPU that filters need.
  */
+
+import { release } from '../../functions/kernels/memory.ts';
 import { Rejection } from '../errors.ts';
 import type { Image, Pixels, Source } from '../filter.ts';
-import { release } from './kernels/memory.ts';
 import { configureLibrary } from './library.ts';
 import type { Limits } from './limits.ts';
 import { asUint8, asUint16, imageOfPixels } from './pixels.ts';

@@ -1,7 +1,7 @@
 /** Between the library's pipelines and decoded samples, in both directions, losing neither alpha nor depth. */
 import type { Sharp } from 'sharp';
+import { keep, own } from '../../functions/kernels/memory.ts';
 import type { Image, Pixels, Source } from '../filter.ts';
-import { keep, own } from './kernels/memory.ts';
 import { sharp } from './library.ts';
 
 /** What of an image decides how its samples are read. */

@@ -5,8 +5,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
-import type { Ended } from '../ended.ts';
 import type { FailureType } from '../errors.ts';
+import type { Ended } from '../task/task-marker.ts';
 import type { ChildSettings } from './child.ts';
 import type { Job, Request, Response, StepResult } from './protocol.ts';
 

@@ -1,14 +1,14 @@
 /** The child's entry: loads the image library and the filters, does the jobs its parent sends, one at a time. */
 import { writeFileSync } from 'node:fs';
-import { intermediatesFolder, markEnded, readEnded } from '../ended.ts';
 import { asError, UserError } from '../errors.ts';
 import { loadFunction } from '../functions.ts';
 import { redactText } from '../redact.ts';
 import { openInputs } from '../storage/inputs.ts';
 import { openStorage } from '../storage/open.ts';
+import { intermediatesFolder, markEnded, readEnded } from '../task/task-marker.ts';
 import { inputBuffer } from './input-buffer.ts';
-import { performStep, type Workshop } from './perform.ts';
 import type { Job, Request, Response, StepResult } from './protocol.ts';
+import { performStep, type Workshop } from './run-step.ts';
 
 /** What the parent hands over at start; nothing else of the environment is read here. */
 export interface ChildSettings {

@@ -9,10 +9,10 @@ import {
   Unroutable,
 } from '../amqp/broker.ts';
 import { names } from '../amqp/topology.ts';
-import { EVENT_CONTENT_TYPE, encodeEvent, eventId, type TaskEvent } from '../events.ts';
-import { failpoint } from '../failpoint.ts';
 import { redactText } from '../redact.ts';
-import { type Hop, hopHeaders, type Task, taskBody } from '../task.ts';
+import { EVENT_CONTENT_TYPE, encodeEvent, eventId, type TaskEvent } from '../task/events.ts';
+import { type Hop, hopHeaders, type Task, taskBody } from '../task/task.ts';
+import { failpoint } from './failpoint.ts';
 import type { ReplyImage } from './protocol.ts';
 
 const REPUBLISH_DELAY_MS = 250;

@@ -4,11 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Unroutable } from '../amqp/broker.ts';
-import type { Ended } from '../ended.ts';
-import { failpoint } from '../failpoint.ts';
-import { HEADERS, type Hop } from '../task.ts';
-import type { Outbox } from './outbox.ts';
-import type { StepResult, Timings } from './protocol.ts';
+import { HEADERS, type Hop } from '../task/task.ts';
+import type { Ended } from '../task/task-marker.ts';
 import {
   deathOf,
   endedEvent,
@@ -17,7 +14,10 @@ import {
   type Work,
   type WorkerOptions,
   withTrace,
-} from './work.ts';
+} from './delivery-context.ts';
+import { failpoint } from './failpoint.ts';
+import type { Outbox } from './outbox.ts';
+import type { StepResult, Timings } from './protocol.ts';
 
 /** Marker and clean-up requests to the child are small; longer means that the storage hangs. */
 const CHILD_REQUEST_TIMEOUT_MS = 15_000;

@@ -1,7 +1,8 @@
 /** What the parent and the child of a worker say to each other. */
-import type { Ended } from '../ended.ts';
+
 import type { FailureType } from '../errors.ts';
-import type { StepRecord, Task } from '../task.ts';
+import type { StepRecord, Task } from '../task/task.ts';
+import type { Ended } from '../task/task-marker.ts';
 
 /** One step to do. */
 export interface Job {

@@ -1,14 +1,14 @@
 import type { Delivery } from '../amqp/broker.ts';
 import { names } from '../amqp/topology.ts';
 import { asError, Rejection, TaskFailure } from '../errors.ts';
-import type { TaskEvent } from '../events.ts';
-import { failpoint } from '../failpoint.ts';
 import { unknownFilter } from '../functions.ts';
-import { HEADERS, type Hop, parseTask, shortenId, type Task } from '../task.ts';
+import type { TaskEvent } from '../task/events.ts';
+import { HEADERS, type Hop, parseTask, shortenId, type Task } from '../task/task.ts';
+import { eventOf, jobOf, type Work, type WorkerOptions } from './delivery-context.ts';
+import { failpoint } from './failpoint.ts';
 import { createOutbox, type Incoming } from './outbox.ts';
 import { createOutcomes } from './outcomes.ts';
 import type { StepResult } from './protocol.ts';
-import { eventOf, jobOf, type Work, type WorkerOptions } from './work.ts';
 
 /** A delivery older than its deadline by this much, with nothing excusing it, is wedged. */
 const WEDGED_MARGIN_MS = 60_000;

@@ -6,7 +6,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { RABBITMQ_IMAGE } from '../../runtime/broker/start-rabbitmq.ts';
+import { RABBITMQ_IMAGE } from '../../runtime/cli/local-broker/start-rabbitmq.ts';
 import { printJson } from '../../runtime/cli/terminal.ts';
 import { asError, UserError } from '../../runtime/errors.ts';
 import { presentVersions, type RabbitVersion, startRabbit } from '../support/rabbit.ts';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { dockerEngine } from '../../runtime/broker/start-rabbitmq.ts';
+import { dockerEngine } from '../../runtime/cli/local-broker/start-rabbitmq.ts';
 import { type Installation, startInstallation } from '../support/installation.ts';
 
 const BASE_IMAGE = 'node:24-trixie-slim';

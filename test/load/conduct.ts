@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { percentiles } from '../../keda/simulator.ts';
-import type { Step } from '../../runtime/task.ts';
+import type { Step } from '../../runtime/task/task.ts';
 import { compare } from './comparison.ts';
 import { type Account, accountOf, type Ledger, openLedger } from './ledger.ts';
 import { measure } from './measured.ts';

@@ -12,8 +12,8 @@ import { dim, green, note, print, printJson, printTable, red } from '../../runti
 import { readConfig } from '../../runtime/config.ts';
 import { asError, UserError } from '../../runtime/errors.ts';
 import { listFunctions } from '../../runtime/functions.ts';
+import { planTask } from '../../runtime/image/pipeline.ts';
 import { makeFolders } from '../../runtime/make-folders.ts';
-import { planTask } from '../../runtime/pipeline.ts';
 import { EXIT, runCommand } from '../support/run-command.ts';
 import { conduct } from './conduct.ts';
 import { type LoadOptions, loadCommand } from './options.ts';

@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { randomStream } from '../../keda/random.ts';
 import { parseStep } from '../../runtime/cli/step-syntax.ts';
 import { UserError } from '../../runtime/errors.ts';
-import { nearest } from '../../runtime/explain.ts';
-import type { Step } from '../../runtime/task.ts';
+import type { Step } from '../../runtime/task/task.ts';
+import { nearest } from '../../runtime/validation-message.ts';
 import type { LoadProfile } from './profiles.ts';
 
 export const PHOTOS = fileURLToPath(new URL('../fixtures/photos', import.meta.url));

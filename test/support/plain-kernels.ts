@@ -1,4 +1,4 @@
-/** The same filters as runtime/image/kernels, written plainly: slow, without tiles, easy to check by eye. */
+/** The same filters as functions/kernels, written plainly: slow, without tiles, easy to check by eye. */
 import type { Pixels } from '../../runtime/filter.ts';
 
 /** The Gaussian in double precision, edges replicated, colour weighted by alpha; unrounded. */

@@ -9,7 +9,7 @@ import {
   type RabbitNode,
   startDebianNode,
   startDockerNode,
-} from '../../runtime/broker/start-rabbitmq.ts';
+} from '../../runtime/cli/local-broker/start-rabbitmq.ts';
 
 export type RabbitVersion = '3.10' | '4';
 

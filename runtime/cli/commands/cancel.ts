@@ -2,10 +2,10 @@
 import { Command } from 'commander';
 import { names } from '../../amqp/topology.ts';
 import { readConfig } from '../../config.ts';
-import { type Ended, intermediatesFolder, markEnded, readLatestEnded } from '../../ended.ts';
-import { EVENT_CONTENT_TYPE, encodeEvent, eventId, type TaskEvent } from '../../events.ts';
 import { openStorage } from '../../storage/open.ts';
 import type { Storage } from '../../storage/storage.ts';
+import { EVENT_CONTENT_TYPE, encodeEvent, eventId, type TaskEvent } from '../../task/events.ts';
+import { type Ended, intermediatesFolder, markEnded, readLatestEnded } from '../../task/task-marker.ts';
 import { withBroker } from '../session.ts';
 import { conventional, print, printJson } from '../terminal.ts';
 

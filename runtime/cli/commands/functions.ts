@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import { readConfig } from '../../config.ts';
 import { asError, UserError } from '../../errors.ts';
-import { nearest } from '../../explain.ts';
 import { describeFunction, listFunctions, loadFunction } from '../../functions.ts';
+import { nearest } from '../../validation-message.ts';
 import { bold, conventional, print, printJson, printTable } from '../terminal.ts';
 
 export function functionsCommand(): Command {

@@ -9,7 +9,6 @@ import { openStorage } from '../../storage/open.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { humanSize } from '../../units.ts';
 import { findPhotos, outputFolder, resultNamer } from '../photos.ts';
-import { createPublisher, type Outcome, type Publisher, type Submission } from '../publisher.ts';
 import { declareAll, withBroker } from '../session.ts';
 import {
   encodingOf,
@@ -19,6 +18,7 @@ import {
   wholeNumber,
   withStepOptions,
 } from '../step-options.ts';
+import { createPublisher, type Outcome, type Publisher, type Submission } from '../task-client.ts';
 import { conventional, note, printJson, printTable, progress } from '../terminal.ts';
 
 interface PublishOptions extends StepOptions {

@@ -8,7 +8,7 @@ import type { Context } from '../../filter.ts';
 import { decode } from '../../image/decode.ts';
 import { packIntermediate, unpackIntermediate } from '../../image/intermediate.ts';
 import type { Limits } from '../../image/limits.ts';
-import { type Plan, planTask, type ResultFile, renderStep } from '../../pipeline.ts';
+import { type Plan, planTask, type ResultFile, renderStep } from '../../image/pipeline.ts';
 import { humanDuration, humanSize } from '../../units.ts';
 import { findPhotos, outputFolder, resultNamer } from '../photos.ts';
 import { checkExtension, encodingOf, type StepOptions, stepsOf, withStepOptions } from '../step-options.ts';

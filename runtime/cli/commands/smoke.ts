@@ -3,10 +3,10 @@ import { Command } from 'commander';
 import { readConfig } from '../../config.ts';
 import { asError, Rejection, UserError } from '../../errors.ts';
 import { openStorage } from '../../storage/open.ts';
-import { createPublisher } from '../publisher.ts';
 import { declareAll, withBroker } from '../session.ts';
 import { seconds } from '../step-options.ts';
 import { parseStep } from '../step-syntax.ts';
+import { createPublisher } from '../task-client.ts';
 import { conventional, note, print, printJson } from '../terminal.ts';
 import { resultOf } from './publish.ts';
 

@@ -2,10 +2,10 @@
 import { Command } from 'commander';
 import { inspectQueue, names } from '../../amqp/topology.ts';
 import { type Config, readConfig } from '../../config.ts';
-import { readLatestEnded } from '../../ended.ts';
 import { openStorage } from '../../storage/open.ts';
-import { currentStep } from '../publisher.ts';
+import { readLatestEnded } from '../../task/task-marker.ts';
 import { withBroker } from '../session.ts';
+import { currentStep } from '../task-client.ts';
 import { bold, conventional, print, printJson } from '../terminal.ts';
 
 interface Status {

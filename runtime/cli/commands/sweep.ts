@@ -1,9 +1,9 @@
 /** `darkroom sweep`: removes what ended tasks leave for the recognition of repeats, once it is old enough. */
 import { Command } from 'commander';
 import { readConfig } from '../../config.ts';
-import { sweep } from '../../ended.ts';
 import { UserError } from '../../errors.ts';
 import { openStorage } from '../../storage/open.ts';
+import { sweep } from '../../task/task-marker.ts';
 import { formatDuration, parseDuration } from '../../units.ts';
 import { conventional, print, printJson } from '../terminal.ts';
 

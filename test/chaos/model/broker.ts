@@ -8,7 +8,7 @@ import {
 } from '../../../runtime/amqp/broker.ts';
 import { createDelivery, type Settling } from '../../../runtime/amqp/delivery.ts';
 import { names } from '../../../runtime/amqp/topology.ts';
-import { beginLife, type Life, type Turns } from './world.ts';
+import { beginLife, type Life, type Turns } from './virtual-time.ts';
 
 export const PREFIX = 'model';
 const AT = names(PREFIX);

@@ -1,13 +1,14 @@
 /** A worker's child: the real steps and markers over the model's storage, until it is killed. */
-import { intermediatesFolder, markEnded } from '../../../runtime/ended.ts';
+
 import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
 import type { Inputs } from '../../../runtime/storage/inputs.ts';
+import { intermediatesFolder, markEnded } from '../../../runtime/task/task-marker.ts';
 import type { Child } from '../../../runtime/worker/child-process.ts';
 import { inputBuffer } from '../../../runtime/worker/input-buffer.ts';
-import { performStep, type Workshop } from '../../../runtime/worker/perform.ts';
 import type { StepResult } from '../../../runtime/worker/protocol.ts';
+import { performStep, type Workshop } from '../../../runtime/worker/run-step.ts';
 import { type Objects, storageOf } from './storage.ts';
-import { beginLife, type Choices, type Life, type Turns } from './world.ts';
+import { beginLife, type Choices, type Life, type Turns } from './virtual-time.ts';
 
 export interface ModelChild {
   child: Child;

@@ -1,12 +1,12 @@
 /** Plays random schedules, in a process of its own; prints what came of them as JSON. Arguments: seed, count. */
 import './virtual-modules.ts';
 import fc from 'fast-check';
-import type { Played } from './play.ts';
+import type { Played } from './run-schedule.ts';
 
 const [seed, count] = process.argv.slice(2).map(Number);
 const PROGRESS_EACH = 5_000;
 
-const { nothingPlayed, play } = await import('./play.ts');
+const { nothingPlayed, play } = await import('./run-schedule.ts');
 const sum = nothingPlayed();
 let schedules = 0;
 

@@ -1,7 +1,7 @@
 /** A storage in memory whose every call waits for its turn, and may fail then. */
 import { Retryable } from '../../../runtime/errors.ts';
 import { ObjectNotFound, type Storage } from '../../../runtime/storage/storage.ts';
-import type { Choices, Life, Turns } from './world.ts';
+import type { Choices, Life, Turns } from './virtual-time.ts';
 
 export type Objects = Map<string, Buffer>;
 

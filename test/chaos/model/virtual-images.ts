@@ -1,6 +1,6 @@
 /** Images of a few letters: an input's bytes, and behind them the name of each filter that has been applied. */
 import { Buffer } from 'node:buffer';
-import type { Task } from '../../../runtime/task.ts';
+import type { Task } from '../../../runtime/task/task.ts';
 
 interface Letters {
   letters: string;

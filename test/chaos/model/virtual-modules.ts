@@ -12,10 +12,10 @@ const IMAGES = new URL('virtual-images.ts', MODEL).href;
 const REPLACED: Record<string, Record<string, string>> = {
   '/runtime/worker/outbox.ts': { 'node:timers/promises': WAITS },
   '/runtime/worker/outcomes.ts': { 'node:timers/promises': WAITS },
-  '/runtime/worker/perform.ts': {
+  '/runtime/worker/run-step.ts': {
     '../image/decode.ts': IMAGES,
     '../image/intermediate.ts': IMAGES,
-    '../pipeline.ts': IMAGES,
+    '../image/pipeline.ts': IMAGES,
   },
 };
 

@@ -1,9 +1,9 @@
 /** The broker stops taking messages over memory or disk, under load: nothing grows meanwhile, nothing is lost. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Crew, residentBytes } from '../support/crew.ts';
 import { startPump } from '../support/pump.ts';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { openShop } from '../support/shop.ts';
+import { openShop } from '../support/scenario-setup.ts';
+import { type Crew, residentBytes } from '../support/worker-processes.ts';
 
 const OPEN_TASKS = 60;
 const MEBIBYTE = 1_048_576;

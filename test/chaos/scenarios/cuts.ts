@@ -2,12 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import { until } from '../../support/until.ts';
-import type { Crew } from '../support/crew.ts';
-import { openPlant } from '../support/plant.ts';
+import { openPlant } from '../support/installation.ts';
 import { startPump } from '../support/pump.ts';
 import type { Random } from '../support/random.ts';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
 import { FILTERS, prepareKinds } from '../support/tasks.ts';
+import type { Crew } from '../support/worker-processes.ts';
 
 const OPEN_TASKS = 30;
 /** Longer than the heartbeat needs to notice silence. */

@@ -1,7 +1,7 @@
 /** The drain ends before the work does: the task goes to another worker, uncounted, and the worker leaves with 0. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../support/until.ts';
-import { openPlant, type Plant } from '../support/plant.ts';
+import { openPlant, type Plant } from '../support/installation.ts';
 import { addOutcomes, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
 import { BAD_FUNCTIONS, prepareSleepers } from '../support/sleepers.ts';
 import type { TaskEventBody } from '../support/watch.ts';

@@ -1,6 +1,6 @@
 /** Every task is published three times, all copies in shuffled order. */
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { openShop } from '../support/shop.ts';
+import { openShop } from '../support/scenario-setup.ts';
 import { makeTasks } from '../support/tasks.ts';
 
 const BATCH = 500;

@@ -2,8 +2,8 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Failpoint } from '../../../runtime/failpoint.ts';
-import { openPlant } from '../support/plant.ts';
+import type { Failpoint } from '../../../runtime/worker/failpoint.ts';
+import { openPlant } from '../support/installation.ts';
 import { startPump } from '../support/pump.ts';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
 import { FILTERS, prepareKinds } from '../support/tasks.ts';

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { countTests } from '../../support/test-counts.ts';
-import { openPlant } from '../support/plant.ts';
+import { openPlant } from '../support/installation.ts';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
 
 const TABLES = {

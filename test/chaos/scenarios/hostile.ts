@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CORPORA, type Corpus, corpusFiles } from '../support/corpora.ts';
+import { openPlant, type Plant } from '../support/installation.ts';
 import { watchMemory } from '../support/memory.ts';
 import { mutate, seedFiles } from '../support/mutator.ts';
-import { openPlant, type Plant } from '../support/plant.ts';
 import { addOutcomes, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
 import type { TaskEventBody } from '../support/watch.ts';
 

@@ -1,7 +1,7 @@
 /** Workers and their children die by kill -9 at random while tasks of three steps pass through them. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { openShop } from '../support/shop.ts';
+import { openShop } from '../support/scenario-setup.ts';
 import { makeTasks } from '../support/tasks.ts';
 
 const WORKERS_PER_FILTER = 2;

@@ -3,10 +3,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import sharp from 'sharp';
+import { openPlant } from '../support/installation.ts';
 import { wildMessage } from '../support/messages.ts';
-import { openPlant } from '../support/plant.ts';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { oneFilterEach } from '../support/shop.ts';
+import { oneFilterEach } from '../support/scenario-setup.ts';
 import { FILTERS } from '../support/tasks.ts';
 
 const BATCH = 500;

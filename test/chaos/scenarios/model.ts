@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import type { Played } from '../model/play.ts';
+import type { Played } from '../model/run-schedule.ts';
 import { noFigures, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
 
 const RUN = fileURLToPath(new URL('../model/run.ts', import.meta.url));

@@ -2,7 +2,7 @@
 
 import { startPump } from '../support/pump.ts';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { openShop } from '../support/shop.ts';
+import { openShop } from '../support/scenario-setup.ts';
 
 const OPEN_TASKS = 30;
 /** From the broker's return until every worker consumes. */

@@ -3,10 +3,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { names } from '../../../runtime/amqp/topology.ts';
 import { until } from '../../support/until.ts';
-import { commandLineOf, environmentOf } from '../support/crew.ts';
-import { openPlant, type Plant } from '../support/plant.ts';
+import { openPlant, type Plant } from '../support/installation.ts';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
 import { BAD_FUNCTIONS, prepareSleepers } from '../support/sleepers.ts';
+import { commandLineOf, environmentOf } from '../support/worker-processes.ts';
 
 const PASSWORD = 'cAnArY-broker-9f3';
 const WRONG_PASSWORD = 'cAnArY-wrong-77a';

@@ -1,10 +1,10 @@
 /** Workers are told to stop in the middle of a task that fits the grace: they finish it, and nothing comes again. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../support/until.ts';
-import type { Crew, Member } from '../support/crew.ts';
-import { openPlant } from '../support/plant.ts';
+import { openPlant } from '../support/installation.ts';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
 import { BAD_FUNCTIONS, prepareSleepers } from '../support/sleepers.ts';
+import type { Crew, Member } from '../support/worker-processes.ts';
 
 const WORKERS = 4;
 const TASK_MS = 900;

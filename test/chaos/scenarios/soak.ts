@@ -2,13 +2,13 @@
 import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type Member, openHandles, residentBytes } from '../support/crew.ts';
 import { liveBytes } from '../support/live-memory.ts';
 import { type Line, plot } from '../support/plot.ts';
 import { startPump } from '../support/pump.ts';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { openShop } from '../support/shop.ts';
+import { openShop } from '../support/scenario-setup.ts';
 import { slopePerHour } from '../support/slope.ts';
+import { type Member, openHandles, residentBytes } from '../support/worker-processes.ts';
 
 const OPEN_TASKS = 40;
 const LOOK_MS = 1_000;

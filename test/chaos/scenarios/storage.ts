@@ -7,9 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { openStorage } from '../../../runtime/storage/open.ts';
 import { type S3Fault, startS3Server } from '../../support/s3-server.ts';
-import { openPlant } from '../support/plant.ts';
+import { openPlant } from '../support/installation.ts';
 import { addOutcomes, noFigures, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
-import { oneFilterEach, openShop } from '../support/shop.ts';
+import { oneFilterEach, openShop } from '../support/scenario-setup.ts';
 import { makeTasks, prepareKinds } from '../support/tasks.ts';
 
 const run = promisify(execFile);

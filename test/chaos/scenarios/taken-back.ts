@@ -2,9 +2,9 @@
 import { names } from '../../../runtime/amqp/topology.ts';
 import { startRabbit } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
-import { openPlant } from '../support/plant.ts';
+import { openPlant } from '../support/installation.ts';
 import { addOutcomes, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
-import { openShop } from '../support/shop.ts';
+import { openShop } from '../support/scenario-setup.ts';
 import { BAD_FUNCTIONS, prepareSleepers } from '../support/sleepers.ts';
 import { makeTasks } from '../support/tasks.ts';
 

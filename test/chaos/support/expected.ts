@@ -4,8 +4,8 @@ import { FUNCTIONS_DIR } from '../../../runtime/functions.ts';
 import { decode } from '../../../runtime/image/decode.ts';
 import { packIntermediate, unpackIntermediate } from '../../../runtime/image/intermediate.ts';
 import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
-import { planTask, renderStep } from '../../../runtime/pipeline.ts';
-import type { Task } from '../../../runtime/task.ts';
+import { planTask, renderStep } from '../../../runtime/image/pipeline.ts';
+import type { Task } from '../../../runtime/task/task.ts';
 
 export async function renderAll(
   input: Buffer,

@@ -1,6 +1,6 @@
 /** Watches how large the workers' processes grow. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Crew, residentBytes } from './crew.ts';
+import { type Crew, residentBytes } from './worker-processes.ts';
 
 export interface Peaks {
   parentBytes: number;

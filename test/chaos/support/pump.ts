@@ -1,6 +1,6 @@
 /** Keeps tasks flowing while something else happens: new ones are submitted as others end. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Plant } from './plant.ts';
+import type { Plant } from './installation.ts';
 import type { Random } from './random.ts';
 import { type Kind, makeTasks } from './tasks.ts';
 

@@ -1,5 +1,5 @@
 /** What a scenario is given and what it answers with. */
-import type { RabbitNode } from '../../../runtime/broker/start-rabbitmq.ts';
+import type { RabbitNode } from '../../../runtime/cli/local-broker/start-rabbitmq.ts';
 import type { RabbitVersion } from '../../support/rabbit.ts';
 import type { Random } from './random.ts';
 

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { renderAll } from './expected.ts';
-import type { Assignment, Plant } from './plant.ts';
+import type { Assignment, Plant } from './installation.ts';
 
 /** Filters that are slow or broken on purpose. */
 export const BAD_FUNCTIONS = fileURLToPath(new URL('../../fixtures/functions', import.meta.url));

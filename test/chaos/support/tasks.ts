@@ -1,7 +1,7 @@
 /** Small three-step tasks of a few distinct kinds, with the bytes that each must give. */
 import sharp from 'sharp';
 import { renderAll } from './expected.ts';
-import type { Plant } from './plant.ts';
+import type { Plant } from './installation.ts';
 import type { Random } from './random.ts';
 
 export interface Kind {

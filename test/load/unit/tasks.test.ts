@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { FUNCTIONS_DIR, listFunctions } from '../../../runtime/functions.ts';
-import { planTask } from '../../../runtime/pipeline.ts';
+import { planTask } from '../../../runtime/image/pipeline.ts';
 import { filtersOf, planTasks, recipesOf } from '../tasks.ts';
 
 const KNOWN = listFunctions();

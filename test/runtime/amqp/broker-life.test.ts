@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Delivery } from '../../../runtime/amqp/broker.ts';
-import type { RabbitNode } from '../../../runtime/broker/start-rabbitmq.ts';
+import type { RabbitNode } from '../../../runtime/cli/local-broker/start-rabbitmq.ts';
 import { type Certificates, makeCertificates } from '../../support/certificates.ts';
 import { openTestBroker, rabbitVersions, startRabbit, testQueue, uniqueName } from '../../support/rabbit.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';

@@ -1,11 +1,11 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { explainIssues } from '../../../runtime/explain.ts';
 import type { Encoding } from '../../../runtime/filter.ts';
 import { decode } from '../../../runtime/image/decode.ts';
 import { encode, encodingSchema } from '../../../runtime/image/encode.ts';
 import { OUTPUT_FORMATS } from '../../../runtime/image/encoding.ts';
 import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
+import { explainIssues } from '../../../runtime/validation-message.ts';
 import { imageOf, largestDifference } from '../../support/filters.ts';
 import { KINDS, picture, pipelineOver, pngOf } from '../../support/pictures.ts';
 

@@ -1,0 +1,133 @@
+/**
+ * One step over one image, decoded to encoded: the code that both the queue's workers and `darkroom run` go
+ * through, so that both give the same bytes.
+ */
+import { asError, Rejection, TaskFailure } from '../errors.ts';
+import type { Context, Encoding, Filter, Image, Pixels, Source } from '../filter.ts';
+import { listFunctions, loadFunction, parseParams, unknownFilter } from '../functions.ts';
+import type { Step, Task } from '../task/task.ts';
+import { explainIssues } from '../validation-message.ts';
+import { applyFilter, materialize } from './apply.ts';
+import { encode, encodingSchema } from './encode.ts';
+import type { Limits } from './limits.ts';
+
+/** A task whose steps are loaded and whose parameters are checked. */
+export interface Plan {
+  steps: { filter: Filter; params: unknown }[];
+  encoding: Encoding;
+}
+
+/** Milliseconds spent; decoding is lazy, so what a filter leaves in its pipeline is done while encoding. */
+export interface StepTimings {
+  decode: number;
+  filter: number;
+  encode: number;
+}
+
+export type Rendered =
+  | { kind: 'pixels'; pixels: Pixels; source: Source; timings: StepTimings }
+  | { kind: 'file'; file: ResultFile; timings: StepTimings };
+
+/** The end of a task: an image file, or the JSON of a filter that only looks. */
+export interface ResultFile {
+  bytes: Buffer;
+  format: string;
+  contentType: string;
+  extension: string;
+  width?: number;
+  height?: number;
+  json?: unknown;
+}
+
+/**
+ * Loads the filters of `task` and checks every step's parameters and the output before any work.
+ * @throws Rejection `unknown-filter`, `invalid-params` or `invalid-task`
+ */
+export async function planTask(task: Pick<Task, 'steps' | 'output'>, functionsDir: string): Promise<Plan> {
+  const known = listFunctions(functionsDir);
+  const steps = await Promise.all(
+    task.steps.map((step, index) => planStep(step, index, known, functionsDir)),
+  );
+  const looks = steps.findIndex(({ filter }, index) => filter.returns === 'json' && index < steps.length - 1);
+  if (looks >= 0) {
+    throw new Rejection(
+      `steps[${looks}].filter: ${task.steps[looks]?.filter} gives JSON and no image, so it can only be the last step.`,
+      { failureType: 'invalid-task' },
+    );
+  }
+  return { steps, encoding: planEncoding(task.output, steps) };
+}
+
+async function planStep(
+  step: Step,
+  index: number,
+  known: string[],
+  functionsDir: string,
+): Promise<Plan['steps'][number]> {
+  if (!known.includes(step.filter)) {
+    throw unknownFilter(step.filter, known, `steps[${index}].filter`);
+  }
+  const filter = await loadFunction(step.filter, functionsDir);
+  return { filter, params: parseParams(filter, step.params, `steps[${index}].params`) };
+}
+
+/** The task's own output goes before what a step asks for (the last such step counts). */
+function planEncoding(output: Task['output'], steps: Plan['steps']): Encoding {
+  const asked = steps.map(({ filter, params }) =>
+    'encoding' in filter ? filter.encoding?.(params) : undefined,
+  );
+  const { key: _, ...own } = output;
+  const written: unknown = Object.assign({}, ...asked.filter(Boolean).slice(-1), own);
+  const result = encodingSchema.safeParse(written);
+  if (result.success) return result.data as Encoding;
+  throw new Rejection(explainIssues(result.error, written, encodingSchema, 'output'), {
+    failureType: 'invalid-task',
+  });
+}
+
+/**
+ * Runs one planned step. The last one is encoded; the others give pixels for the next.
+ * @throws TaskFailure; whatever else a filter throws becomes a Rejection `filter-failed`
+ */
+export async function renderStep(
+  plan: Plan,
+  step: number,
+  image: Image,
+  context: Context,
+  limits: Limits,
+): Promise<Rendered> {
+  const { filter, params } = plan.steps[step]!;
+  const start = performance.now();
+  const applied = await guarded(() => applyFilter(filter, image, params, context, limits));
+  const filtered = performance.now();
+  const timings = (): StepTimings => ({
+    decode: 0,
+    filter: filtered - start,
+    encode: performance.now() - filtered,
+  });
+  if ('json' in applied) return { kind: 'file', file: jsonFile(applied.json), timings: timings() };
+  if (step < plan.steps.length - 1) {
+    const pixels = await guarded(() => materialize(applied.result, image, limits));
+    return { kind: 'pixels', pixels, source: image.source, timings: timings() };
+  }
+  const file = await guarded(() => encode(applied.result, image, plan.encoding, limits));
+  return { kind: 'file', file, timings: timings() };
+}
+
+function jsonFile(json: unknown): ResultFile {
+  const bytes = Buffer.from(`${JSON.stringify(json, null, 2)}\n`);
+  return { bytes, format: 'json', contentType: 'application/json', extension: 'json', json };
+}
+
+async function guarded<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    if (thrown instanceof TaskFailure) throw thrown;
+    const error = asError(thrown);
+    throw new Rejection(`The filter failed: ${error.message}`, {
+      failureType: 'filter-failed',
+      cause: error,
+    });
+  }
+}

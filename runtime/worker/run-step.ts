@@ -1,0 +1,218 @@
+/** One step of one task, in the child: look for earlier work, fetch, decode, apply, encode, store. */
+import { createHash } from 'node:crypto';
+import { asError, Rejection, TaskFailure } from '../errors.ts';
+import type { Context, Image } from '../filter.ts';
+import { decode } from '../image/decode.ts';
+import { packIntermediate, unpackIntermediate } from '../image/intermediate.ts';
+import type { Limits } from '../image/limits.ts';
+import { planTask, type Rendered, type ResultFile, renderStep } from '../image/pipeline.ts';
+import { redactText } from '../redact.ts';
+import type { Inputs } from '../storage/inputs.ts';
+import { ObjectNotFound, type Storage } from '../storage/storage.ts';
+import type { StepRecord } from '../task/task.ts';
+import { type Ended, intermediateKey, markEnded, pathName, readEnded } from '../task/task-marker.ts';
+import { failpoint } from './failpoint.ts';
+import type { InputRoom } from './input-buffer.ts';
+import type { Job, ReplyImage, StepResult, Timings } from './protocol.ts';
+
+/** What a step works with. */
+export interface Workshop {
+  storage: Storage;
+  inputs: Inputs;
+  limits: Limits;
+  functionsDir: string;
+  inputGraceMs: number;
+  /** Where the next task's input goes. */
+  inputRoom: () => InputRoom;
+}
+
+/** Never throws: a failure is a result with its consequence. */
+export async function performStep(job: Job, shop: Workshop, signal: AbortSignal): Promise<StepResult> {
+  try {
+    return await attemptStep(job, shop, signal);
+  } catch (thrown) {
+    return failure(asError(thrown));
+  }
+}
+
+async function attemptStep(job: Job, shop: Workshop, signal: AbortSignal): Promise<StepResult> {
+  const { task, step, generation } = job;
+  const isLast = step === task.steps.length - 1;
+  const started = performance.now();
+  using room = shop.inputRoom();
+  const fetching = fetchInput(job, shop, room, signal);
+  fetching.catch(() => {}); // Awaited below, after the markers that may make it needless.
+  const [ended, done] = await Promise.all([
+    readEnded(shop.storage, task.id, generation),
+    isLast ? undefined : shop.storage.stat(intermediateKey(task, step)),
+  ]);
+  if (ended !== undefined) return repeated(job, ended, shop);
+  if (done !== undefined)
+    return { kind: 'stepped', repeated: true, timings: noTime(), bytesIn: 0, bytesOut: done.bytes };
+  const plan = await planTask(task, shop.functionsDir);
+  const bytes = await fetching;
+  if (bytes === undefined) return { kind: 'restart' };
+  failpoint('fetched');
+  const fetched = performance.now();
+  const image = step === 0 ? await decode(bytes, shop.limits) : await unpackIntermediate(bytes, shop.limits);
+  const decoded = performance.now();
+  const rendered = await renderStep(plan, step, image, contextOf(job, shop, signal), shop.limits);
+  signal.throwIfAborted();
+  const timings = { ...rendered.timings, fetch: fetched - started, decode: decoded - fetched, store: 0 };
+  room.release();
+  const outcome = await store(job, rendered, image, timings, started, shop, signal);
+  return { ...outcome, bytesIn: bytes.length };
+}
+
+/** The bytes a step starts from; undefined when the previous step's are gone. */
+async function fetchInput(
+  job: Job,
+  shop: Workshop,
+  room: InputRoom,
+  signal: AbortSignal,
+): Promise<Buffer | undefined> {
+  const { task, step } = job;
+  const maxBytes = shop.limits.inputBytes;
+  if (step > 0) {
+    return await shop.storage.read(intermediateKey(task, step - 1), { signal }).catch((error: unknown) => {
+      if (error instanceof ObjectNotFound) return undefined;
+      throw error;
+    });
+  }
+  if (job.image !== undefined) {
+    if (job.image.length <= maxBytes) return job.image;
+    throw new Rejection(`The image has ${job.image.length} bytes; expected at most ${maxBytes}.`, {
+      failureType: 'limit-exceeded',
+    });
+  }
+  try {
+    return await shop.inputs.read(task.input!, { maxBytes, allocate: room.take, signal });
+  } catch (error) {
+    if (error instanceof ObjectNotFound && graceIsOver(job, shop.inputGraceMs)) {
+      throw new Rejection(error.message, { failureType: 'input-not-found', cause: error });
+    }
+    throw error;
+  }
+}
+
+/** An input may come a moment after its task; after the grace it never will. */
+function graceIsOver(job: Job, graceMs: number): boolean {
+  return job.waitingSinceMs !== null && Date.now() - job.waitingSinceMs > graceMs;
+}
+
+async function store(
+  job: Job,
+  rendered: Rendered,
+  image: Image,
+  timings: Timings,
+  started: number,
+  shop: Workshop,
+  signal: AbortSignal,
+) {
+  const start = performance.now();
+  if (rendered.kind === 'pixels') {
+    const bytes = await packIntermediate(rendered.pixels, rendered.source);
+    const packed = performance.now();
+    failpoint('storing');
+    await shop.storage.write(intermediateKey(job.task, job.step), bytes, { signal });
+    failpoint('stored');
+    timings.encode += packed - start;
+    timings.store = performance.now() - packed;
+    return { kind: 'stepped' as const, repeated: false, timings, bytesOut: bytes.length };
+  }
+  const { file } = rendered;
+  const key = job.task.output.key ?? `out/${pathName(job.task.id)}.${file.extension}`;
+  failpoint('storing');
+  await shop.storage.write(key, file.bytes, { contentType: file.contentType, signal });
+  failpoint('stored');
+  const ended = await markEnded(shop.storage, completion(job, key, file, image, performance.now() - started));
+  failpoint('marked');
+  timings.store = performance.now() - start;
+  return {
+    kind: 'completed' as const,
+    ended,
+    timings,
+    bytesOut: file.bytes.length,
+    ...(job.wantsImage && { image: replyImage(file) }),
+  };
+}
+
+function completion(job: Job, key: string, file: ResultFile, image: Image, workMs: number): Ended {
+  const { bytes, format, width, height, json } = file;
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const output = {
+    key,
+    format,
+    bytes: bytes.length,
+    ...(width !== undefined && { width, height }),
+    sha256,
+    ...(json !== undefined && { json }),
+  };
+  const input = {
+    format: image.source.format,
+    width: image.source.width,
+    height: image.source.height,
+    bytes: image.source.bytes,
+  };
+  const last: StepRecord = {
+    filter: job.task.steps[job.step]!.filter,
+    attempt: job.attempt,
+    queue_ms: job.queueMs,
+    work_ms: Math.round(workMs),
+  };
+  return {
+    task_id: job.task.id,
+    generation: job.generation,
+    fingerprint: job.task.fingerprint,
+    outcome: 'completed',
+    time: new Date().toISOString(),
+    data: { ...job.about, steps: [...job.history, last], input, output },
+  };
+}
+
+/** A copy of a task that has ended: what it said then is said again, and nothing else changes. */
+async function repeated(job: Job, ended: Ended, shop: Workshop): Promise<StepResult> {
+  if (ended.fingerprint !== '' && ended.fingerprint !== job.task.fingerprint) {
+    const message = `id: "${job.task.id}" belongs to another task, which ended (${ended.outcome}) at ${ended.time}; expected an id of its own.`;
+    throw new Rejection(message, { failureType: 'task-id-reused' });
+  }
+  const image = job.wantsImage ? await storedImage(ended, shop) : undefined;
+  return { kind: 'ended', ended, ...(image !== undefined && { image }) };
+}
+
+async function storedImage(ended: Ended, shop: Workshop): Promise<ReplyImage | undefined> {
+  const output = ended.data.output as { key?: string; format?: string } | undefined;
+  if (output?.key === undefined) return undefined;
+  const bytes = await shop.storage.read(output.key);
+  return { bytes, contentType: output.format === 'json' ? 'application/json' : `image/${output.format}` };
+}
+
+function replyImage(file: ResultFile): ReplyImage {
+  return { bytes: file.bytes, contentType: file.contentType };
+}
+
+function contextOf(job: Job, shop: Workshop, signal: AbortSignal): Context {
+  return {
+    taskId: job.task.id,
+    step: job.step,
+    signal,
+    load: async (input) =>
+      decode(await shop.inputs.read(input, { maxBytes: shop.limits.inputBytes, signal }), shop.limits),
+  };
+}
+
+function failure(error: Error): StepResult {
+  const known = error instanceof TaskFailure;
+  return {
+    kind: 'failed',
+    // An unforeseen error may be the world's: a few retries tell.
+    consequence: known ? error.consequence : 'retry',
+    failureType: known ? error.failureType : 'filter-failed',
+    message: redactText(error.message),
+    ...(!known && error.stack !== undefined && { stack: redactText(error.stack) }),
+  };
+}
+
+function noTime(): Timings {
+  return { fetch: 0, decode: 0, filter: 0, encode: 0, store: 0 };
+}
