@@ -10,7 +10,7 @@ import { UserError } from '../errors.ts';
 import { planTask } from '../image/pipeline.ts';
 import type { Storage } from '../storage/storage.ts';
 import { HEADERS, parseTask, type Step, type Task } from '../task/task.ts';
-import { type Ended, intermediatesFolder, pathName, readLatestEnded } from '../task/task-marker.ts';
+import { intermediatesFolder, pathName, readLatestMarker, type TaskMarker } from '../task/task-marker.ts';
 
 /** Looked at beside the reply, which a broken connection can lose. */
 const MARKER_POLL_MS = 1_000;
@@ -92,7 +92,7 @@ export async function createPublisher(broker: Broker, storage: Storage, config: 
       try {
         for (;;) {
           signal?.throwIfAborted();
-          const ended = await readLatestEnded(storage, submission.id);
+          const ended = await readLatestMarker(storage, submission.id);
           if (ended !== undefined) return { ...shown, ...outcomeOf(ended, fingerprint) };
           await Promise.race([replied.promise, sleep(MARKER_POLL_MS)]);
         }
@@ -129,7 +129,7 @@ function messageOf(task: { id: string; input: string; steps: Step[]; output?: Ta
 }
 
 /** An id ends once; a second task under it has failed, whatever the first one came to. */
-function outcomeOf(ended: Ended, fingerprint: string): Pick<Outcome, 'outcome' | 'data'> {
+function outcomeOf(ended: TaskMarker, fingerprint: string): Pick<Outcome, 'outcome' | 'data'> {
   // A cancellation does not know the task that it cancels.
   if (ended.fingerprint === '' || ended.fingerprint === fingerprint)
     return { outcome: ended.outcome, data: ended.data };

@@ -11,7 +11,7 @@ const ENDED_FOLDER = `${RUNTIME_FOLDER}/ended`;
 export const TASKS_FOLDER = `${RUNTIME_FOLDER}/tasks`;
 const MAX_MARKER_BYTES = 16 * 1_048_576;
 
-export interface Ended {
+export interface TaskMarker {
   task_id: string;
   generation: number;
   fingerprint: string;
@@ -41,29 +41,29 @@ export function intermediateKey(task: Pick<Task, 'id' | 'fingerprint'>, step: nu
 }
 
 /** How the task ended, or undefined while it has not. */
-export async function readEnded(
+export async function readMarker(
   storage: Storage,
   id: string,
   generation: number,
-): Promise<Ended | undefined> {
+): Promise<TaskMarker | undefined> {
   const key = endedKey(id, generation);
   if ((await storage.stat(key)) === undefined) return undefined;
-  return JSON.parse((await storage.read(key, { maxBytes: MAX_MARKER_BYTES })).toString('utf8')) as Ended;
+  return JSON.parse((await storage.read(key, { maxBytes: MAX_MARKER_BYTES })).toString('utf8')) as TaskMarker;
 }
 
 /** Ends the task unless it has ended. @returns the marker that stands: this one, or the earlier one. */
-export async function markEnded(storage: Storage, ended: Ended): Promise<Ended> {
+export async function writeMarker(storage: Storage, ended: TaskMarker): Promise<TaskMarker> {
   const bytes = Buffer.from(JSON.stringify(ended));
   const key = endedKey(ended.task_id, ended.generation);
   const written = await storage.write(key, bytes, { contentType: 'application/json', ifAbsent: true });
-  return written ? ended : ((await readEnded(storage, ended.task_id, ended.generation)) ?? ended);
+  return written ? ended : ((await readMarker(storage, ended.task_id, ended.generation)) ?? ended);
 }
 
 /** The state after the newest replay. */
-export async function readLatestEnded(storage: Storage, id: string): Promise<Ended | undefined> {
-  let latest: Ended | undefined;
+export async function readLatestMarker(storage: Storage, id: string): Promise<TaskMarker | undefined> {
+  let latest: TaskMarker | undefined;
   for (let generation = 0; ; generation++) {
-    const ended = await readEnded(storage, id, generation);
+    const ended = await readMarker(storage, id, generation);
     if (ended === undefined) return latest;
     latest = ended;
   }

@@ -6,7 +6,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { FailureType } from '../errors.ts';
-import type { Ended } from '../task/task-marker.ts';
+import type { TaskMarker } from '../task/task-marker.ts';
 import type { ChildSettings } from './child.ts';
 import type { Job, Request, Response, StepResult } from './protocol.ts';
 
@@ -33,7 +33,7 @@ export interface Child {
   /** Does the job or says why not, within `timeoutMs` of the child being ready; never throws. */
   run(job: Job, timeoutMs: number): Promise<StepResult>;
   /** Marks a task as failed. @returns the marker that stands, or undefined when it could not be written. */
-  fail(ended: Ended, timeoutMs: number): Promise<Ended | undefined>;
+  fail(ended: TaskMarker, timeoutMs: number): Promise<TaskMarker | undefined>;
   /** Removes an ended task's intermediates; what cannot be removed now is left to the sweep. */
   clean(taskId: string, timeoutMs: number): Promise<void>;
   /** Ends the work in hand; the job reports `child-lost`. */

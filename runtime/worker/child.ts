@@ -5,10 +5,10 @@ import { loadFunction } from '../functions.ts';
 import { redactText } from '../redact.ts';
 import { openInputs } from '../storage/inputs.ts';
 import { openStorage } from '../storage/open.ts';
-import { intermediatesFolder, markEnded, readEnded } from '../task/task-marker.ts';
+import { intermediatesFolder, readMarker, writeMarker } from '../task/task-marker.ts';
 import { inputBuffer } from './input-buffer.ts';
 import type { Job, Request, Response, StepResult } from './protocol.ts';
-import { performStep, type Workshop } from './run-step.ts';
+import { runStep, type StepResources } from './run-step.ts';
 
 /** What the parent hands over at start; nothing else of the environment is read here. */
 export interface ChildSettings {
@@ -17,7 +17,7 @@ export interface ChildSettings {
   storageUrl: string | undefined;
   buckets: string[];
   https: { enabled: boolean; hosts: string[] };
-  limits: Workshop['limits'];
+  limits: StepResources['limits'];
   inputGraceMs: number;
 }
 
@@ -29,10 +29,10 @@ await main();
 async function main(): Promise<void> {
   dieBeforeTheParent();
   const settings = JSON.parse(process.argv[2] ?? '{}') as ChildSettings;
-  const opening = openShop(settings);
+  const opening = openResources(settings);
   process.on('message', (request: Request) => {
     void opening
-      .then((shop) => answer(request, shop))
+      .then((resources) => answer(request, resources))
       .then(send, (error: unknown) =>
         send({ type: 'error', seq: request.seq, message: asError(error).message }),
       );
@@ -63,7 +63,7 @@ function dieBeforeTheParent(): void {
   }
 }
 
-async function openShop(settings: ChildSettings): Promise<Workshop> {
+async function openResources(settings: ChildSettings): Promise<StepResources> {
   const storage = await openStorage(settings.storageUrl);
   const inputs = openInputs({ storage, buckets: settings.buckets, https: settings.https });
   return {
@@ -76,35 +76,35 @@ async function openShop(settings: ChildSettings): Promise<Workshop> {
   };
 }
 
-async function answer(request: Request, shop: Workshop): Promise<Response> {
+async function answer(request: Request, resources: StepResources): Promise<Response> {
   switch (request.type) {
     case 'run':
       return {
         type: 'ran',
         seq: request.seq,
-        result: await run(request.job, shop),
+        result: await run(request.job, resources),
         rssBytes: process.memoryUsage.rss(),
       };
     case 'fail':
-      return { type: 'failed', seq: request.seq, ended: await markEnded(shop.storage, request.ended) };
+      return { type: 'failed', seq: request.seq, ended: await writeMarker(resources.storage, request.ended) };
     case 'clean':
-      await shop.storage.removeAll(intermediatesFolder(request.taskId));
+      await resources.storage.removeAll(intermediatesFolder(request.taskId));
       return { type: 'cleaned', seq: request.seq };
   }
 }
 
 /** The step, unless its task is cancelled first: then the answer goes at once and the parent replaces us. */
-async function run(job: Job, shop: Workshop): Promise<StepResult> {
+async function run(job: Job, resources: StepResources): Promise<StepResult> {
   const abort = new AbortController();
   const cancelled = Promise.withResolvers<StepResult>();
   const timer = setInterval(async () => {
-    const ended = await readEnded(shop.storage, job.task.id, job.generation).catch(() => undefined);
+    const ended = await readMarker(resources.storage, job.task.id, job.generation).catch(() => undefined);
     if (ended?.outcome !== 'cancelled') return;
     abort.abort(new Error('The task was cancelled.'));
     cancelled.resolve({ kind: 'ended', ended, abandoned: true });
   }, CANCEL_POLL_MS);
   try {
-    return await Promise.race([performStep(job, shop, abort.signal), cancelled.promise]);
+    return await Promise.race([runStep(job, resources, abort.signal), cancelled.promise]);
   } finally {
     clearInterval(timer);
   }

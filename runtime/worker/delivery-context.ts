@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Broker, Delivery } from '../amqp/broker.ts';
 import type { EventType, TaskEvent } from '../task/events.ts';
 import type { Hop, Task } from '../task/task.ts';
-import type { Ended } from '../task/task-marker.ts';
+import type { TaskMarker } from '../task/task-marker.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Span, Tracing } from '../telemetry/tracing.ts';
 import type { Child } from './child-process.ts';
@@ -86,7 +86,7 @@ export function eventOf(
 }
 
 /** The same from whichever copy of the task it is told. */
-export function endedEvent(unit: Work, ended: Ended): TaskEvent {
+export function endedEvent(unit: Work, ended: TaskMarker): TaskEvent {
   const type = ended.outcome === 'completed' ? 'completed' : 'failed';
   return {
     ...eventOf(unit, type, { outcome: ended.outcome, ...ended.data }, ended.time),

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Unroutable } from '../amqp/broker.ts';
 import { HEADERS, type Hop } from '../task/task.ts';
-import type { Ended } from '../task/task-marker.ts';
+import type { TaskMarker } from '../task/task-marker.ts';
 import {
   deathOf,
   endedEvent,
@@ -86,7 +86,7 @@ export function createOutcomes(options: WorkerOptions, outbox: Outbox): Outcomes
   /** Ends the task for its publisher: the final event and the reply are confirmed before the acknowledgement. */
   async function finish(
     unit: Work,
-    result: Extract<StepResult, { ended: Ended }>,
+    result: Extract<StepResult, { ended: TaskMarker }>,
     outcome: 'completed' | 'cancelled' | 'repeated',
   ): Promise<void> {
     const { delivery, task, log } = unit;
@@ -177,7 +177,7 @@ export function createOutcomes(options: WorkerOptions, outbox: Outbox): Outcomes
       attempts,
       worker: unit.worker,
     };
-    const mine: Ended = {
+    const mine: TaskMarker = {
       task_id: task.id,
       generation: hop.generation,
       fingerprint: task.fingerprint,
@@ -202,7 +202,7 @@ export function createOutcomes(options: WorkerOptions, outbox: Outbox): Outcomes
   }
 
   /** @returns the marker that stands; the given one when the storage takes none at all. */
-  async function mark(ended: Ended): Promise<Ended> {
+  async function mark(ended: TaskMarker): Promise<TaskMarker> {
     for (let tries = 1; ; tries++) {
       const standing = await child.fail(ended, CHILD_REQUEST_TIMEOUT_MS);
       if (standing !== undefined || tries === MARK_TRIES) return standing ?? ended;
@@ -254,7 +254,7 @@ export function createOutcomes(options: WorkerOptions, outbox: Outbox): Outcomes
  * A worker that died between marker and dead letter left the letter to whoever comes next: to its own message, given
  * to another worker, or to a later step, when that worker's last words were written after the other had gone on.
  */
-function isLetterOwed({ delivery, hop }: Work, ended: Ended): boolean {
+function isLetterOwed({ delivery, hop }: Work, ended: TaskMarker): boolean {
   return delivery.redelivered || hop.step > Number(ended.data.step ?? hop.step);
 }
 

@@ -2,7 +2,7 @@
 
 import type { FailureType } from '../errors.ts';
 import type { StepRecord, Task } from '../task/task.ts';
-import type { Ended } from '../task/task-marker.ts';
+import type { TaskMarker } from '../task/task-marker.ts';
 
 /** One step to do. */
 export interface Job {
@@ -44,9 +44,9 @@ export type StepResult =
   /** An intermediate is stored; `repeated` when an earlier delivery had done so. */
   | ({ kind: 'stepped'; repeated: boolean } & Worked)
   /** The task has ended now; `image` when it was wanted. */
-  | ({ kind: 'completed'; ended: Ended; image?: ReplyImage } & Worked)
+  | ({ kind: 'completed'; ended: TaskMarker; image?: ReplyImage } & Worked)
   /** The task had ended before: by an earlier copy, or because it was cancelled (`abandoned`: in mid-work). */
-  | { kind: 'ended'; ended: Ended; image?: ReplyImage; abandoned?: boolean }
+  | { kind: 'ended'; ended: TaskMarker; image?: ReplyImage; abandoned?: boolean }
   /** The previous step's image is gone although the task has not ended: start it again. */
   | { kind: 'restart' }
   | {
@@ -65,7 +65,7 @@ export interface ReplyImage {
 export type Request =
   | { type: 'run'; seq: number; job: Job }
   /** Write the marker of a failed task. */
-  | { type: 'fail'; seq: number; ended: Ended }
+  | { type: 'fail'; seq: number; ended: TaskMarker }
   /** Remove what an ended task left between its steps. */
   | { type: 'clean'; seq: number; taskId: string };
 
@@ -74,6 +74,6 @@ export type Response =
   /** It cannot start, and trying again would not help: a mistake in the configuration or in a filter's file. */
   | { type: 'broken'; message: string }
   | { type: 'ran'; seq: number; result: StepResult; rssBytes: number }
-  | { type: 'failed'; seq: number; ended: Ended }
+  | { type: 'failed'; seq: number; ended: TaskMarker }
   | { type: 'cleaned'; seq: number }
   | { type: 'error'; seq: number; message: string };

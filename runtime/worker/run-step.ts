@@ -10,13 +10,13 @@ import { redactText } from '../redact.ts';
 import type { Inputs } from '../storage/inputs.ts';
 import { ObjectNotFound, type Storage } from '../storage/storage.ts';
 import type { StepRecord } from '../task/task.ts';
-import { type Ended, intermediateKey, markEnded, pathName, readEnded } from '../task/task-marker.ts';
+import { intermediateKey, pathName, readMarker, type TaskMarker, writeMarker } from '../task/task-marker.ts';
 import { failpoint } from './failpoint.ts';
 import type { InputRoom } from './input-buffer.ts';
 import type { Job, ReplyImage, StepResult, Timings } from './protocol.ts';
 
 /** What a step works with. */
-export interface Workshop {
+export interface StepResources {
   storage: Storage;
   inputs: Inputs;
   limits: Limits;
@@ -27,57 +27,60 @@ export interface Workshop {
 }
 
 /** Never throws: a failure is a result with its consequence. */
-export async function performStep(job: Job, shop: Workshop, signal: AbortSignal): Promise<StepResult> {
+export async function runStep(job: Job, resources: StepResources, signal: AbortSignal): Promise<StepResult> {
   try {
-    return await attemptStep(job, shop, signal);
+    return await attemptStep(job, resources, signal);
   } catch (thrown) {
     return failure(asError(thrown));
   }
 }
 
-async function attemptStep(job: Job, shop: Workshop, signal: AbortSignal): Promise<StepResult> {
+async function attemptStep(job: Job, resources: StepResources, signal: AbortSignal): Promise<StepResult> {
   const { task, step, generation } = job;
   const isLast = step === task.steps.length - 1;
   const started = performance.now();
-  using room = shop.inputRoom();
-  const fetching = fetchInput(job, shop, room, signal);
+  using room = resources.inputRoom();
+  const fetching = fetchInput(job, resources, room, signal);
   fetching.catch(() => {}); // Awaited below, after the markers that may make it needless.
   const [ended, done] = await Promise.all([
-    readEnded(shop.storage, task.id, generation),
-    isLast ? undefined : shop.storage.stat(intermediateKey(task, step)),
+    readMarker(resources.storage, task.id, generation),
+    isLast ? undefined : resources.storage.stat(intermediateKey(task, step)),
   ]);
-  if (ended !== undefined) return repeated(job, ended, shop);
+  if (ended !== undefined) return repeated(job, ended, resources);
   if (done !== undefined)
     return { kind: 'stepped', repeated: true, timings: noTime(), bytesIn: 0, bytesOut: done.bytes };
-  const plan = await planTask(task, shop.functionsDir);
+  const plan = await planTask(task, resources.functionsDir);
   const bytes = await fetching;
   if (bytes === undefined) return { kind: 'restart' };
   failpoint('fetched');
   const fetched = performance.now();
-  const image = step === 0 ? await decode(bytes, shop.limits) : await unpackIntermediate(bytes, shop.limits);
+  const image =
+    step === 0 ? await decode(bytes, resources.limits) : await unpackIntermediate(bytes, resources.limits);
   const decoded = performance.now();
-  const rendered = await renderStep(plan, step, image, contextOf(job, shop, signal), shop.limits);
+  const rendered = await renderStep(plan, step, image, contextOf(job, resources, signal), resources.limits);
   signal.throwIfAborted();
   const timings = { ...rendered.timings, fetch: fetched - started, decode: decoded - fetched, store: 0 };
   room.release();
-  const outcome = await store(job, rendered, image, timings, started, shop, signal);
+  const outcome = await store(job, rendered, image, timings, started, resources, signal);
   return { ...outcome, bytesIn: bytes.length };
 }
 
 /** The bytes a step starts from; undefined when the previous step's are gone. */
 async function fetchInput(
   job: Job,
-  shop: Workshop,
+  resources: StepResources,
   room: InputRoom,
   signal: AbortSignal,
 ): Promise<Buffer | undefined> {
   const { task, step } = job;
-  const maxBytes = shop.limits.inputBytes;
+  const maxBytes = resources.limits.inputBytes;
   if (step > 0) {
-    return await shop.storage.read(intermediateKey(task, step - 1), { signal }).catch((error: unknown) => {
-      if (error instanceof ObjectNotFound) return undefined;
-      throw error;
-    });
+    return await resources.storage
+      .read(intermediateKey(task, step - 1), { signal })
+      .catch((error: unknown) => {
+        if (error instanceof ObjectNotFound) return undefined;
+        throw error;
+      });
   }
   if (job.image !== undefined) {
     if (job.image.length <= maxBytes) return job.image;
@@ -86,9 +89,9 @@ async function fetchInput(
     });
   }
   try {
-    return await shop.inputs.read(task.input!, { maxBytes, allocate: room.take, signal });
+    return await resources.inputs.read(task.input!, { maxBytes, allocate: room.take, signal });
   } catch (error) {
-    if (error instanceof ObjectNotFound && graceIsOver(job, shop.inputGraceMs)) {
+    if (error instanceof ObjectNotFound && graceIsOver(job, resources.inputGraceMs)) {
       throw new Rejection(error.message, { failureType: 'input-not-found', cause: error });
     }
     throw error;
@@ -106,7 +109,7 @@ async function store(
   image: Image,
   timings: Timings,
   started: number,
-  shop: Workshop,
+  resources: StepResources,
   signal: AbortSignal,
 ) {
   const start = performance.now();
@@ -114,7 +117,7 @@ async function store(
     const bytes = await packIntermediate(rendered.pixels, rendered.source);
     const packed = performance.now();
     failpoint('storing');
-    await shop.storage.write(intermediateKey(job.task, job.step), bytes, { signal });
+    await resources.storage.write(intermediateKey(job.task, job.step), bytes, { signal });
     failpoint('stored');
     timings.encode += packed - start;
     timings.store = performance.now() - packed;
@@ -123,9 +126,12 @@ async function store(
   const { file } = rendered;
   const key = job.task.output.key ?? `out/${pathName(job.task.id)}.${file.extension}`;
   failpoint('storing');
-  await shop.storage.write(key, file.bytes, { contentType: file.contentType, signal });
+  await resources.storage.write(key, file.bytes, { contentType: file.contentType, signal });
   failpoint('stored');
-  const ended = await markEnded(shop.storage, completion(job, key, file, image, performance.now() - started));
+  const ended = await writeMarker(
+    resources.storage,
+    completion(job, key, file, image, performance.now() - started),
+  );
   failpoint('marked');
   timings.store = performance.now() - start;
   return {
@@ -137,7 +143,7 @@ async function store(
   };
 }
 
-function completion(job: Job, key: string, file: ResultFile, image: Image, workMs: number): Ended {
+function completion(job: Job, key: string, file: ResultFile, image: Image, workMs: number): TaskMarker {
   const { bytes, format, width, height, json } = file;
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   const output = {
@@ -171,19 +177,19 @@ function completion(job: Job, key: string, file: ResultFile, image: Image, workM
 }
 
 /** A copy of a task that has ended: what it said then is said again, and nothing else changes. */
-async function repeated(job: Job, ended: Ended, shop: Workshop): Promise<StepResult> {
+async function repeated(job: Job, ended: TaskMarker, resources: StepResources): Promise<StepResult> {
   if (ended.fingerprint !== '' && ended.fingerprint !== job.task.fingerprint) {
     const message = `id: "${job.task.id}" belongs to another task, which ended (${ended.outcome}) at ${ended.time}; expected an id of its own.`;
     throw new Rejection(message, { failureType: 'task-id-reused' });
   }
-  const image = job.wantsImage ? await storedImage(ended, shop) : undefined;
+  const image = job.wantsImage ? await storedImage(ended, resources) : undefined;
   return { kind: 'ended', ended, ...(image !== undefined && { image }) };
 }
 
-async function storedImage(ended: Ended, shop: Workshop): Promise<ReplyImage | undefined> {
+async function storedImage(ended: TaskMarker, resources: StepResources): Promise<ReplyImage | undefined> {
   const output = ended.data.output as { key?: string; format?: string } | undefined;
   if (output?.key === undefined) return undefined;
-  const bytes = await shop.storage.read(output.key);
+  const bytes = await resources.storage.read(output.key);
   return { bytes, contentType: output.format === 'json' ? 'application/json' : `image/${output.format}` };
 }
 
@@ -191,13 +197,16 @@ function replyImage(file: ResultFile): ReplyImage {
   return { bytes: file.bytes, contentType: file.contentType };
 }
 
-function contextOf(job: Job, shop: Workshop, signal: AbortSignal): Context {
+function contextOf(job: Job, resources: StepResources, signal: AbortSignal): Context {
   return {
     taskId: job.task.id,
     step: job.step,
     signal,
     load: async (input) =>
-      decode(await shop.inputs.read(input, { maxBytes: shop.limits.inputBytes, signal }), shop.limits),
+      decode(
+        await resources.inputs.read(input, { maxBytes: resources.limits.inputBytes, signal }),
+        resources.limits,
+      ),
   };
 }
 

@@ -5,13 +5,18 @@ import { readConfig } from '../../config.ts';
 import { openStorage } from '../../storage/open.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { EVENT_CONTENT_TYPE, encodeEvent, eventId, type TaskEvent } from '../../task/events.ts';
-import { type Ended, intermediatesFolder, markEnded, readLatestEnded } from '../../task/task-marker.ts';
+import {
+  intermediatesFolder,
+  readLatestMarker,
+  type TaskMarker,
+  writeMarker,
+} from '../../task/task-marker.ts';
 import { withBroker } from '../session.ts';
 import { conventional, print, printJson } from '../terminal.ts';
 
 interface Cancellation {
   /** The marker that stands. */
-  ended: Ended;
+  ended: TaskMarker;
   /** The task had ended already; nothing was done. */
   before: boolean;
   /** Something shows that such a task was published. */
@@ -44,10 +49,10 @@ function inWords(id: string, { ended, before, known }: Cancellation): string {
 async function cancel(id: string): Promise<Cancellation> {
   const config = readConfig();
   const storage = await openStorage(config.storage.url);
-  const earlier = await readLatestEnded(storage, id);
+  const earlier = await readLatestMarker(storage, id);
   if (earlier !== undefined) return { ended: earlier, before: true, known: true };
   const known = await hasTraces(storage, id);
-  const mine: Ended = {
+  const mine: TaskMarker = {
     task_id: id,
     generation: 0,
     fingerprint: '',
@@ -56,7 +61,7 @@ async function cancel(id: string): Promise<Cancellation> {
     data: { failure_type: 'cancelled', failure_reason: 'The task was cancelled.' },
   };
   return await withBroker(config, async (broker) => {
-    const ended = await markEnded(storage, mine);
+    const ended = await writeMarker(storage, mine);
     if (ended !== mine) return { ended, before: true, known: true };
     const event: TaskEvent = {
       type: 'failed',

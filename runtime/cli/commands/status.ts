@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { inspectQueue, names } from '../../amqp/topology.ts';
 import { type Config, readConfig } from '../../config.ts';
 import { openStorage } from '../../storage/open.ts';
-import { readLatestEnded } from '../../task/task-marker.ts';
+import { readLatestMarker } from '../../task/task-marker.ts';
 import { withBroker } from '../session.ts';
 import { currentStep } from '../task-client.ts';
 import { bold, conventional, print, printJson } from '../terminal.ts';
@@ -33,7 +33,7 @@ export function statusCommand(): Command {
 
 async function statusOf(id: string, config: Config): Promise<Status> {
   const storage = await openStorage(config.storage.url);
-  const ended = await readLatestEnded(storage, id);
+  const ended = await readLatestMarker(storage, id);
   const place = await currentStep(storage, id);
   if (ended !== undefined) {
     const { outcome, time, data } = ended;

@@ -2,11 +2,11 @@
 
 import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
 import type { Inputs } from '../../../runtime/storage/inputs.ts';
-import { intermediatesFolder, markEnded } from '../../../runtime/task/task-marker.ts';
+import { intermediatesFolder, writeMarker } from '../../../runtime/task/task-marker.ts';
 import type { Child } from '../../../runtime/worker/child-process.ts';
 import { inputBuffer } from '../../../runtime/worker/input-buffer.ts';
 import type { StepResult } from '../../../runtime/worker/protocol.ts';
-import { performStep, type Workshop } from '../../../runtime/worker/run-step.ts';
+import { runStep, type StepResources } from '../../../runtime/worker/run-step.ts';
 import { type Objects, storageOf } from './storage.ts';
 import { beginLife, type Choices, type Life, type Turns } from './virtual-time.ts';
 
@@ -36,11 +36,11 @@ export function startModelChild(
   let life = beginLife();
 
   /** `lost` when this life ends first. */
-  function orLost<T>(work: (shop: Workshop) => Promise<T>, lost: T): Promise<T> {
+  function orLost<T>(work: (resources: StepResources) => Promise<T>, lost: T): Promise<T> {
     const mine: Life = life;
     const storage = storageOf(objects, turns, mine, choices);
     const inputs: Inputs = { read: (key) => storage.read(key) };
-    const shop: Workshop = {
+    const resources: StepResources = {
       storage,
       inputs,
       limits: DEFAULT_LIMITS,
@@ -50,7 +50,7 @@ export function startModelChild(
     };
     return new Promise((resolve, reject) => {
       mine.atEnd(() => resolve(lost));
-      work(shop).then(resolve, reject);
+      work(resources).then(resolve, reject);
     });
   }
 
@@ -61,10 +61,10 @@ export function startModelChild(
   }
 
   const child: Child = {
-    run: (job) => orLost((shop) => performStep(job, shop, new AbortController().signal), LOST),
+    run: (job) => orLost((resources) => runStep(job, resources, new AbortController().signal), LOST),
     async fail(ended) {
       const marker = await orLost(
-        ({ storage }) => markEnded(storage, ended).catch(() => undefined),
+        ({ storage }) => writeMarker(storage, ended).catch(() => undefined),
         undefined,
       );
       if (marker === undefined) unmarked.add(ended.task_id);

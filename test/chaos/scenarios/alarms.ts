@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startPump } from '../support/pump.ts';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { openShop } from '../support/scenario-setup.ts';
+import { openResources } from '../support/scenario-setup.ts';
 import { type Crew, residentBytes } from '../support/worker-processes.ts';
 
 const OPEN_TASKS = 60;
@@ -31,7 +31,7 @@ export const alarms: Scenario = {
 
 async function run({ choose, node, version, random, say }: Stage): Promise<Outcome> {
   const seconds = choose(4, 60);
-  await using shop = await openShop({ amqpUrl: node.amqpUrl }, random);
+  await using shop = await openResources({ amqpUrl: node.amqpUrl }, random);
   const { plant, crew, kinds } = shop;
   const pump = startPump(plant, kinds, random, OPEN_TASKS);
   const notes: string[] = [];

@@ -1,6 +1,6 @@
 /** Every task is published three times, all copies in shuffled order. */
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { openShop } from '../support/scenario-setup.ts';
+import { openResources } from '../support/scenario-setup.ts';
 import { makeTasks } from '../support/tasks.ts';
 
 const BATCH = 500;
@@ -13,7 +13,7 @@ export const duplicates: Scenario = {
 
 async function run({ choose, node, random }: Stage): Promise<Outcome> {
   const tasks = choose(100, 1_000);
-  await using shop = await openShop({ amqpUrl: node.amqpUrl }, random, 2);
+  await using shop = await openResources({ amqpUrl: node.amqpUrl }, random, 2);
   const { plant, crew, kinds } = shop;
 
   const first = makeTasks('thrice', tasks, kinds, random);

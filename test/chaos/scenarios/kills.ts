@@ -1,7 +1,7 @@
 /** Workers and their children die by kill -9 at random while tasks of three steps pass through them. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { openShop } from '../support/scenario-setup.ts';
+import { openResources } from '../support/scenario-setup.ts';
 import { makeTasks } from '../support/tasks.ts';
 
 const WORKERS_PER_FILTER = 2;
@@ -19,7 +19,7 @@ export const kills: Scenario = {
 async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
   const tasks = choose(300, 10_000);
   const victims = choose(20, 200);
-  await using shop = await openShop({ amqpUrl: node.amqpUrl }, random, WORKERS_PER_FILTER);
+  await using shop = await openResources({ amqpUrl: node.amqpUrl }, random, WORKERS_PER_FILTER);
   const { plant, crew, kinds } = shop;
 
   const startMs = performance.now();

@@ -2,7 +2,7 @@
 
 import { startPump } from '../support/pump.ts';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { openShop } from '../support/scenario-setup.ts';
+import { openResources } from '../support/scenario-setup.ts';
 
 const OPEN_TASKS = 30;
 /** From the broker's return until every worker consumes. */
@@ -18,7 +18,7 @@ export const restarts: Scenario = {
 
 async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
   const rounds = choose(2, 20);
-  await using shop = await openShop({ amqpUrl: node.amqpUrl }, random);
+  await using shop = await openResources({ amqpUrl: node.amqpUrl }, random);
   const { plant, crew, kinds } = shop;
   const pump = startPump(plant, kinds, random, OPEN_TASKS);
   const backMs: number[] = [];

@@ -6,7 +6,7 @@ import { liveBytes } from '../support/live-memory.ts';
 import { type Line, plot } from '../support/plot.ts';
 import { startPump } from '../support/pump.ts';
 import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { openShop } from '../support/scenario-setup.ts';
+import { openResources } from '../support/scenario-setup.ts';
 import { slopePerHour } from '../support/slope.ts';
 import { type Member, openHandles, residentBytes } from '../support/worker-processes.ts';
 
@@ -46,7 +46,7 @@ async function run({ choose, node, random, profile, say }: Stage): Promise<Outco
   const seconds = choose(20, 1_200);
   // A child that is replaced would hide what it leaks.
   const env = { CHILD_MAX_TASKS: '1000000000' };
-  await using shop = await openShop({ amqpUrl: node.amqpUrl, env }, random);
+  await using shop = await openResources({ amqpUrl: node.amqpUrl, env }, random);
   const { plant, crew, kinds } = shop;
   const pump = startPump(plant, kinds, random, OPEN_TASKS);
   const samples = await watch(crew.members[0]!, seconds, (at) =>

@@ -9,7 +9,7 @@ import { openStorage } from '../../../runtime/storage/open.ts';
 import { type S3Fault, startS3Server } from '../../support/s3-server.ts';
 import { openPlant } from '../support/installation.ts';
 import { addOutcomes, noFigures, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
-import { oneFilterEach, openShop } from '../support/scenario-setup.ts';
+import { oneFilterEach, openResources } from '../support/scenario-setup.ts';
 import { makeTasks, prepareKinds } from '../support/tasks.ts';
 
 const run = promisify(execFile);
@@ -33,7 +33,7 @@ async function diskFull({ choose, node, random, say }: Stage): Promise<Outcome> 
     return { ...noFigures(), notes, faults: [] };
   }
   const options = { amqpUrl: node.amqpUrl, env: { RETRY_DELAYS }, storageFolder: disk.folder };
-  await using shop = await openShop(options, random);
+  await using shop = await openResources(options, random);
   const { plant, crew, kinds } = shop;
   const retried = await plant.follow('retrying');
   const filler = join(disk.folder, 'filler');

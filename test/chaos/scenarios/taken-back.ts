@@ -4,7 +4,7 @@ import { startRabbit } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 import { openPlant } from '../support/installation.ts';
 import { addOutcomes, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
-import { openShop } from '../support/scenario-setup.ts';
+import { openResources } from '../support/scenario-setup.ts';
 import { BAD_FUNCTIONS, prepareSleepers } from '../support/sleepers.ts';
 import { makeTasks } from '../support/tasks.ts';
 
@@ -81,7 +81,7 @@ async function deletedQueue({ node, choose, say }: Stage): Promise<Outcome> {
 async function missingQueue({ node, random, choose, say }: Stage): Promise<Outcome> {
   const count = choose(20, 200);
   const env = { RETRY_DELAYS: '300ms,1s,2s,4s,8s' };
-  await using shop = await openShop({ amqpUrl: node.amqpUrl, env }, random);
+  await using shop = await openResources({ amqpUrl: node.amqpUrl, env }, random);
   const { plant, crew, kinds } = shop;
   const retried = await plant.follow('retrying');
   const last = 'flip';

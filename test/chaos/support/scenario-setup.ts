@@ -12,7 +12,7 @@ export interface Shop extends AsyncDisposable {
 }
 
 /** `perFilter` workers for each of the three filters; ready when this resolves. */
-export async function openShop(options: PlantOptions, random: Random, perFilter = 1): Promise<Shop> {
+export async function openResources(options: PlantOptions, random: Random, perFilter = 1): Promise<Shop> {
   const plant = await openPlant(options);
   try {
     const kinds = await prepareKinds(plant, random);
