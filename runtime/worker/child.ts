@@ -85,8 +85,12 @@ async function answer(request: Request, resources: StepResources): Promise<Respo
         result: await run(request.job, resources),
         rssBytes: process.memoryUsage.rss(),
       };
-    case 'fail':
-      return { type: 'failed', seq: request.seq, ended: await writeMarker(resources.storage, request.ended) };
+    case 'mark':
+      return {
+        type: 'marked',
+        seq: request.seq,
+        marker: await writeMarker(resources.storage, request.marker),
+      };
     case 'clean':
       await resources.storage.removeAll(intermediatesFolder(request.taskId));
       return { type: 'cleaned', seq: request.seq };
@@ -98,10 +102,10 @@ async function run(job: Job, resources: StepResources): Promise<StepResult> {
   const abort = new AbortController();
   const cancelled = Promise.withResolvers<StepResult>();
   const timer = setInterval(async () => {
-    const ended = await readMarker(resources.storage, job.task.id, job.generation).catch(() => undefined);
-    if (ended?.outcome !== 'cancelled') return;
+    const marker = await readMarker(resources.storage, job.task.id, job.generation).catch(() => undefined);
+    if (marker?.outcome !== 'cancelled') return;
     abort.abort(new Error('The task was cancelled.'));
-    cancelled.resolve({ kind: 'ended', ended, abandoned: true });
+    cancelled.resolve({ kind: 'ended', marker, abandoned: true });
   }, CANCEL_POLL_MS);
   try {
     return await Promise.race([runStep(job, resources, abort.signal), cancelled.promise]);

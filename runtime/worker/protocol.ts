@@ -1,10 +1,9 @@
-/** What the parent and the child of a worker say to each other. */
-
+/** What a slot and its child process say to each other. */
 import type { FailureType } from '../errors.ts';
 import type { StepRecord, Task } from '../task/task.ts';
 import type { TaskMarker } from '../task/task-marker.ts';
 
-/** One step to do. */
+/** One step to run. */
 export interface Job {
   task: Task;
   step: number;
@@ -34,7 +33,7 @@ export interface Timings {
   store: number;
 }
 
-interface Worked {
+interface Measured {
   timings: Timings;
   bytesIn: number;
   bytesOut: number;
@@ -42,20 +41,22 @@ interface Worked {
 
 export type StepResult =
   /** An intermediate is stored; `repeated` when an earlier delivery had done so. */
-  | ({ kind: 'stepped'; repeated: boolean } & Worked)
+  | ({ kind: 'stepped'; repeated: boolean } & Measured)
   /** The task has ended now; `image` when it was wanted. */
-  | ({ kind: 'completed'; ended: TaskMarker; image?: ReplyImage } & Worked)
-  /** The task had ended before: by an earlier copy, or because it was cancelled (`abandoned`: in mid-work). */
-  | { kind: 'ended'; ended: TaskMarker; image?: ReplyImage; abandoned?: boolean }
+  | ({ kind: 'completed'; marker: TaskMarker; image?: ReplyImage } & Measured)
+  /** The task had ended before: by an earlier copy, or because it was cancelled (`abandoned`: during the work). */
+  | { kind: 'ended'; marker: TaskMarker; image?: ReplyImage; abandoned?: boolean }
   /** The previous step's image is gone although the task has not ended: start it again. */
   | { kind: 'restart' }
-  | {
-      kind: 'failed';
-      consequence: 'reject' | 'retry';
-      failureType: FailureType;
-      message: string;
-      stack?: string;
-    };
+  | StepFailure;
+
+export interface StepFailure {
+  kind: 'failed';
+  consequence: 'reject' | 'retry';
+  failureType: FailureType;
+  message: string;
+  stack?: string;
+}
 
 export interface ReplyImage {
   bytes: Buffer;
@@ -65,7 +66,7 @@ export interface ReplyImage {
 export type Request =
   | { type: 'run'; seq: number; job: Job }
   /** Write the marker of a failed task. */
-  | { type: 'fail'; seq: number; ended: TaskMarker }
+  | { type: 'mark'; seq: number; marker: TaskMarker }
   /** Remove what an ended task left between its steps. */
   | { type: 'clean'; seq: number; taskId: string };
 
@@ -74,6 +75,6 @@ export type Response =
   /** It cannot start, and trying again would not help: a mistake in the configuration or in a filter's file. */
   | { type: 'broken'; message: string }
   | { type: 'ran'; seq: number; result: StepResult; rssBytes: number }
-  | { type: 'failed'; seq: number; ended: TaskMarker }
+  | { type: 'marked'; seq: number; marker: TaskMarker }
   | { type: 'cleaned'; seq: number }
   | { type: 'error'; seq: number; message: string };

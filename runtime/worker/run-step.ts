@@ -42,11 +42,11 @@ async function attemptStep(job: Job, resources: StepResources, signal: AbortSign
   using room = resources.inputRoom();
   const fetching = fetchInput(job, resources, room, signal);
   fetching.catch(() => {}); // Awaited below, after the markers that may make it needless.
-  const [ended, done] = await Promise.all([
+  const [marker, done] = await Promise.all([
     readMarker(resources.storage, task.id, generation),
     isLast ? undefined : resources.storage.stat(intermediateKey(task, step)),
   ]);
-  if (ended !== undefined) return repeated(job, ended, resources);
+  if (marker !== undefined) return repeated(job, marker, resources);
   if (done !== undefined)
     return { kind: 'stepped', repeated: true, timings: noTime(), bytesIn: 0, bytesOut: done.bytes };
   const plan = await planTask(task, resources.functionsDir);
@@ -128,7 +128,7 @@ async function store(
   failpoint('storing');
   await resources.storage.write(key, file.bytes, { contentType: file.contentType, signal });
   failpoint('stored');
-  const ended = await writeMarker(
+  const marker = await writeMarker(
     resources.storage,
     completion(job, key, file, image, performance.now() - started),
   );
@@ -136,7 +136,7 @@ async function store(
   timings.store = performance.now() - start;
   return {
     kind: 'completed' as const,
-    ended,
+    marker,
     timings,
     bytesOut: file.bytes.length,
     ...(job.wantsImage && { image: replyImage(file) }),
@@ -177,17 +177,17 @@ function completion(job: Job, key: string, file: ResultFile, image: Image, workM
 }
 
 /** A copy of a task that has ended: what it said then is said again, and nothing else changes. */
-async function repeated(job: Job, ended: TaskMarker, resources: StepResources): Promise<StepResult> {
-  if (ended.fingerprint !== '' && ended.fingerprint !== job.task.fingerprint) {
-    const message = `id: "${job.task.id}" belongs to another task, which ended (${ended.outcome}) at ${ended.time}; expected an id of its own.`;
+async function repeated(job: Job, marker: TaskMarker, resources: StepResources): Promise<StepResult> {
+  if (marker.fingerprint !== '' && marker.fingerprint !== job.task.fingerprint) {
+    const message = `id: "${job.task.id}" belongs to another task, which ended (${marker.outcome}) at ${marker.time}; expected an id of its own.`;
     throw new Rejection(message, { failureType: 'task-id-reused' });
   }
-  const image = job.wantsImage ? await storedImage(ended, resources) : undefined;
-  return { kind: 'ended', ended, ...(image !== undefined && { image }) };
+  const image = job.wantsImage ? await storedImage(marker, resources) : undefined;
+  return { kind: 'ended', marker, ...(image !== undefined && { image }) };
 }
 
-async function storedImage(ended: TaskMarker, resources: StepResources): Promise<ReplyImage | undefined> {
-  const output = ended.data.output as { key?: string; format?: string } | undefined;
+async function storedImage(marker: TaskMarker, resources: StepResources): Promise<ReplyImage | undefined> {
+  const output = marker.data.output as { key?: string; format?: string } | undefined;
   if (output?.key === undefined) return undefined;
   const bytes = await resources.storage.read(output.key);
   return { bytes, contentType: output.format === 'json' ? 'application/json' : `image/${output.format}` };

@@ -12,7 +12,7 @@ import { createLog } from '../../runtime/telemetry/log.ts';
 import { createMetrics } from '../../runtime/telemetry/metrics.ts';
 import { createTracing } from '../../runtime/telemetry/tracing.ts';
 import type { Child } from '../../runtime/worker/child-process.ts';
-import { startWorker } from '../../runtime/worker/worker.ts';
+import { Slot } from '../../runtime/worker/slot.ts';
 import { type Installation, startInstallation, type WorkerHandle } from '../support/installation.ts';
 import { largePhotoJpeg } from '../support/large-photo.ts';
 import { until } from '../support/until.ts';
@@ -76,7 +76,7 @@ async function withoutChild(at: Installation, amqpUrl: string, round: number): P
   await publishAll(at, `path-${round}`);
   const before = completed(at);
   const start = performance.now();
-  const worker = startWorker({
+  const slot = new Slot({
     filter: 'noop',
     prefix: at.prefix,
     name: 'bench',
@@ -92,7 +92,7 @@ async function withoutChild(at: Installation, amqpUrl: string, round: number): P
   });
   await until(() => completed(at) >= before + TASKS, 'all no-ops', 120_000);
   const rate = (TASKS * 1_000) / (performance.now() - start);
-  await worker.drain();
+  await slot.drain();
   await broker.close();
   return rate;
 }
@@ -100,7 +100,7 @@ async function withoutChild(at: Installation, amqpUrl: string, round: number): P
 const IDLE_CHILD: Child = {
   run: async ({ task, generation }) => ({
     kind: 'completed',
-    ended: {
+    marker: {
       task_id: task.id,
       generation,
       fingerprint: task.fingerprint,
@@ -112,7 +112,7 @@ const IDLE_CHILD: Child = {
     bytesIn: 0,
     bytesOut: 0,
   }),
-  fail: async (ended) => ended,
+  mark: async (marker) => marker,
   clean: async () => {},
   kill: () => {},
   close: async () => {},

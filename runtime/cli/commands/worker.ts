@@ -1,7 +1,7 @@
 /** `darkroom worker FILTER…`: what a container runs. */
 import { Command } from 'commander';
 import { readConfig } from '../../config.ts';
-import { runWorker } from '../../worker/main.ts';
+import { runWorker } from '../../worker/launcher.ts';
 
 export function workerCommand(): Command {
   return new Command('worker')

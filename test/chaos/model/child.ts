@@ -62,13 +62,13 @@ export function startModelChild(
 
   const child: Child = {
     run: (job) => orLost((resources) => runStep(job, resources, new AbortController().signal), LOST),
-    async fail(ended) {
-      const marker = await orLost(
-        ({ storage }) => writeMarker(storage, ended).catch(() => undefined),
+    async mark(marker) {
+      const standing = await orLost(
+        ({ storage }) => writeMarker(storage, marker).catch(() => undefined),
         undefined,
       );
-      if (marker === undefined) unmarked.add(ended.task_id);
-      return marker;
+      if (standing === undefined) unmarked.add(marker.task_id);
+      return standing;
     },
     clean: (taskId) =>
       orLost(({ storage }) => storage.removeAll(intermediatesFolder(taskId)).catch(() => {}), undefined),

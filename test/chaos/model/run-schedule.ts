@@ -1,13 +1,13 @@
-/** Plays one schedule to its end and says which invariants did not hold. */
+/** Runs one schedule to its end and says which invariants did not hold. */
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
-import { startWorker, type Worker } from '../../../runtime/worker/worker.ts';
+import { Slot } from '../../../runtime/worker/slot.ts';
 import { connect, createRabbit, PREFIX, type Rabbit } from './broker.ts';
 import { type ModelChild, startModelChild } from './child.ts';
 import type { Objects } from './storage.ts';
 import { beginLife, type Choices, choicesOf, createTurns, type Life } from './virtual-time.ts';
 import { waitBy } from './virtual-waits.ts';
 
-export interface Play {
+export interface Schedule {
   /** Steps of each task: 1 to 3. */
   tasks: number[];
   /** How often each task is published. */
@@ -18,7 +18,7 @@ export interface Play {
   schedule: Uint8Array;
 }
 
-export interface Played {
+export interface ScheduleResult {
   turns: number;
   crashes: number;
   connectionsLost: number;
@@ -41,16 +41,16 @@ const NO_LOG = { child: () => NO_LOG, debug() {}, info() {}, warn() {}, error() 
 const NO_METRICS = { task() {}, phase() {}, bytes() {}, inFlight() {} };
 const NO_TRACING = { start: () => ({ traceId: undefined, traceparent: undefined, end() {} }) };
 
-interface Post {
+interface WorkerInModel {
   filter: string;
   process: Life;
   child: ModelChild;
   connection: ReturnType<typeof connect>;
-  worker: Worker;
+  slot: Slot;
 }
 
 /** Before the first schedule. */
-export function nothingPlayed(): Played {
+export function emptyResult(): ScheduleResult {
   return {
     turns: 0,
     crashes: 0,
@@ -64,20 +64,26 @@ export function nothingPlayed(): Played {
   };
 }
 
-export async function play({ tasks, copies, retries, crashLimit, schedule }: Play): Promise<Played> {
+export async function runSchedule({
+  tasks,
+  copies,
+  retries,
+  crashLimit,
+  schedule,
+}: Schedule): Promise<ScheduleResult> {
   const choices = choicesOf(schedule);
   const rabbit = createRabbit();
   const objects: Objects = new Map();
   const turns = createTurns();
-  const played = nothingPlayed();
-  const world = beginLife();
-  waitBy(() => turns.take(world, () => {}));
+  const result = emptyResult();
+  const run = beginLife();
+  waitBy(() => turns.take(run, () => {}));
   const unmarked = new Set<string>();
-  const hire = (filter: string): Post => {
+  const start = (filter: string): WorkerInModel => {
     const process = beginLife();
     const child = startModelChild(objects, turns, choices, unmarked);
     const connection = connect(rabbit, turns, process);
-    const worker = startWorker({
+    const slot = new Slot({
       filter,
       prefix: PREFIX,
       name: 'model',
@@ -90,16 +96,18 @@ export async function play({ tasks, copies, retries, crashLimit, schedule }: Pla
       retryDelaysMs: RETRY_DELAYS_MS.slice(0, retries),
       crashLimit,
       knownFilters: () => FILTERS,
-    } as unknown as Parameters<typeof startWorker>[0]);
-    return { filter, process, child, connection, worker };
+    } as unknown as ConstructorParameters<typeof Slot>[0]);
+    return { filter, process, child, connection, slot };
   };
-  const posts = FILTERS.flatMap((filter) => Array.from({ length: WORKERS_PER_FILTER }, () => hire(filter)));
+  const workers = FILTERS.flatMap((filter) =>
+    Array.from({ length: WORKERS_PER_FILTER }, () => start(filter)),
+  );
   publishAll(tasks, copies, rabbit, objects);
 
-  for (; played.turns < MAX_TURNS; played.turns++) {
+  for (; result.turns < MAX_TURNS; result.turns++) {
     await turnOfTheLoop();
-    breakSomething(posts, choices, played, hire);
-    const takers = posts.filter(({ connection }) => connection.canTake);
+    breakSomething(workers, choices, result, start);
+    const takers = workers.filter(({ connection }) => connection.canTake);
     const actions = turns.count + takers.length + (rabbit.waiting.length > 0 ? 1 : 0);
     if (actions === 0) break;
     const chosen = choices.pick(actions);
@@ -107,13 +115,13 @@ export async function play({ tasks, copies, retries, crashLimit, schedule }: Pla
     else if (chosen < turns.count + takers.length) takers[chosen - turns.count]!.connection.deliver();
     else comeBack(rabbit);
   }
-  world.end();
+  run.end();
   for (const [index, steps] of tasks.entries())
-    judge(`task-${index}`, steps, { rabbit, objects, unmarked }, played);
-  if (played.turns === MAX_TURNS) played.faults.push('it never came to an end');
+    judge(`task-${index}`, steps, { rabbit, objects, unmarked }, result);
+  if (result.turns === MAX_TURNS) result.faults.push('it never came to an end');
   const left = [...rabbit.queues].filter(([, queue]) => queue.length > 0);
-  for (const [name, queue] of left) played.faults.push(`${queue.length} messages are left in ${name}`);
-  return played;
+  for (const [name, queue] of left) result.faults.push(`${queue.length} messages are left in ${name}`);
+  return result;
 }
 
 function publishAll(tasks: number[], copies: number, rabbit: Rabbit, objects: Objects): void {
@@ -133,32 +141,32 @@ function publishAll(tasks: number[], copies: number, rabbit: Rabbit, objects: Ob
 
 /** A worker dies (its child may live on for a while), a connection or a child is lost, a worker must stop at once. */
 function breakSomething(
-  posts: Post[],
+  workers: WorkerInModel[],
   choices: Choices,
-  played: Played,
-  hire: (filter: string) => Post,
+  result: ScheduleResult,
+  start: (filter: string) => WorkerInModel,
 ): void {
   const fault = choices.fault(5);
   if (fault === undefined) return;
-  const index = choices.pick(posts.length);
-  const post = posts[index]!;
+  const index = choices.pick(workers.length);
+  const worker = workers[index]!;
   if (fault === 0) {
-    played.crashes++;
-    post.process.end();
-    if (choices.pick(2) === 0) post.child.kill();
-    posts[index] = hire(post.filter);
+    result.crashes++;
+    worker.process.end();
+    if (choices.pick(2) === 0) worker.child.kill();
+    workers[index] = start(worker.filter);
   } else if (fault === 4) {
-    played.stopped++;
-    void Promise.all([post.worker.drain(), post.worker.giveBack()]).then(() => post.process.end());
-    posts.push(post);
-    posts[index] = hire(post.filter);
+    result.stopped++;
+    void Promise.all([worker.slot.drain(), worker.slot.giveBack()]).then(() => worker.process.end());
+    workers.push(worker);
+    workers[index] = start(worker.filter);
   } else if (fault === 3) {
-    played.childrenLost++;
-    post.child.kill();
+    result.childrenLost++;
+    worker.child.kill();
   } else {
-    played.connectionsLost++;
-    if (fault === 1) post.connection.loseConsume();
-    else post.connection.losePublish();
+    result.connectionsLost++;
+    if (fault === 1) worker.connection.loseConsume();
+    else worker.connection.losePublish();
   }
 }
 
@@ -173,16 +181,16 @@ interface Left {
   unmarked: ReadonlySet<string>;
 }
 
-function judge(id: string, steps: number, { rabbit, objects, unmarked }: Left, played: Played): void {
+function judge(id: string, steps: number, { rabbit, objects, unmarked }: Left, result: ScheduleResult): void {
   const isEnd = (type: string) => type === 'task.completed' || type === 'task.failed';
   const ends = rabbit.events.filter(({ taskId, type }) => taskId === id && isEnd(type));
   const outcomes = new Set(ends.map(({ type }) => type));
   const letters = rabbit.dead.filter(({ body }) => JSON.parse(body.toString()).id === id);
-  const say = (text: string) => played.faults.push(`${id} ${text}`);
+  const say = (text: string) => result.faults.push(`${id} ${text}`);
   const completed = outcomes.has('task.completed');
-  if (unmarked.has(id)) played.unmarked++;
-  if (completed) played.completed++;
-  else played.failed++;
+  if (unmarked.has(id)) result.unmarked++;
+  if (completed) result.completed++;
+  else result.failed++;
   if (outcomes.size === 0 && letters.length === 0) {
     say('is lost');
     return;
@@ -190,11 +198,11 @@ function judge(id: string, steps: number, { rabbit, objects, unmarked }: Left, p
   if (completed) {
     const applied = FILTERS.slice(0, steps).map((name) => `>${name}`);
     const expected = `photo ${id.slice('task-'.length)}${applied.join('')}`;
-    const result = objects.get(`out/${id}.png`)?.toString();
-    if (result !== expected) say(`has the result ${result}; expected ${expected}`);
+    const stored = objects.get(`out/${id}.png`)?.toString();
+    if (stored !== expected) say(`has the result ${stored}; expected ${expected}`);
   } else {
     if (letters.length === 0) say('is said to have failed, but is no dead letter');
-    if (!anythingBroke(played, letters[0])) say(`failed (${reasonOf(letters[0])}) although nothing broke`);
+    if (!anythingBroke(result, letters[0])) say(`failed (${reasonOf(letters[0])}) although nothing broke`);
   }
   // Without its marker another copy of the task cannot know that it has ended.
   if (unmarked.has(id)) return;
@@ -202,9 +210,9 @@ function judge(id: string, steps: number, { rabbit, objects, unmarked }: Left, p
   if (completed && letters.length > 0) say(`is completed and a dead letter (${reasonOf(letters[0])})`);
 }
 
-function anythingBroke(played: Played, letter: Letter | undefined): boolean {
+function anythingBroke(result: ScheduleResult, letter: Letter | undefined): boolean {
   return (
-    played.crashes + played.connectionsLost + played.childrenLost + played.stopped > 0 ||
+    result.crashes + result.connectionsLost + result.childrenLost + result.stopped > 0 ||
     /storage/.test(reasonOf(letter))
   );
 }

@@ -1,16 +1,16 @@
-/** Plays random schedules, in a process of its own; prints what came of them as JSON. Arguments: seed, count. */
+/** Runs random schedules, in a process of its own; prints what came of them as JSON. Arguments: seed, count. */
 import './virtual-modules.ts';
 import fc from 'fast-check';
-import type { Played } from './run-schedule.ts';
+import type { ScheduleResult } from './run-schedule.ts';
 
 const [seed, count] = process.argv.slice(2).map(Number);
 const PROGRESS_EACH = 5_000;
 
-const { nothingPlayed, play } = await import('./run-schedule.ts');
-const sum = nothingPlayed();
+const { emptyResult, runSchedule } = await import('./run-schedule.ts');
+const sum = emptyResult();
 let schedules = 0;
 
-const plays = fc.record({
+const arbitrarySchedule = fc.record({
   tasks: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 2 }),
   copies: fc.oneof(
     { weight: 3, arbitrary: fc.constant(1) },
@@ -21,11 +21,12 @@ const plays = fc.record({
   schedule: fc.uint8Array({ maxLength: 250, size: 'max' }),
 });
 const result = await fc.check(
-  fc.asyncProperty(plays, async (chosen) => {
-    const played = await play(chosen);
-    for (const key of Object.keys(sum) as (keyof Played)[]) if (key !== 'faults') sum[key] += played[key];
+  fc.asyncProperty(arbitrarySchedule, async (chosen) => {
+    const one = await runSchedule(chosen);
+    for (const key of Object.keys(sum) as (keyof ScheduleResult)[])
+      if (key !== 'faults') sum[key] += one[key];
     if (++schedules % PROGRESS_EACH === 0) process.stderr.write(`${schedules}\n`);
-    if (played.faults.length > 0) throw new Error(played.faults.join('; '));
+    if (one.faults.length > 0) throw new Error(one.faults.join('; '));
   }),
   { seed: seed ?? 1, numRuns: count ?? 1_000, endOnFailure: process.env.MODEL_SHRINK === undefined },
 );

@@ -1,6 +1,6 @@
 /**
- * Lets the worker's own code run in a world of the model's making: its waits are the model's, and images are a few
- * letters. Everything that decides (worker, outcomes, outbox, steps, markers) is the real code. To be imported first.
+ * Lets the worker's own code run inside the model: its waits are the model's, and images are a few letters. Everything
+ * that decides (slot, decide, settle, steps, markers) is the real code. To be imported first.
  */
 import { registerHooks } from 'node:module';
 
@@ -10,8 +10,8 @@ const IMAGES = new URL('virtual-images.ts', MODEL).href;
 
 /** By importing file: which of its imports are replaced. */
 const REPLACED: Record<string, Record<string, string>> = {
-  '/runtime/worker/outbox.ts': { 'node:timers/promises': WAITS },
-  '/runtime/worker/outcomes.ts': { 'node:timers/promises': WAITS },
+  '/runtime/worker/settle.ts': { 'node:timers/promises': WAITS },
+  '/runtime/worker/slot.ts': { 'node:timers/promises': WAITS },
   '/runtime/worker/run-step.ts': {
     '../image/decode.ts': IMAGES,
     '../image/intermediate.ts': IMAGES,

@@ -1,5 +1,5 @@
 /**
- * A world for workers in which everything that takes time waits for its turn, and the turns are given by a schedule:
+ * Time for workers in which everything that takes time waits for its turn, and the turns are given by a schedule:
  * which message is delivered, which write lands, which confirmation comes, who dies when.
  */
 

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import type { Played } from '../model/run-schedule.ts';
+import type { ScheduleResult } from '../model/run-schedule.ts';
 import { noFigures, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
 
 const RUN = fileURLToPath(new URL('../model/run.ts', import.meta.url));
@@ -28,19 +28,19 @@ async function run({ choose, seed, say }: Stage): Promise<Outcome> {
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
   const json = await text(child.stdout);
   if ((await exited) !== 0) throw new Error(`the model ended early: ${errors.join('\n')}`);
-  const played = JSON.parse(json) as Played & { schedules: number };
+  const result = JSON.parse(json) as ScheduleResult & { schedules: number };
   const { schedules, turns, crashes, connectionsLost, childrenLost, stopped, completed, failed, unmarked } =
-    played;
+    result;
   return {
     ...noFigures(),
     submitted: completed + failed,
     results: completed,
     deadLetters: failed,
     kills: crashes + connectionsLost + childrenLost + stopped,
-    unexplained: played.faults.length,
+    unexplained: result.faults.length,
     notes: [
       `${schedules} schedules, ${turns} turns: ${crashes} crashes, ${connectionsLost} connections and ${childrenLost} children lost, ${stopped} workers stopped; ${unmarked} tasks were given up while the storage took no marker`,
     ],
-    faults: played.faults,
+    faults: result.faults,
   };
 }

@@ -1,0 +1,116 @@
+/** The worker's composition root: one broker, a slot with its child process for each filter, probes, a clean end. */
+import { hostname } from 'node:os';
+import { type Broker, openBroker } from '../amqp/broker.ts';
+import type { Config } from '../config.ts';
+import { UserError } from '../errors.ts';
+import { listFunctions } from '../functions.ts';
+import { createLog, type Logger } from '../telemetry/log.ts';
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
+import { startProbeServer } from '../telemetry/server.ts';
+import { createTracing, type Tracing } from '../telemetry/tracing.ts';
+import { nearest } from '../validation-message.ts';
+import { cpuLimit, memoryLimit } from './cgroup.ts';
+import { ChildProcess } from './child-process.ts';
+import { startDeletionCost } from './deletion-cost.ts';
+import { Slot } from './slot.ts';
+import { StopSignal } from './stop-signal.ts';
+import { Worker } from './worker.ts';
+
+/** A child may use this share of the container's memory; the parent and the page cache need the rest. */
+const CHILD_MEMORY_SHARE = 0.75;
+const TELEMETRY_DELAY_MS = 1_000;
+
+/** Works until SIGTERM or SIGINT; resolves when drained. @throws UserError for a filter that is not there */
+export async function runWorker(config: Config): Promise<void> {
+  const filters = config.functions;
+  checkFilters(filters, config.functionsDir);
+  const name = `${config.pod.name ?? hostname()}/${process.pid}`;
+  const log = createLog(config.logLevel, { worker: name });
+  const metrics = createMetrics();
+  const tracing = createTracing();
+  const stop = new StopSignal();
+  const deletionCost = startDeletionCost(config.pod, log);
+  const broker = openBroker({ ...config.amqp, name: `darkroom ${filters.join(',')} ${name}`, log });
+  const parts: Parts = { config, name, log, metrics, tracing, broker, onBusy: deletionCost.busy, stop };
+  const worker = new Worker(
+    broker,
+    filters.map((filter) => startSlot(filter, parts)),
+    stop.signal,
+  );
+  const server = await startProbeServer(config.http, worker, metrics);
+  log.info({ filters, port: server.port, threads: threadsPerChild(config) }, 'worker started');
+  metrics.observe(worker);
+  await Promise.race([worker.whenConsuming(), stop.requested]);
+  if (!stop.signal.aborted) log.info({ filters, startup_ms: Math.round(performance.now()) }, 'consuming');
+  // The telemetry SDK is large: the first tasks of a worker that was started for them go before it.
+  const telemetry = setTimeout(() => void Promise.all([metrics.load(), tracing.load()]), TELEMETRY_DELAY_MS);
+
+  await stop.requested;
+  clearTimeout(telemetry);
+  await worker.drain(stop.reason === undefined ? config.timeouts.drainMs : 0, stop.repeated, log);
+  await broker.close();
+  await worker.close();
+  await Promise.all([server.close(), metrics.shutdown(), deletionCost.stop()]);
+  log.info('worker stopped');
+  if (stop.reason !== undefined) throw new UserError(`The worker cannot work: ${stop.reason}`);
+}
+
+function checkFilters(filters: string[], functionsDir: string): void {
+  const known = listFunctions(functionsDir);
+  if (filters.length === 0)
+    throw new UserError(
+      `Say which filter to work on: darkroom worker FILTER…, or FUNCTION=FILTER. There are ${known.join(', ')}.`,
+    );
+  for (const filter of filters) {
+    if (known.includes(filter)) continue;
+    const near = nearest(filter, known);
+    throw new UserError(
+      `There is no filter "${filter}"${near === undefined ? '.' : `; did you mean "${near}"?`} There are ${known.join(', ')}.`,
+    );
+  }
+}
+
+interface Parts {
+  config: Config;
+  name: string;
+  log: Logger;
+  metrics: Metrics;
+  tracing: Tracing;
+  broker: Broker;
+  onBusy: (busy: boolean) => void;
+  stop: StopSignal;
+}
+
+function startSlot(filter: string, { config, stop, ...parts }: Parts): Slot {
+  const threads = threadsPerChild(config);
+  const child = new ChildProcess({
+    settings: {
+      functions: [filter],
+      functionsDir: config.functionsDir,
+      storageUrl: config.storage.url,
+      buckets: config.storage.buckets,
+      https: config.https,
+      limits: { ...config.limits, threads },
+      inputGraceMs: config.retry.inputGraceMs,
+    },
+    threads,
+    maxTasks: config.child.maxTasks,
+    maxMemoryBytes: Math.min(config.child.maxMemoryBytes, CHILD_MEMORY_SHARE * memoryLimit()),
+    log: parts.log,
+    onBroken: (reason) => stop.because(reason),
+  });
+  return new Slot({
+    ...parts,
+    filter,
+    child,
+    prefix: config.prefix,
+    taskTimeoutMs: config.timeouts.taskMs,
+    retryDelaysMs: config.retry.delaysMs,
+    crashLimit: config.retry.crashLimit,
+    knownFilters: () => listFunctions(config.functionsDir),
+  });
+}
+
+function threadsPerChild({ threads, functions }: Config): number {
+  return threads ?? Math.max(1, Math.floor(cpuLimit() / functions.length));
+}

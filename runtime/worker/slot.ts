@@ -1,0 +1,252 @@
+/**
+ * One slot of a worker: it takes one delivery at a time from its filter's queue and sees it through to the end.
+ *
+ * The life of a delivery:
+ *
+ * 1. Receive. RabbitMQ hands the slot one message (prefetch 1) and no other until that one is settled.
+ * 2. Read. `task.ts` makes of it a task and its hop: what is to be done, and which step is due.
+ * 3. Check. Is this filter due? Has the message taken down workers before?
+ * 4. Run. The child process looks whether the task has ended, fetches the image, decodes it, applies the filter,
+ *    encodes and stores the result (`run-step.ts`). After the last step it writes the task's marker.
+ * 5. Decide. `decide.ts` makes of all that is known one decision: what to publish, what to clean up, how it ended.
+ * 6. Settle. `settle.ts` publishes, waits until the broker has confirmed every message, and only then acknowledges.
+ *
+ * Whatever dies between two of these leads to a repeat, never to a loss: the message is delivered again, and a repeat
+ * finds what was stored. What fails in an unforeseen way is kept as a dead letter.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Broker, Consumer, Delivery } from '../amqp/broker.ts';
+import { names } from '../amqp/topology.ts';
+import { asError, Rejection, TaskFailure } from '../errors.ts';
+import { unknownFilter } from '../functions.ts';
+import { parseTask } from '../task/task.ts';
+import type { TaskMarker } from '../task/task-marker.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Span, Tracing } from '../telemetry/tracing.ts';
+import type { Child } from './child-process.ts';
+import { decide, noQueueFor } from './decide.ts';
+import { decideUnforeseen, decideUnreadable } from './decide-unreadable.ts';
+import type { Decision, Policy, Verdict } from './decision.ts';
+import { type DeliveryContext, eventOf, jobOf } from './delivery-context.ts';
+import { failpoint } from './failpoint.ts';
+import type { BrokerNames } from './messages.ts';
+import type { StepFailure, StepResult } from './protocol.ts';
+import { Settler } from './settle.ts';
+
+/** A delivery older than its deadline by this much, with nothing excusing it, is wedged. */
+const WEDGED_MARGIN_MS = 60_000;
+/** Without its marker, other copies of a task cannot know that it has ended: worth more than one try. */
+const MARK_TRIES = 3;
+const MARK_RETRY_DELAY_MS = 500;
+
+export interface SlotOptions {
+  filter: string;
+  prefix: string;
+  /** Of the worker: says on events and dead letters who did it. */
+  name: string;
+  broker: Broker;
+  child: Child;
+  metrics: Metrics;
+  tracing: Tracing;
+  log: Logger;
+  taskTimeoutMs: number;
+  retryDelaysMs: number[];
+  crashLimit: number;
+  knownFilters: () => string[];
+  /** Told when a task is taken and when none is in hand. */
+  onBusy?: (busy: boolean) => void;
+}
+
+/** A delivery that could be read, with its span and log. */
+interface Reading {
+  context: DeliveryContext;
+  span: Span;
+  log: Logger;
+}
+
+export class Slot {
+  readonly filter: string;
+  readonly child: Child;
+  readonly #options: SlotOptions;
+  readonly #at: BrokerNames;
+  readonly #settler: Settler;
+  readonly #consumer: Consumer;
+  readonly #inHand = new Set<{ sinceMs: number }>();
+  #lastSettled = Promise.resolve();
+  #givingBack = false;
+
+  constructor(options: SlotOptions) {
+    const { filter, prefix, broker, child, metrics } = options;
+    this.filter = filter;
+    this.child = child;
+    this.#options = options;
+    this.#at = names(prefix);
+    this.#settler = new Settler({ filter, at: this.#at, broker, child, metrics });
+    this.#consumer = broker.consume(this.#at.queue(filter), (delivery) => this.#receive(delivery));
+  }
+
+  get consuming(): boolean {
+    return this.#consumer.consuming;
+  }
+
+  get busy(): boolean {
+    return this.#inHand.size > 0;
+  }
+
+  /** True when a task has been in hand for far longer than anything explains. */
+  get wedged(): boolean {
+    const { taskTimeoutMs, broker } = this.#options;
+    const deadlineMs = taskTimeoutMs + WEDGED_MARGIN_MS;
+    const overdue = [...this.#inHand].some(({ sinceMs }) => performance.now() - sinceMs > deadlineMs);
+    return overdue && broker.state.publish === 'connected' && broker.state.blocked === undefined;
+  }
+
+  /** No more deliveries; resolves when the one in hand is settled. */
+  async drain(): Promise<void> {
+    await this.#consumer.cancel();
+    await this.#lastSettled;
+  }
+
+  /** Stops the work in hand and gives its message back, without counting it as a failure. */
+  async giveBack(): Promise<void> {
+    this.#givingBack = true;
+    this.child.kill();
+    await this.#lastSettled;
+  }
+
+  #receive(delivery: Delivery): void {
+    failpoint('received');
+    const { filter, metrics, onBusy } = this.#options;
+    const taken = { sinceMs: performance.now() };
+    this.#inHand.add(taken);
+    metrics.inFlight(filter, 1);
+    onBusy?.(true);
+    // One at a time, even when a broken connection brings the next delivery before the last one is settled.
+    this.#lastSettled = this.#lastSettled
+      .then(() => this.#process(delivery))
+      .finally(() => {
+        this.#inHand.delete(taken);
+        metrics.inFlight(filter, -1);
+        onBusy?.(false);
+      });
+  }
+
+  async #process(delivery: Delivery): Promise<void> {
+    try {
+      const reading = this.#read(delivery);
+      if (reading instanceof TaskFailure)
+        await this.#settle(delivery, decideUnreadable(delivery, reading, this.#handler));
+      else await this.#see(delivery, reading);
+    } catch (thrown) {
+      await this.#settle(delivery, decideUnforeseen(delivery, asError(thrown), this.#handler));
+    }
+  }
+
+  #read(delivery: Delivery): Reading | TaskFailure {
+    const { filter, name, tracing } = this.#options;
+    try {
+      const { task, hop } = parseTask(delivery, filter);
+      const span = tracing.start(filter, task, hop, delivery.headers);
+      const traced = span.traceId === undefined ? {} : { trace_id: span.traceId };
+      const log = this.#options.log.child({ task: task.id, step: hop.step, ...traced });
+      const queueMs = hop.publishedMs === null ? null : Math.max(0, delivery.receivedAtMs - hop.publishedMs);
+      const { traceparent } = span;
+      return { context: { filter, worker: name, delivery, task, hop, traceparent, queueMs }, span, log };
+    } catch (thrown) {
+      if (thrown instanceof TaskFailure) return thrown;
+      throw thrown;
+    }
+  }
+
+  /** From a readable delivery to its end. */
+  async #see(delivery: Delivery, { context, span, log }: Reading): Promise<void> {
+    try {
+      const startMs = performance.now();
+      const verdict = await this.#verdictOn(delivery, context);
+      const policy = this.#policy(performance.now() - startMs);
+      this.#measure(verdict);
+      const decision = await this.#decide(context, verdict, policy);
+      if ((await this.#settle(delivery, decision, log)) === 'unroutable') {
+        const failure = noQueueFor(decision.needsQueueOf!);
+        await this.#settle(delivery, await this.#decide(context, failure, policy), log);
+      }
+      span.end(verdict.kind === 'failed' ? verdict.message : undefined);
+    } catch (thrown) {
+      span.end(asError(thrown).message);
+      throw thrown;
+    }
+  }
+
+  /** Looks before it leaps: only a task that is due here, and did not take down workers before, is worked on. */
+  async #verdictOn(delivery: Delivery, context: DeliveryContext): Promise<Verdict> {
+    const { filter, crashLimit, knownFilters } = this.#options;
+    const { task, hop } = context;
+    const due = task.steps[hop.step]!.filter;
+    let result: StepResult;
+    if (due === filter)
+      result = delivery.deliveryCount >= crashLimit ? poison(delivery) : await this.#run(context);
+    else if (knownFilters().includes(due)) return { kind: 'misrouted', due };
+    else result = rejected(unknownFilter(due, knownFilters(), `steps[${hop.step}].filter`));
+    return this.#givingBack && result.kind === 'failed' ? { kind: 'given-back' } : result;
+  }
+
+  async #run(context: DeliveryContext): Promise<StepResult> {
+    const { filter, name, metrics, child, taskTimeoutMs } = this.#options;
+    if (context.queueMs !== null) metrics.phase(filter, 'queue', context.queueMs);
+    const started = eventOf(context, 'started', { attempt: context.hop.attempt, worker: name });
+    this.#settler.announce(started);
+    const timeoutMs = Math.min(taskTimeoutMs, context.task.timeoutMs ?? Number.POSITIVE_INFINITY);
+    return await child.run(jobOf(context), timeoutMs);
+  }
+
+  async #decide(context: DeliveryContext, verdict: Verdict, policy: Policy): Promise<Decision> {
+    const decision = decide(context, verdict, policy);
+    if (!('mark' in decision)) return decision;
+    return decide(context, verdict, policy, await this.#mark(decision.mark)) as Decision;
+  }
+
+  /** @returns the marker that stands; the given one when the storage takes none at all */
+  async #mark(marker: TaskMarker): Promise<TaskMarker> {
+    for (let tries = 1; ; tries++) {
+      const standing = await this.child.mark(marker);
+      if (standing !== undefined || tries === MARK_TRIES) return standing ?? marker;
+      await sleep(MARK_RETRY_DELAY_MS);
+    }
+  }
+
+  async #settle(delivery: Delivery, decision: Decision, log = this.#options.log) {
+    return await this.#settler.settle(delivery, decision, log);
+  }
+
+  #policy(workMs: number): Policy {
+    const { retryDelaysMs } = this.#options;
+    return { at: this.#at, retryDelaysMs, workMs, nowMs: Date.now(), jitter: Math.random() };
+  }
+
+  get #handler() {
+    return { at: this.#at, filter: this.filter, worker: this.#options.name };
+  }
+
+  #measure(verdict: Verdict): void {
+    if (verdict.kind !== 'stepped' && verdict.kind !== 'completed') return;
+    const { filter, metrics } = this.#options;
+    for (const phase of ['fetch', 'decode', 'filter', 'encode', 'store'] as const)
+      metrics.phase(filter, phase, verdict.timings[phase]);
+    metrics.bytes(filter, 'in', verdict.bytesIn);
+    metrics.bytes(filter, 'out', verdict.bytesOut);
+  }
+}
+
+function rejected({ failureType, message }: TaskFailure): StepFailure {
+  return { kind: 'failed', consequence: 'reject', failureType, message };
+}
+
+function poison({ deliveryCount }: Delivery): StepFailure {
+  return rejected(
+    new Rejection(
+      `This message was given to a worker ${deliveryCount} times and each time the worker died or lost the broker before it could finish; it is set aside so that it stops taking workers down.`,
+      { failureType: 'poison' },
+    ),
+  );
+}
