@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { defineFilter } from '../runtime/filter.ts';
-import { isDecoded } from './kernels/decoded.ts';
 import { mirror } from './kernels/mirror.ts';
 
 export default defineFilter({
@@ -14,7 +13,7 @@ export default defineFilter({
   async apply(image, { direction }) {
     const across = direction !== 'vertical';
     const down = direction !== 'horizontal';
-    return isDecoded(image)
+    return image.isDecoded
       ? mirror(await image.pixels(), across, down)
       : image.pipeline().flop(across).flip(down);
   },

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { defineFilter } from '../runtime/filter.ts';
 import { COMPASS, colour, TRANSPARENT, WHITE } from '../runtime/filter-params.ts';
-import { isGrey } from './kernels/channels.ts';
 import { effectiveFit, FITS, fittedSize, fittingPipeline } from './kernels/fit.ts';
+import { isGrey } from './kernels/samples.ts';
 
 const side = z.int().min(1).max(65_535).optional();
 

@@ -1,9 +1,7 @@
 import { z } from 'zod';
 import { defineFilter } from '../runtime/filter.ts';
-import { gaussianBlur } from './kernels/gaussian-blur.ts';
-import { release } from './kernels/memory.ts';
 import { sharpness } from './kernels/sharpness.ts';
-import { unsharp } from './kernels/unsharp.ts';
+import { unsharpMask } from './kernels/unsharp.ts';
 
 const params = z
   .strictObject({
@@ -48,10 +46,8 @@ export default defineFilter({
   params,
   async apply(image, { factor, radius = 2, amount = 150, threshold = 3 }) {
     const pixels = await image.pixels();
-    if (factor !== undefined) return sharpness(pixels, factor);
-    const blurred = gaussianBlur(pixels, radius);
-    const sharpened = unsharp(pixels, blurred, amount, threshold);
-    if (blurred !== pixels) release(blurred);
-    return sharpened;
+    return factor === undefined
+      ? unsharpMask(pixels, { radius, amount, threshold })
+      : sharpness(pixels, factor);
   },
 });

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { defineFilter, type Image } from '../runtime/filter.ts';
-import { compass, place } from '../runtime/filter-params.ts';
-import { ownPixels } from './kernels/decoded.ts';
+import { compass, placeBox } from '../runtime/filter-params.ts';
 import { overlay, tiled } from './kernels/overlay.ts';
 import { type Rgba, readRgba } from './kernels/rgba.ts';
 
@@ -20,9 +19,9 @@ export default defineFilter({
   }),
   async apply(image, { image: input, position, opacity, scale, margin, tile }, context) {
     const mark = await fitMark(await context.load(input), image, scale);
-    const spot = place(position, mark, image, margin);
+    const spot = placeBox(position, mark, image, margin);
     const spots = tile ? tiled(spot, mark, image, margin) : [spot];
-    return overlay(await ownPixels(image), mark, spots, opacity);
+    return overlay(await image.ownPixels(), mark, spots, opacity);
   },
 });
 

@@ -56,7 +56,7 @@ export const compass = z.enum(COMPASS);
  * Left and top, pixels, at which a box lies in a larger one, `margin` pixels from the edges it leans on.
  * A box that is too large for its margin moves over the edge evenly.
  */
-export function place(
+export function placeBox(
   position: Compass,
   box: { width: number; height: number },
   within: { width: number; height: number },

@@ -16,6 +16,7 @@
  */
 import type { Sharp } from 'sharp';
 import type { z } from 'zod';
+import type { OutputFormat } from './image/formats.ts';
 
 /**
  * Decoded samples: row-major, interleaved, `width × height × channels`.
@@ -64,10 +65,14 @@ export interface Image {
   /** 8 or 16 bits a sample. */
   readonly bits: 8 | 16;
   readonly source: Source;
+  /** Whether the samples lie in memory already, so that a pipeline over them would only copy them. */
+  readonly isDecoded: boolean;
   /** A fresh sharp pipeline over this image, to which a filter adds its operations. */
   pipeline(): Sharp;
-  /** The decoded samples, good for this step: they may be shared, so write to a copy, and are freed when it ends. */
+  /** The decoded samples, to read only: they may be shared, and are freed when the step ends. */
   pixels(): Promise<Pixels>;
+  /** Samples that are the filter's own to write to and to return: decoded once more, or a copy. */
+  ownPixels(): Promise<Pixels>;
 }
 
 /** What a filter may know of its task. */
@@ -83,7 +88,7 @@ export interface Context {
 
 /** How a result is encoded. `format` defaults to the input's own. */
 export interface Encoding {
-  format?: 'jpeg' | 'png' | 'webp' | 'avif' | 'tiff' | 'gif';
+  format?: OutputFormat;
   /** 1–100; formats without a quality ignore it. */
   quality?: number;
   [option: string]: unknown;

@@ -1,7 +1,7 @@
 /** Canny edges, pixel for pixel those of OpenCV's `cv2.Canny` with aperture 3. */
 import type { Pixels } from '../../runtime/filter.ts';
+import { allocateLike } from '../../runtime/image/sample-memory.ts';
 import { edgeSource, loadLuma, stageBytes } from './luma-tiles.ts';
-import { roomFor } from './memory.ts';
 import { align, kernels } from './module.ts';
 import { loadRegion, type Region, storeRegion, tiles, withHalo } from './tiles.ts';
 
@@ -30,7 +30,7 @@ export function canny(pixels: Pixels, options: CannyOptions): Pixels {
   const byColour = options.color === true && pixels.channels >= 3;
   const source = toBytes(byColour ? opaque(pixels) : edgeSource(pixels));
   const { width, height } = source;
-  const edges = roomFor(source.data, width * height) as Uint8Array;
+  const edges = allocateLike(source.data, width * height) as Uint8Array;
   const marks: Pixels = { data: edges, width, height, channels: 1 };
   markCandidates(source, marks, byColour ? source.channels : 1, options);
   followEdges(edges, width);

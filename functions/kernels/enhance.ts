@@ -1,12 +1,11 @@
 /** Brightness, contrast and saturation, bit for bit as Pillow's ImageEnhance at 8 bits; the same formulas at 16. */
 import type { Pixels } from '../../runtime/filter.ts';
+import { allocateLike } from '../../runtime/image/sample-memory.ts';
 import { blended } from './blend.ts';
 import { luma, lumaPlane, PILLOW_LUMA } from './grayscale.ts';
 import { kernels } from './module.ts';
 import { inRuns } from './runs.ts';
-import { alphaChannel, emptyLike, maximumOf } from './samples.ts';
-
-export { sharpness } from './sharpness.ts';
+import { alphaChannel, maximumOf } from './samples.ts';
 
 /** Multiplies every colour sample by `factor` (0 or more; 1 changes nothing), truncated and clipped; alpha is kept. */
 export function brightness(pixels: Pixels, factor: number): Pixels {
@@ -47,10 +46,10 @@ function blendWithLevel(pixels: Pixels, level: number, factor: number): Pixels {
   const { data, channels } = pixels;
   if (factor === 1) return pixels;
   const max = maximumOf(data);
-  const table = emptyLike(data, max + 1);
+  const table = allocateLike(data, max + 1);
   for (let sample = 0; sample <= max; sample++) table[sample] = blended(level, sample, factor, max);
   const alpha = alphaChannel(channels);
-  const out = alpha < 0 ? emptyLike(data) : data.slice();
+  const out = alpha < 0 ? allocateLike(data) : data.slice();
   if (alpha < 0) for (let i = 0; i < data.length; i++) out[i] = table[data[i]!]!;
   else for (let i = 0; i < data.length; i += channels) lookUpColour(data, out, table, i, i + alpha);
   return { ...pixels, data: out };

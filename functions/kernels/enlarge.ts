@@ -1,6 +1,7 @@
 /** Enlarges by the Lanczos filter, aligned as Pillow's: the image library's own enlarging lies half a pixel off. */
 import type { Pixels } from '../../runtime/filter.ts';
-import { maximumOf, samplesLike } from './channels.ts';
+import { allocateLike } from '../../runtime/image/sample-memory.ts';
+import { maximumOf } from './samples.ts';
 
 /** Reach of the Lanczos filter, source pixels to either side. */
 const LOBES = 3;
@@ -25,7 +26,7 @@ export function enlarge(pixels: Pixels, width: number, height: number): Pixels {
   const max = maximumOf(pixels.data);
   const source: Samples = hasAlpha ? premultiply(pixels, max) : pixels.data;
   const blank = (length: number): Samples =>
-    hasAlpha ? new Float32Array(length) : samplesLike(pixels.data, length);
+    hasAlpha ? new Float32Array(length) : allocateLike(pixels.data, length);
   const across = weightsFor(pixels.width, width);
   const down = weightsFor(pixels.height, height);
   const wide = resampleRows(
@@ -47,7 +48,7 @@ export function enlarge(pixels: Pixels, width: number, height: number): Pixels {
   );
   const data =
     sized instanceof Float32Array
-      ? unpremultiply(sized, channels, samplesLike(pixels.data, sized.length))
+      ? unpremultiply(sized, channels, allocateLike(pixels.data, sized.length))
       : sized;
   return { data, width, height, channels };
 }

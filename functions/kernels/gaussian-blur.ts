@@ -4,8 +4,9 @@
  * kernels add, so the blur in the middle is given what the splines have not done already.
  */
 import type { Pixels } from '../../runtime/filter.ts';
+import { allocateLike } from '../../runtime/image/sample-memory.ts';
 import { convolve, convolveBytes } from './convolve.ts';
-import { emptyLike, maximumOf } from './samples.ts';
+import { maximumOf } from './samples.ts';
 import { grow, shrink, splineVariance } from './spline.ts';
 import type { Samples } from './tiles.ts';
 
@@ -22,7 +23,7 @@ const MAX_SHRINK = 8;
  */
 export function gaussianBlur(pixels: Pixels, sigma: number): Pixels {
   if (!(sigma > 0)) return pixels;
-  const out = { ...pixels, data: emptyLike(pixels.data) };
+  const out = { ...pixels, data: allocateLike(pixels.data) };
   const weighted = isTranslucent(pixels);
   const areBytes = pixels.data instanceof Uint8Array;
   if (areBytes && !weighted && sigma <= DIRECT_MAX_SIGMA) convolveBytes(pixels, out, sigma);

@@ -1,8 +1,8 @@
 /** Sobel and Laplacian edges from signed gradients, equal to OpenCV's with a replicated border. */
 import type { Pixels } from '../../runtime/filter.ts';
+import { allocateLike } from '../../runtime/image/sample-memory.ts';
 import { edgeSource, loadLuma, stageBytes } from './luma-tiles.ts';
 import { align, kernels } from './module.ts';
-import { emptyLike } from './samples.ts';
 import { storeRegion, tiles, withHalo } from './tiles.ts';
 
 export type SobelDirection = 'both' | 'x' | 'y';
@@ -52,7 +52,7 @@ function edges(
 ): Pixels {
   const from = edgeSource(pixels);
   const { width, height } = from;
-  const out: Pixels = { data: emptyLike(from.data, width * height), width, height, channels: 1 };
+  const out: Pixels = { data: allocateLike(from.data, width * height), width, height, channels: 1 };
   if (from.data instanceof Uint16Array) {
     eachNeighbourhood(from, (i, neighbours) => {
       out.data[i] = Math.min(65535, pixelEdge(...neighbours));

@@ -1,8 +1,9 @@
 /** Rec. 601 luma of gamma-encoded colour, bit for bit as Pillow's or as OpenCV's. */
 import type { Pixels } from '../../runtime/filter.ts';
+import { allocateLike } from '../../runtime/image/sample-memory.ts';
 import { kernels } from './module.ts';
 import { inRuns } from './runs.ts';
-import { emptyLike, maximumOf } from './samples.ts';
+import { maximumOf } from './samples.ts';
 
 /** What each colour adds to luma, in 65536ths. Green's weight is even. */
 export type LumaWeights = readonly [red: number, green: number, blue: number];
@@ -21,7 +22,7 @@ export function grayscale(pixels: Pixels): Pixels {
   if (channels < 3) return pixels;
   const plane = lumaPlane(pixels, PILLOW_LUMA);
   if (channels === 3) return { data: plane, width, height, channels: 1 };
-  const out = emptyLike(data, plane.length * 2);
+  const out = allocateLike(data, plane.length * 2);
   for (let i = 0; i < plane.length; i++) {
     out[2 * i] = plane[i]!;
     out[2 * i + 1] = data[4 * i + 3]!;
@@ -38,7 +39,7 @@ export function lumaPlane({ data, width, height, channels }: Pixels, weights: Lu
       run.luma(source, count, channels, target, ...weights),
     );
   }
-  const out = emptyLike(data, width * height);
+  const out = allocateLike(data, width * height);
   for (let i = 0, at = 0; i < out.length; i++, at += channels) {
     out[i] = channels === 2 ? data[at]! : luma(data[at]!, data[at + 1]!, data[at + 2]!, weights);
   }
@@ -56,7 +57,7 @@ export function edgePlane(pixels: Pixels): Pixels & { channels: 1 } {
   const plane = lumaPlane(pixels, OPENCV_LUMA);
   if (channels % 2 === 1) return { data: plane, width, height, channels: 1 };
   const max = maximumOf(data);
-  const out = emptyLike(data, plane.length);
+  const out = allocateLike(data, plane.length);
   for (let i = 0, at = channels - 1; i < out.length; i++, at += channels) {
     out[i] = Math.round((plane[i]! * data[at]!) / max);
   }

@@ -1,7 +1,7 @@
 /** Mirrors samples, every one of which is kept. */
 import type { Pixels } from '../../runtime/filter.ts';
+import { allocateLike } from '../../runtime/image/sample-memory.ts';
 import { align, kernels } from './module.ts';
-import { emptyLike } from './samples.ts';
 import { loadRegion, storeRegion, tiles } from './tiles.ts';
 
 const TILE_WIDTH = 4096;
@@ -9,7 +9,7 @@ const TILE_HEIGHT = 16;
 
 /** Swaps left and right (`across`), top and bottom (`down`), or both. */
 export function mirror(pixels: Pixels, across: boolean, down: boolean): Pixels {
-  const out = { ...pixels, data: emptyLike(pixels.data) };
+  const out = { ...pixels, data: allocateLike(pixels.data) };
   if (across) mirrorTiles(pixels, out, down);
   else copyRows(pixels, out, down);
   return out;

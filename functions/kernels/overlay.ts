@@ -1,7 +1,7 @@
 /** Lays one image over a part of another. */
 import type { Pixels } from '../../runtime/filter.ts';
-import { maximumOf, toColour } from './channels.ts';
 import type { Rgba } from './rgba.ts';
+import { maximumOf, toColour } from './samples.ts';
 
 interface Size {
   width: number;

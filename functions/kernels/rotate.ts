@@ -1,7 +1,7 @@
 /** Rotation by any angle. */
 import type { Pixels } from '../../runtime/filter.ts';
-import { isGrey, maximumOf, type Rgb, toColour } from './channels.ts';
-import { roomFor } from './memory.ts';
+import { allocateLike } from '../../runtime/image/sample-memory.ts';
+import { isGrey, maximumOf, type Rgb, toColour } from './samples.ts';
 import {
   insideSpans,
   type Slant,
@@ -98,7 +98,7 @@ function canvasFor(source: Pixels, angle: number, backdrop: Backdrop): Pixels {
   const channels = (
     hasAlpha || backdrop.alpha === 1 ? source.channels : source.channels + 1
   ) as Pixels['channels'];
-  return { data: roomFor(source.data, width * height * channels), width, height, channels };
+  return { data: allocateLike(source.data, width * height * channels), width, height, channels };
 }
 
 /** Four opaque neighbours, all inside. */

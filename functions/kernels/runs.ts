@@ -1,5 +1,5 @@
 /** Passes 8-bit pixels through a kernel that looks at one pixel at a time. */
-import { roomFor } from './memory.ts';
+import { allocateLike } from '../../runtime/image/sample-memory.ts';
 import { kernels } from './module.ts';
 
 const RUN_PIXELS = 16384;
@@ -17,7 +17,7 @@ export function inRuns(
   const { heap, place } = kernels();
   const [source, target] = place(RUN_PIXELS * inBytes, RUN_PIXELS * outBytes);
   const count = data.length / inBytes;
-  const out = roomFor(data, count * outBytes) as Uint8Array;
+  const out = allocateLike(data, count * outBytes) as Uint8Array;
   for (let first = 0; first < count; first += RUN_PIXELS) {
     const pixels = Math.min(RUN_PIXELS, count - first);
     heap.set(data.subarray(first * inBytes, (first + pixels) * inBytes), source);

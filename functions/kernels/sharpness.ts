@@ -1,8 +1,9 @@
 /** Pillow's ImageEnhance.Sharpness: bit for bit at 8 bits, the same formula at 16. */
 import type { Pixels } from '../../runtime/filter.ts';
+import { allocateLike } from '../../runtime/image/sample-memory.ts';
 import { blended } from './blend.ts';
 import { align, kernels } from './module.ts';
-import { emptyLike, keepAlpha } from './samples.ts';
+import { keepAlpha } from './samples.ts';
 import { loadRegion, storeRegion, tiles, withHalo } from './tiles.ts';
 
 /**
@@ -11,7 +12,7 @@ import { loadRegion, storeRegion, tiles, withHalo } from './tiles.ts';
  */
 export function sharpness(pixels: Pixels, factor: number): Pixels {
   if (factor === 1) return pixels;
-  const out = { ...pixels, data: emptyLike(pixels.data) };
+  const out = { ...pixels, data: allocateLike(pixels.data) };
   if (pixels.data instanceof Uint8Array) sharpenBytes(pixels, out, factor);
   else sharpenWords(pixels, out, factor);
   keepBorder(pixels, out);

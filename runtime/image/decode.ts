@@ -1,18 +1,24 @@
-/** From a file's bytes to an image: checks what the bytes are and how large, and decodes them lazily. */
-import type { Metadata, Sharp, SharpOptions } from 'sharp';
-import { setDecoder } from '../../functions/kernels/decoded.ts';
-import { release } from '../../functions/kernels/memory.ts';
-import { asError, Rejection, TaskFailure } from '../errors.ts';
+/** From a file's bytes to an image: checks what the bytes are and how large, and decodes them when they are needed. */
+import type { Metadata } from 'sharp';
+import { Rejection } from '../errors.ts';
 import type { Image, Pixels, Source } from '../filter.ts';
-import { configureLibrary, sharp } from './library.ts';
-import type { Limits } from './limits.ts';
-import { colourspaceOf, imageOfPixels, readPixels, type Shape } from './pixels.ts';
-import { type SniffedFormat, sniff } from './sniff.ts';
+import { FORMATS, type ImageFormat, OUTPUT_FORMATS, type OutputFormat } from './formats.ts';
+import {
+  configureLibrary,
+  DecodedImage,
+  damagedFile,
+  EncodedImage,
+  inputOptions,
+  readSamples,
+  type SampleShape,
+  sharp,
+} from './images.ts';
+import type { ImageLimits } from './limits.ts';
 
-const ACCEPTED_FORMATS = 'JPEG, PNG, WebP, AVIF, TIFF or GIF';
+type InputFormat = OutputFormat | 'svg';
 
-/** EXIF orientations 5–8 lie on their side. */
-const FIRST_SIDEWAYS_ORIENTATION = 5;
+const LABELS = OUTPUT_FORMATS.map((format) => FORMATS[format].label);
+const ACCEPTED_FORMATS = `${LABELS.slice(0, -1).join(', ')} or ${LABELS.at(-1)}`;
 
 /**
  * Opens an image file. Only its header is read here; what is wrong further in shows when its pixels are used,
@@ -21,18 +27,18 @@ const FIRST_SIDEWAYS_ORIENTATION = 5;
  *
  * @throws Rejection `not-an-image` or `limit-exceeded`
  */
-export async function decode(bytes: Buffer, limits: Limits): Promise<Image> {
+export async function decode(bytes: Buffer, limits: ImageLimits): Promise<Image> {
   configureLibrary(limits);
   checkBytes(bytes, limits);
   const format = checkFormat(bytes, limits);
   const metadata = await readMetadata(bytes, format);
   checkSize(metadata, limits);
   const source = describeSource(metadata, format, bytes.length);
-  if (needsConversion(metadata)) return imageOfPixels(await convert(bytes, metadata, limits), source);
-  return lazyImage(bytes, metadata, source, limits);
+  if (needsConversion(metadata)) return new DecodedImage(await convert(bytes, metadata, limits), source);
+  return new EncodedImage(bytes, shapeOf(metadata), source, limits);
 }
 
-function checkBytes(bytes: Buffer, limits: Limits): void {
+function checkBytes(bytes: Buffer, limits: ImageLimits): void {
   if (bytes.length === 0) throw notAnImage('The input is empty (0 bytes).');
   if (bytes.length <= limits.inputBytes) return;
   throw limitExceeded(
@@ -40,25 +46,79 @@ function checkBytes(bytes: Buffer, limits: Limits): void {
   );
 }
 
-function checkFormat(bytes: Buffer, limits: Limits): SniffedFormat {
-  const sniffed = sniff(bytes);
-  if ('format' in sniffed && (sniffed.format !== 'svg' || limits.svg)) return sniffed.format;
-  if ('format' in sniffed)
+function checkFormat(bytes: Buffer, limits: ImageLimits): InputFormat {
+  const brands = isoBrands(bytes);
+  const format = OUTPUT_FORMATS.find((known) => isOf(FORMATS[known], bytes, brands));
+  if (format !== undefined) return format;
+  if (brands === undefined && isSvg(bytes)) {
+    if (limits.svg) return 'svg';
     throw notAnImage(`The input is SVG, which is not allowed here; expected ${ACCEPTED_FORMATS}.`);
+  }
+  const refused = REFUSED_FORMATS.find((known) => isOf(known, bytes, brands));
   const found =
-    sniffed.refused === undefined ? `begins with ${preview(bytes)}` : `looks like ${sniffed.refused}`;
+    refused === undefined ? `begins with 0x${bytes.toString('hex', 0, 8)}` : `looks like ${refused.label}`;
   throw notAnImage(`The input is no image that can be read: it ${found}; expected ${ACCEPTED_FORMATS}.`);
 }
 
-async function readMetadata(bytes: Buffer, format: SniffedFormat): Promise<Metadata> {
+type Signature = Pick<ImageFormat, 'label' | 'signatures' | 'brands'>;
+
+const HEIC_BRANDS = ['heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'hevm', 'hevs', 'mif1', 'msf1'];
+
+/** Formats that people send and that are not accepted, so that the refusal can name them. */
+const REFUSED_FORMATS: readonly Signature[] = [
+  { label: 'HEIC', signatures: [], brands: HEIC_BRANDS },
+  { label: 'JPEG XL', signatures: ['\xff\x0a', '\0\0\0\x0cJXL '] },
+  { label: 'JPEG 2000', signatures: ['\0\0\0\x0cjP  ', '\xff\x4f\xff\x51'] },
+  { label: 'BMP', signatures: ['BM'] },
+  { label: 'PDF', signatures: ['%PDF'] },
+  { label: 'Photoshop', signatures: ['8BPS'] },
+  { label: 'icon', signatures: ['\0\0\x01\0'] },
+  { label: 'HTML', signatures: ['<!DOCTYPE html', '<html'] },
+  { label: 'gzip', signatures: ['\x1f\x8b'] },
+];
+
+/** Whether a file is told to be of a format by its first bytes, before anything decodes them. */
+function isOf(
+  { signatures, brands = [] }: Signature,
+  bytes: Buffer,
+  isoBrands: string[] | undefined,
+): boolean {
+  if (isoBrands !== undefined) return brands.some((brand) => isoBrands.includes(brand));
+  return signatures.some((signature) => {
+    const start = bytes.toString('latin1', 0, signature.length);
+    return (
+      start.length === signature.length &&
+      [...signature].every((byte, i) => byte === '?' || byte === start[i])
+    );
+  });
+}
+
+/** Bytes that are looked at; an SVG may open with a declaration and a comment. */
+const SNIFFED_BYTES = 1024;
+
+function isSvg(bytes: Buffer): boolean {
+  const head = bytes.toString('utf8', 0, SNIFFED_BYTES).replace(/^\uFEFF?\s*/, '');
+  return head.startsWith('<') && /<svg[\s>]/.test(head);
+}
+
+/** The brands of an ISO media file (AVIF, HEIC), major brand first; undefined when it is none. */
+function isoBrands(bytes: Buffer): string[] | undefined {
+  if (bytes.length < 16 || bytes.toString('latin1', 4, 8) !== 'ftyp') return undefined;
+  const end = Math.min(bytes.readUInt32BE(0), bytes.length, SNIFFED_BYTES);
+  const brands = [bytes.toString('latin1', 8, 12)];
+  for (let at = 16; at + 4 <= end; at += 4) brands.push(bytes.toString('latin1', at, at + 4));
+  return brands;
+}
+
+async function readMetadata(bytes: Buffer, format: InputFormat): Promise<Metadata> {
   try {
     return await sharp(bytes, { limitInputPixels: false }).metadata();
   } catch (error) {
-    throw damaged(error, format);
+    throw damagedFile(error, format);
   }
 }
 
-function checkSize({ width, height, pages = 1 }: Metadata, limits: Limits): void {
+function checkSize({ width, height, pages = 1 }: Metadata, limits: ImageLimits): void {
   if (pages > limits.frames) {
     throw limitExceeded(`The input has ${count(pages)} frames; the limit is ${count(limits.frames)}.`);
   }
@@ -69,7 +129,7 @@ function checkSize({ width, height, pages = 1 }: Metadata, limits: Limits): void
   );
 }
 
-function describeSource(metadata: Metadata, format: SniffedFormat, bytes: number): Source {
+function describeSource(metadata: Metadata, format: InputFormat, bytes: number): Source {
   const { width, height, space, channels, depth, hasAlpha, orientation, pages, density, hasProfile } =
     metadata;
   return {
@@ -100,94 +160,31 @@ function needsConversion({ space, depth, hasProfile }: Metadata): boolean {
 }
 
 /** Decodes at once: 16-bit RGB straight from its embedded profile to sRGB, anything unusual to 8-bit sRGB. */
-async function convert(bytes: Buffer, metadata: Metadata, limits: Limits): Promise<Pixels> {
+async function convert(bytes: Buffer, metadata: Metadata, limits: ImageLimits): Promise<Pixels> {
   const profiled = metadata.space === 'rgb16' && metadata.depth === 'ushort';
-  const shape = shapeOf(metadata);
   const pipeline = sharp(bytes, { ...inputOptions(limits), ignoreIcc: profiled }).autoOrient();
   const converted = profiled
     ? pipeline.toColourspace('rgb16').withIccProfile('srgb', { attach: false })
     : pipeline.toColourspace('srgb');
   try {
-    return await readPixels(converted, shape);
+    return await readSamples(converted, shapeOf(metadata));
   } catch (error) {
-    throw damaged(error, metadata.format);
+    throw damagedFile(error, metadata.format);
   }
 }
 
-function lazyImage(bytes: Buffer, metadata: Metadata, source: Source, limits: Limits): Image {
-  const shape = shapeOf(metadata);
-  const colourspace = colourspaceOf(shape);
-  const pipeline = (): Sharp => sharp(bytes, inputOptions(limits)).autoOrient().toColourspace(colourspace);
-  const decodeAnew = () => readPixels(pipeline(), shape).catch((error) => explainFailure(image, error));
-  let pixels: Promise<Pixels> | undefined;
-  const image: Image = {
-    ...shape,
-    ...uprightSize(source),
-    source,
-    pipeline,
-    pixels: () => (pixels ??= decodeAnew()),
-  };
-  const forget = async () => {
-    const decoded = await pixels;
-    pixels = undefined;
-    if (decoded !== undefined) release(decoded);
-  };
-  setDecoder(image, { decodeAnew, forget });
-  checks.set(image, async () => {
-    await readPixels(pipeline(), shape).catch((error) => {
-      throw damaged(error, source.format);
-    });
-  });
-  return image;
-}
-
-/** How to find out whether an image's own bytes are at fault, for images that are decoded lazily. */
-const checks = new WeakMap<Image, () => Promise<void>>();
-
-/**
- * Rethrows what went wrong while an image was filtered or encoded: as a Rejection `not-an-image` when its bytes
- * turn out not to decode, else as it was.
- */
-export async function explainFailure(image: Image, error: unknown): Promise<never> {
-  if (!(error instanceof TaskFailure)) await checks.get(image)?.();
-  throw error;
-}
-
-function inputOptions(limits: Limits): SharpOptions {
-  return { failOn: 'error', limitInputPixels: limits.pixels };
-}
-
-function shapeOf({ space, depth, channels, hasAlpha }: Metadata): Shape {
+function shapeOf({ space, depth, channels, hasAlpha }: Metadata): SampleShape {
   const grey = space === 'b-w' || space === 'grey16' || channels < 3;
   const bits = depth === 'ushort' && (space === 'rgb16' || space === 'grey16') ? 16 : 8;
   return { channels: grey ? (hasAlpha ? 2 : 1) : hasAlpha ? 4 : 3, hasAlpha, bits };
 }
 
-function uprightSize({ width, height, orientation }: Source): { width: number; height: number } {
-  return orientation >= FIRST_SIDEWAYS_ORIENTATION ? { width: height, height: width } : { width, height };
-}
-
-function damaged(error: unknown, format: string): Rejection {
-  const words = asError(error)
-    .message.split('\n')
-    .filter((line) => !/bad seek/.test(line))
-    .join('; ');
-  return notAnImage(
-    `The input is a damaged or truncated ${format.toUpperCase()} file: ${words.slice(0, 300)}.`,
-    error,
-  );
-}
-
-function notAnImage(message: string, cause?: unknown): Rejection {
-  return new Rejection(message, { failureType: 'not-an-image', cause });
+function notAnImage(message: string): Rejection {
+  return new Rejection(message, { failureType: 'not-an-image' });
 }
 
 function limitExceeded(message: string): Rejection {
   return new Rejection(message, { failureType: 'limit-exceeded' });
-}
-
-function preview(bytes: Buffer): string {
-  return `0x${bytes.toString('hex', 0, 8)}`;
 }
 
 function count(value: number): string {

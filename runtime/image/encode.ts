@@ -1,18 +1,20 @@
 /** From a filter's result to the bytes of a file, without metadata and in sRGB. */
 import type { Sharp } from 'sharp';
-import { flatten } from '../../functions/kernels/channels.ts';
-import { forgetPixels } from '../../functions/kernels/decoded.ts';
-import { release } from '../../functions/kernels/memory.ts';
 import { asError, Rejection } from '../errors.ts';
 import type { Encoding, Image, Pixels } from '../filter.ts';
 import { type Colour, parseColour, WHITE } from '../filter-params.ts';
-import { explainFailure } from './decode.ts';
-import { encodingSchema, FORMATS, OUTPUT_FORMATS, type OutputFormat, PALETTE_OPTIONS } from './encoding.ts';
-import type { Limits } from './limits.ts';
-import { checkOutputSize, isPipeline } from './output.ts';
-import { colourspaceOf, pipelineOfPixels, readPixels, shapeOfPixels } from './pixels.ts';
-
-export { encodingSchema };
+import { flatten } from './flatten.ts';
+import { FORMATS, OUTPUT_FORMATS, type OutputFormat } from './formats.ts';
+import {
+  colourspaceOf,
+  explainFailure,
+  forgetPixels,
+  pipelineOfPixels,
+  readSamples,
+  shapeOfPixels,
+} from './images.ts';
+import type { ImageLimits } from './limits.ts';
+import { freeSamples } from './sample-memory.ts';
 
 export interface Encoded {
   bytes: Buffer;
@@ -39,18 +41,19 @@ export async function encode(
   result: Sharp | Pixels,
   image: Image,
   encoding: Encoding,
-  limits: Limits,
+  limits: ImageLimits,
 ): Promise<Encoded> {
   const format = formatOf(encoding, image);
-  const { contentType, extension } = FORMATS[format];
+  const { contentType, extensions } = FORMATS[format];
   try {
     const pipeline = await prepare(result, image, format, encoding, limits);
     const { data, info } = await applyFormat(pipeline, format, encoding).toBuffer({
       resolveWithObject: true,
     });
     checkOutputSize(info, limits);
-    if (!isPipeline(result)) release(result);
+    if (!isPipeline(result)) freeSamples(result);
     await forgetPixels(image);
+    const [extension] = extensions;
     return { bytes: data, format, contentType, extension, width: info.width, height: info.height };
   } catch (error) {
     throw tooLargeFor(format, error) ?? (await explainFailure(image, error));
@@ -68,7 +71,7 @@ async function prepare(
   image: Image,
   format: OutputFormat,
   encoding: Encoding,
-  limits: Limits,
+  limits: ImageLimits,
 ): Promise<Sharp> {
   const { deep, alpha, maxSide } = FORMATS[format];
   const narrows = image.bits === 16 && !deep;
@@ -77,7 +80,7 @@ async function prepare(
   if (isPipeline(result) && (alpha || !image.hasAlpha) && !(narrows && image.channels < 3)) {
     return narrows ? result.toColourspace('srgb') : result;
   }
-  const pixels = isPipeline(result) ? await readPixels(result, image) : result;
+  const pixels = isPipeline(result) ? await readSamples(result, image) : result;
   checkOutputSize(pixels, limits);
   checkSide(pixels, format, maxSide);
   const shape = shapeOfPixels(pixels);
@@ -92,38 +95,28 @@ function backgroundOf({ background }: Encoding): Colour {
 
 /** Sets the encoder. Options of other formats are left out: with the input's own format they may be there. */
 function applyFormat(pipeline: Sharp, format: OutputFormat, encoding: Encoding): Sharp {
-  const { options, efforts } = FORMATS[format];
+  const { options, efforts, write } = FORMATS[format];
+  const known = [...options, 'quality'].filter((name) => name !== 'background');
   const taken = Object.fromEntries(
-    Object.entries(encoding).filter(
-      ([key, value]) => options.includes(key) && value !== undefined && key !== 'background',
-    ),
+    Object.entries(encoding).filter(([key, value]) => known.includes(key) && value !== undefined),
   );
   if (typeof taken.effort === 'number' && efforts !== undefined)
     taken.effort = Math.max(efforts[0], Math.min(taken.effort, efforts[1]));
-  const quality = encoding.quality === undefined ? {} : { quality: encoding.quality };
-  switch (format) {
-    case 'jpeg':
-      // Tables fitted to the image would save 5 %, but take longer than all else and hold the whole image again.
-      return pipeline.jpeg({ optimiseCoding: taken.mozjpeg === true, ...taken, ...quality });
-    case 'png':
-      // Any of these would make the library reduce to a palette on its own.
-      return pipeline.png(taken.palette === true ? { ...taken, ...quality } : withoutPaletteOptions(taken));
-    case 'webp':
-      return pipeline.webp({ ...taken, ...quality });
-    case 'avif':
-      return pipeline.avif({ ...taken, ...quality });
-    case 'tiff':
-      return pipeline.tiff({ compression: 'deflate', predictor: 'horizontal', ...taken, ...quality });
-    case 'gif':
-      return pipeline.gif(taken);
-  }
+  return write(pipeline, taken);
 }
 
-function withoutPaletteOptions(options: Record<string, unknown>) {
-  const left = Object.entries(options).filter(
-    ([key]) => key !== 'palette' && !PALETTE_OPTIONS.some((option) => option === key),
+export function isPipeline(result: Sharp | Pixels): result is Sharp {
+  return 'toBuffer' in result;
+}
+
+/** @throws Rejection `limit-exceeded` */
+export function checkOutputSize(size: { width: number; height: number }, limits: ImageLimits): void {
+  const pixels = size.width * size.height;
+  if (pixels <= limits.outputPixels) return;
+  throw new Rejection(
+    `The result would have ${pixels.toLocaleString('en-US')} pixels (${size.width} × ${size.height}); the limit is ${limits.outputPixels.toLocaleString('en-US')}.`,
+    { failureType: 'limit-exceeded' },
   );
-  return Object.fromEntries(left);
 }
 
 function checkSide(

@@ -17,12 +17,11 @@
  * The fastest compression would pay only to a storage slower than 110 MB/s, and with CPU that filters need.
  */
 
-import { release } from '../../functions/kernels/memory.ts';
 import { Rejection } from '../errors.ts';
 import type { Image, Pixels, Source } from '../filter.ts';
-import { configureLibrary } from './library.ts';
-import type { Limits } from './limits.ts';
-import { asUint8, asUint16, imageOfPixels } from './pixels.ts';
+import { asUint8, asUint16, configureLibrary, DecodedImage } from './images.ts';
+import type { ImageLimits } from './limits.ts';
+import { freeSamples } from './sample-memory.ts';
 
 /** Like PNG's: the high bit, both line endings and ^Z show a transfer that altered the bytes. The 1 is the version. */
 const MAGIC = Buffer.from('\x89DRM1\r\n\x1a', 'latin1');
@@ -50,7 +49,7 @@ export async function packIntermediate(pixels: Pixels, source: Source): Promise<
   start.writeUInt32LE(json.length, MAGIC.length);
   json.copy(start, HEADER_AT);
   const packed = Buffer.concat([start, Buffer.from(data.buffer, data.byteOffset, data.byteLength)]);
-  release(pixels);
+  freeSamples(pixels);
   return packed;
 }
 
@@ -58,7 +57,7 @@ export async function packIntermediate(pixels: Pixels, source: Source): Promise<
  * The image in a packed intermediate; its samples stay where they are in `bytes`.
  * @throws Rejection `not-an-image` when the bytes are no whole intermediate, `limit-exceeded` when it is too large
  */
-export async function unpackIntermediate(bytes: Buffer, limits: Limits): Promise<Image> {
+export async function unpackIntermediate(bytes: Buffer, limits: ImageLimits): Promise<Image> {
   configureLibrary(limits);
   if (!isIntermediate(bytes)) throw broken('it does not begin with the mark of one');
   const jsonLength = bytes.readUInt32LE(MAGIC.length);
@@ -69,7 +68,7 @@ export async function unpackIntermediate(bytes: Buffer, limits: Limits): Promise
   const expected = width * height * channels * (bits / 8);
   if (samples.length !== expected)
     throw broken(`it has ${samples.length} bytes of samples; expected ${expected}`);
-  return imageOfPixels(
+  return new DecodedImage(
     { data: bits === 16 ? asUint16(samples) : asUint8(samples), width, height, channels },
     source,
   );
@@ -97,7 +96,7 @@ function parseHeader(json: Buffer): Header {
 }
 
 /** A step's result may be as large as an output, which may be more than an input. */
-function checkPixels({ width, height }: Header, limits: Limits): void {
+function checkPixels({ width, height }: Header, limits: ImageLimits): void {
   const limit = Math.max(limits.pixels, limits.outputPixels);
   if (width * height <= limit) return;
   throw new Rejection(`The intermediate has ${width * height} pixels; the limit is ${limit}.`, {

@@ -1,7 +1,7 @@
 /** The bounds within which images are decoded, filtered and encoded. */
 
 /** Limits on one task's images; every one is checked before the work it bounds, where that can be known. */
-export interface Limits {
+export interface ImageLimits {
   /** Size of an input file, bytes. */
   inputBytes: number;
   /** Pixels of an input, over all its frames. */
@@ -18,7 +18,7 @@ export interface Limits {
 
 const MEBIBYTE = 1024 * 1024;
 
-export const DEFAULT_LIMITS: Readonly<Limits> = {
+export const DEFAULT_LIMITS: Readonly<ImageLimits> = {
   inputBytes: 25 * MEBIBYTE,
   pixels: 50_000_000,
   frames: 100,

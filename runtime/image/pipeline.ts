@@ -2,14 +2,16 @@
  * One step over one image, decoded to encoded: the code that both the queue's workers and `darkroom run` go
  * through, so that both give the same bytes.
  */
+import type { Sharp } from 'sharp';
 import { asError, Rejection, TaskFailure } from '../errors.ts';
-import type { Context, Encoding, Filter, Image, Pixels, Source } from '../filter.ts';
+import type { Context, Encoding, Filter, Image, ImageFilter, Pixels, Source } from '../filter.ts';
 import { listFunctions, loadFunction, parseParams, unknownFilter } from '../functions.ts';
 import type { Step, Task } from '../task/task.ts';
 import { explainIssues } from '../validation-message.ts';
-import { applyFilter, materialize } from './apply.ts';
-import { encode, encodingSchema } from './encode.ts';
-import type { Limits } from './limits.ts';
+import { checkOutputSize, encode, isPipeline } from './encode.ts';
+import { encodingSchema } from './formats.ts';
+import { explainFailure, forgetPixels, readSamples } from './images.ts';
+import type { ImageLimits } from './limits.ts';
 
 /** A task whose steps are loaded and whose parameters are checked. */
 export interface Plan {
@@ -94,7 +96,7 @@ export async function renderStep(
   step: number,
   image: Image,
   context: Context,
-  limits: Limits,
+  limits: ImageLimits,
 ): Promise<Rendered> {
   const { filter, params } = plan.steps[step]!;
   const start = performance.now();
@@ -112,6 +114,77 @@ export async function renderStep(
   }
   const file = await guarded(() => encode(applied.result, image, plan.encoding, limits));
   return { kind: 'file', file, timings: timings() };
+}
+
+/** What a filter gave. */
+export type FilterResult = { kind: 'image'; result: Sharp | Pixels } | { kind: 'json'; json: unknown };
+
+/**
+ * Runs a filter. What it foresees of its result is checked before it starts.
+ *
+ * @param params as `parseParams` gave them
+ * @throws Rejection `limit-exceeded` or `not-an-image`; whatever else the filter throws is passed on
+ */
+export async function applyFilter(
+  filter: Filter,
+  image: Image,
+  params: unknown,
+  context: Context,
+  limits: ImageLimits,
+): Promise<FilterResult> {
+  const images = [image];
+  const load = async (input: string) => {
+    const loaded = await context.load(input);
+    images.push(loaded);
+    return loaded;
+  };
+  const watched = { ...context, load };
+  try {
+    if (filter.returns === 'json') return { kind: 'json', json: await filter.apply(image, params, watched) };
+    return { kind: 'image', result: await applyImageFilter(filter, image, params, watched, limits) };
+  } catch (error) {
+    for (const used of images)
+      await explainFailure(used, error).catch((failure) => rethrowUnless(failure, error));
+    throw error;
+  }
+}
+
+/** Passes on a better explanation of `error`. */
+function rethrowUnless(failure: unknown, error: unknown): void {
+  if (failure !== error) throw failure;
+}
+
+/** A result as samples: alpha and depth are kept, grey stays grey. */
+export async function materialize(
+  result: Sharp | Pixels,
+  image: Image,
+  limits: ImageLimits,
+): Promise<Pixels> {
+  if (!isPipeline(result)) return result;
+  try {
+    const pixels = await readSamples(result, image);
+    checkOutputSize(pixels, limits);
+    await forgetPixels(image);
+    return pixels;
+  } catch (error) {
+    return explainFailure(image, error);
+  }
+}
+
+async function applyImageFilter(
+  filter: ImageFilter,
+  image: Image,
+  params: unknown,
+  context: Context,
+  limits: ImageLimits,
+): Promise<Sharp | Pixels> {
+  const forecast = filter.forecast?.(image, params);
+  if (forecast !== undefined) checkOutputSize(forecast, limits);
+  const result = await filter.apply(image, params, context);
+  if (!isPipeline(result)) checkOutputSize(result, limits);
+  // An encoder without alpha must see the alpha that a filter adds: only samples show it.
+  const addsAlpha = forecast?.addsAlpha === true && !image.hasAlpha;
+  return addsAlpha ? materialize(result, image, limits) : result;
 }
 
 function jsonFile(json: unknown): ResultFile {

@@ -4,7 +4,7 @@ import { asError, Rejection, TaskFailure } from '../errors.ts';
 import type { Context, Image } from '../filter.ts';
 import { decode } from '../image/decode.ts';
 import { packIntermediate, unpackIntermediate } from '../image/intermediate.ts';
-import type { Limits } from '../image/limits.ts';
+import type { ImageLimits } from '../image/limits.ts';
 import { planTask, type Rendered, type ResultFile, renderStep } from '../image/pipeline.ts';
 import { redactText } from '../redact.ts';
 import type { Inputs } from '../storage/inputs.ts';
@@ -19,7 +19,7 @@ import type { Job, ReplyImage, StepResult, Timings } from './protocol.ts';
 export interface StepResources {
   storage: Storage;
   inputs: Inputs;
-  limits: Limits;
+  limits: ImageLimits;
   functionsDir: string;
   inputGraceMs: number;
   /** Where the next task's input goes. */

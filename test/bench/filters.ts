@@ -8,14 +8,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
-import { release } from '../../functions/kernels/memory.ts';
 import type { Image, Pixels } from '../../runtime/filter.ts';
 import { FUNCTIONS_DIR } from '../../runtime/functions.ts';
-import { applyFilter, materialize } from '../../runtime/image/apply.ts';
 import { decode } from '../../runtime/image/decode.ts';
 import { packIntermediate, unpackIntermediate } from '../../runtime/image/intermediate.ts';
 import { DEFAULT_LIMITS } from '../../runtime/image/limits.ts';
-import { planTask, renderStep } from '../../runtime/image/pipeline.ts';
+import { applyFilter, materialize, planTask, renderStep } from '../../runtime/image/pipeline.ts';
+import { freeSamples } from '../../runtime/image/sample-memory.ts';
 import { largePhoto, largePhotoJpeg } from '../support/large-photo.ts';
 import { pipelineOver, sourceOf } from '../support/pictures.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -133,7 +132,7 @@ async function measureOurs(photo: Buffer): Promise<Record<string, Times>> {
     figures[name] = {
       alone: await medianMs(async () => {
         const applied = await applyFilter(filter, image, params, context, LIMITS);
-        if ('result' in applied) release(await materialize(applied.result, image, LIMITS));
+        if ('result' in applied) freeSamples(await materialize(applied.result, image, LIMITS));
       }),
       whole: await medianMs(async () => renderStep(plan, 0, await decode(photo, LIMITS), context, LIMITS)),
     };

@@ -1,10 +1,10 @@
 /** Measures what the runtime adds to the image library on its own: a 12-megapixel JPEG to 720 pixels. */
 import sharp from 'sharp';
 import { loadFunction, parseParams } from '../../runtime/functions.ts';
-import { applyFilter } from '../../runtime/image/apply.ts';
 import { decode } from '../../runtime/image/decode.ts';
 import { encode } from '../../runtime/image/encode.ts';
 import { DEFAULT_LIMITS } from '../../runtime/image/limits.ts';
+import { applyFilter } from '../../runtime/image/pipeline.ts';
 import { largePhoto } from '../support/large-photo.ts';
 import { pipelineOver } from '../support/pictures.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { loadFunction } from '../../runtime/functions.ts';
-import { encodingSchema } from '../../runtime/image/encode.ts';
+import { encodingSchema } from '../../runtime/image/formats.ts';
 import {
   decodeFile,
   filterFile,

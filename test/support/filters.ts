@@ -1,25 +1,25 @@
 /** Runs a filter by name over an image, as a step of a task would. */
 import type { Encoding, Image, Pixels } from '../../runtime/filter.ts';
 import { loadFunction, parseParams } from '../../runtime/functions.ts';
-import { applyFilter, materialize, type StepResult } from '../../runtime/image/apply.ts';
 import { decode } from '../../runtime/image/decode.ts';
 import { type Encoded, encode } from '../../runtime/image/encode.ts';
-import { DEFAULT_LIMITS, type Limits } from '../../runtime/image/limits.ts';
-import { imageOfPixels } from '../../runtime/image/pixels.ts';
+import { DecodedImage } from '../../runtime/image/images.ts';
+import { DEFAULT_LIMITS, type ImageLimits } from '../../runtime/image/limits.ts';
+import { applyFilter, type FilterResult, materialize } from '../../runtime/image/pipeline.ts';
 import { sourceOf } from './pictures.ts';
 
 export interface FilterRun {
-  limits?: Limits;
+  limits?: ImageLimits;
   /** What `context.load` gives, by the input's name. */
   inputs?: Record<string, Image>;
 }
 
 /** An image of samples that are decoded already. */
 export function imageOf(pixels: Pixels): Image {
-  return imageOfPixels(pixels, sourceOf(pixels));
+  return new DecodedImage(pixels, sourceOf(pixels));
 }
 
-export async function decodeFile(bytes: Buffer, limits: Limits = DEFAULT_LIMITS): Promise<Image> {
+export async function decodeFile(bytes: Buffer, limits: ImageLimits = DEFAULT_LIMITS): Promise<Image> {
   return decode(bytes, limits);
 }
 
@@ -28,7 +28,7 @@ export async function runFilter(
   image: Image,
   params: Record<string, unknown> = {},
   { limits = DEFAULT_LIMITS, inputs = {} }: FilterRun = {},
-): Promise<StepResult> {
+): Promise<FilterResult> {
   const filter = await loadFunction(name);
   const load = async (input: string) => {
     const found = inputs[input];

@@ -7,7 +7,7 @@ import { asError, Rejection, UserError } from '../../errors.ts';
 import type { Context } from '../../filter.ts';
 import { decode } from '../../image/decode.ts';
 import { packIntermediate, unpackIntermediate } from '../../image/intermediate.ts';
-import type { Limits } from '../../image/limits.ts';
+import type { ImageLimits } from '../../image/limits.ts';
 import { type Plan, planTask, type ResultFile, renderStep } from '../../image/pipeline.ts';
 import { humanDuration, humanSize } from '../../units.ts';
 import { findPhotos, outputFolder, resultNamer } from '../photos.ts';
@@ -90,7 +90,7 @@ async function singleOutput(output: string | undefined, photos: string[]): Promi
 async function runOne(
   photo: string,
   plan: Plan,
-  limits: Limits,
+  limits: ImageLimits,
   place: (result: ResultFile) => string,
 ): Promise<Outcome> {
   const start = performance.now();
@@ -115,7 +115,7 @@ async function runOne(
 }
 
 /** All steps of a plan, with the same lossless form between them as the queue's workers use. */
-async function renderAll(bytes: Buffer, plan: Plan, limits: Limits): Promise<ResultFile> {
+async function renderAll(bytes: Buffer, plan: Plan, limits: ImageLimits): Promise<ResultFile> {
   if (bytes.length > limits.inputBytes)
     throw new Rejection(`The file has ${bytes.length} bytes; expected at most ${limits.inputBytes}.`, {
       failureType: 'limit-exceeded',
@@ -129,7 +129,7 @@ async function renderAll(bytes: Buffer, plan: Plan, limits: Limits): Promise<Res
 }
 
 /** A step's second input is a file on this machine. */
-function localContext(step: number, limits: Limits): Context {
+function localContext(step: number, limits: ImageLimits): Context {
   return {
     taskId: 'local',
     step,

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { release, roomFor } from '../../../functions/kernels/memory.ts';
 import { encode } from '../../../runtime/image/encode.ts';
 import { packIntermediate } from '../../../runtime/image/intermediate.ts';
 import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
+import { allocateLike, freeSamples } from '../../../runtime/image/sample-memory.ts';
 import { decodeFile, filterFile, filterPixels, imageOf } from '../../support/filters.ts';
 import { KINDS, picture, pngOf, sourceOf } from '../../support/pictures.ts';
 
@@ -70,7 +70,7 @@ it.each(CALLS)(
         leaveBehind(level);
         const result = await filterPixels(filter, image, params, { inputs: { mark } });
         const copy = Buffer.from(result.data.slice().buffer);
-        release(result);
+        freeSamples(result);
         return copy;
       };
 
@@ -83,6 +83,6 @@ it.each(CALLS)(
 
 /** Memory full of `level`, for the next samples to be put in. */
 function leaveBehind(level: number): void {
-  const data = roomFor(new Uint8Array(), 16_000_000);
-  release({ data: data.fill(level), width: 4_000, height: 4_000, channels: 1 });
+  const data = allocateLike(new Uint8Array(), 16_000_000);
+  freeSamples({ data: data.fill(level), width: 4_000, height: 4_000, channels: 1 });
 }

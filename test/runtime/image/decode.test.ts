@@ -1,11 +1,12 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { decode } from '../../../runtime/image/decode.ts';
-import { DEFAULT_LIMITS, type Limits } from '../../../runtime/image/limits.ts';
+import { DEFAULT_LIMITS, type ImageLimits } from '../../../runtime/image/limits.ts';
 import { largestDifference } from '../../support/filters.ts';
 import { KINDS, ORIENTATIONS, orientedPng, picture, pipelineOver, pngOf } from '../../support/pictures.ts';
 
-const open = (bytes: Buffer, limits: Partial<Limits> = {}) => decode(bytes, { ...DEFAULT_LIMITS, ...limits });
+const open = (bytes: Buffer, limits: Partial<ImageLimits> = {}) =>
+  decode(bytes, { ...DEFAULT_LIMITS, ...limits });
 const SVG = Buffer.from(
   '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"/>',
 );

@@ -9,10 +9,10 @@ import {
   type Image,
   type Pixels,
 } from '../../../runtime/filter.ts';
-import { applyFilter, materialize } from '../../../runtime/image/apply.ts';
 import { decode } from '../../../runtime/image/decode.ts';
 import { encode } from '../../../runtime/image/encode.ts';
 import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
+import { applyFilter, materialize } from '../../../runtime/image/pipeline.ts';
 import { CALLS, MARKS } from '../../support/calls.ts';
 import { filterFile, filterPixels, imageOf, largestDifference, runFilter } from '../../support/filters.ts';
 import { KINDS, picture, pipelineOver, pngOf } from '../../support/pictures.ts';

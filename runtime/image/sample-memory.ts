@@ -1,24 +1,24 @@
 /**
- * Lends out memory for samples and takes it back as soon as a step is done with them. Left to the garbage
- * collector they would pile up, and memory that the process has not touched yet costs several times what filling
+ * The memory of samples: handed out by size, and taken back as soon as a step is done with them. Left to the garbage
+ * collector, samples would pile up, and memory that the process has not touched yet costs several times what filling
  * it does.
  */
-import type { Pixels } from '../../runtime/filter.ts';
+import type { Pixels } from '../filter.ts';
 
 const MEBIBYTE = 1024 * 1024;
-/** Smaller samples are not worth keeping room for, larger ones too much to keep. */
+/** Smaller buffers are not worth keeping, larger ones are too much to keep. */
 const SPARE_MIN_BYTES = MEBIBYTE;
 const SPARE_MAX_BYTES = 64 * MEBIBYTE;
-/** For how long room is kept after the last samples were released. */
+/** How long the spare memory is kept after the last samples were freed. */
 const SPARE_MS = 1_000;
 
-/** Whose memory may be freed, and whether it may be lent out again. */
+/** Buffers that may be freed, and whether they may be handed out again. */
 const owned = new WeakMap<ArrayBufferLike, { reusable: boolean }>();
 let spare: ArrayBuffer | undefined;
 let expiry: NodeJS.Timeout | undefined;
 
-/** Room for `length` samples of the same depth as `data`. What is in it is unspecified: every sample must be set. */
-export function roomFor(data: Pixels['data'], length: number): Pixels['data'] {
+/** `length` samples of the same depth as `data`. What is in them is unspecified: every sample must be set. */
+export function allocateLike(data: Pixels['data'], length: number = data.length): Pixels['data'] {
   const bytes = length * data.BYTES_PER_ELEMENT;
   const buffer = takeSpare(bytes) ?? new ArrayBuffer(bytes);
   owned.set(buffer, { reusable: true });
@@ -32,19 +32,19 @@ function takeSpare(bytes: number): ArrayBuffer | undefined {
   return taken;
 }
 
-/** Marks samples that came from elsewhere as made for one step, so that {@link release} may free them. */
-export function own<Data extends Pixels['data']>(data: Data): Data {
+/** Marks samples that came from elsewhere as made for one step, so that {@link freeSamples} may free them. */
+export function adoptSamples<Data extends Pixels['data']>(data: Data): Data {
   if (data.byteLength === data.buffer.byteLength) owned.set(data.buffer, { reusable: false });
   return data;
 }
 
-/** Keeps samples from being freed: something outlasts the step that they were made for. */
-export function keep({ data }: Pixels): void {
+/** Keeps samples from being freed: they outlast the step that they were made for. */
+export function keepSamples({ data }: Pixels): void {
   owned.delete(data.buffer);
 }
 
-/** Frees samples that nothing uses any more; those that are not owned are left alone. Who still has them finds none. */
-export function release({ data: { buffer } }: Pixels): void {
+/** Frees samples that nothing uses any more: their array is empty from now on. Samples that no step made are kept. */
+export function freeSamples({ data: { buffer } }: Pixels): void {
   const ownership = owned.get(buffer);
   if (ownership === undefined || !(buffer instanceof ArrayBuffer)) return;
   owned.delete(buffer);
