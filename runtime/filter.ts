@@ -32,7 +32,7 @@ export interface Pixels {
 
 /** What the image's file said of itself, before the runtime turned it upright and converted it to sRGB. */
 export interface Source {
-  /** jpeg, png, webp, avif, tiff, gif, svg, … */
+  /** Such as jpeg or svg; what is read stands in `image/formats.ts`. */
   format: string;
   /** The size of the file, bytes. */
   bytes: number;

@@ -2,19 +2,14 @@
 import { glob, mkdtemp, readdir, rmdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { asError, UserError } from '../errors.ts';
+import { FORMATS, SVG } from '../image/formats.ts';
 import { makeFolders } from '../make-folders.ts';
 
-const PHOTO_EXTENSIONS = new Set([
-  '.jpg',
-  '.jpeg',
-  '.png',
-  '.webp',
-  '.avif',
-  '.tif',
-  '.tiff',
-  '.gif',
-  '.svg',
-]);
+const PHOTO_EXTENSIONS = new Set(
+  [...Object.values(FORMATS), SVG]
+    .flatMap(({ extensions }) => extensions)
+    .map((extension) => `.${extension}`),
+);
 
 /**
  * Paths of all photos, in a stable order, each once.

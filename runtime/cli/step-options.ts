@@ -2,6 +2,7 @@
 import { extname } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../errors.ts';
+import { FORMATS, OUTPUT_FORMATS } from '../image/formats.ts';
 import type { Step, Task } from '../task/task.ts';
 import { collectOption, collectStep } from './step-syntax.ts';
 
@@ -21,7 +22,7 @@ export function withStepOptions(command: Command): Command {
     )
     .option(
       '-f, --format <format>',
-      'jpeg, png, webp, avif, tiff or gif (default: as the input, or by the output’s extension)',
+      `${OUTPUT_FORMATS.slice(0, -1).join(', ')} or ${OUTPUT_FORMATS.at(-1)} (default: as the input, or by the output’s extension)`,
     )
     .option('-q, --quality <1-100>', 'quality of the result', wholeNumber(1, 100))
     .option(
@@ -56,16 +57,9 @@ export function checkExtension(file: string, options: StepOptions): void {
   );
 }
 
-const FORMATS_BY_EXTENSION: Record<string, string> = {
-  jpg: 'jpeg',
-  jpeg: 'jpeg',
-  png: 'png',
-  webp: 'webp',
-  avif: 'avif',
-  tif: 'tiff',
-  tiff: 'tiff',
-  gif: 'gif',
-};
+const FORMATS_BY_EXTENSION: Record<string, string> = Object.fromEntries(
+  OUTPUT_FORMATS.flatMap((format) => FORMATS[format].extensions.map((extension) => [extension, format])),
+);
 
 function formatOf(file: string): string | undefined {
   return FORMATS_BY_EXTENSION[extname(file).slice(1).toLowerCase()];

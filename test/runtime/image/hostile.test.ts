@@ -4,12 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { TaskFailure } from '../../../runtime/errors.ts';
 import { decode } from '../../../runtime/image/decode.ts';
 import { encode } from '../../../runtime/image/encode.ts';
+import { OUTPUT_FORMATS } from '../../../runtime/image/formats.ts';
 import { packIntermediate, unpackIntermediate } from '../../../runtime/image/intermediate.ts';
 import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
 import { picture, pipelineOver, sourceOf } from '../../support/pictures.ts';
 
 const LIMITS = { ...DEFAULT_LIMITS, pixels: 1_000_000, outputPixels: 1_000_000, frames: 10 };
-const FORMATS = ['jpeg', 'png', 'webp', 'avif', 'tiff', 'gif'] as const;
 const REFUSALS = new Set(['not-an-image', 'limit-exceeded']);
 
 /** Changes at relative places: a byte replaced, a stretch removed or repeated, the end cut off. */
@@ -47,7 +47,7 @@ async function outcome(work: () => Promise<unknown>): Promise<string> {
 }
 
 describe('a damaged file', () => {
-  it.each(FORMATS)('of %s gives an image or a refusal', async (format) => {
+  it.each(OUTPUT_FORMATS)('of %s gives an image or a refusal', async (format) => {
     const file = await pipelineOver(picture({ channels: 3, bits: 8 }, 64, 48))
       .toFormat(format)
       .toBuffer();
