@@ -101,10 +101,10 @@ export async function startFaultProxy(target: { port: number; host?: string }): 
     const timer = setInterval(() => {
       if (bytesPerSecond === undefined || from.destroyed) return clearInterval(timer);
       budget += (bytesPerSecond * THROTTLE_TICK_MS) / 1000;
-      const chunk = budget >= 1 ? from.read(Math.min(Math.floor(budget), from.readableLength)) : null;
-      if (chunk === null) return;
-      budget -= chunk.length;
-      from.emit('data', chunk);
+      if (budget < 1) return;
+      // Emits 'data' as well.
+      const chunk = from.read(Math.min(Math.floor(budget), from.readableLength));
+      budget -= chunk?.length ?? 0;
     }, THROTTLE_TICK_MS);
   }
 
