@@ -36,12 +36,12 @@ export function writeThrough(channel: Channel) {
   if (!socket || !slot || typeof slot.buffer?.write !== 'function' || typeof onBufferDrain !== 'function')
     return;
   const piped = slot.buffer;
-  const drained = () => onBufferDrain.call(channel);
-  socket.on('drain', drained);
+  const onDrain = onBufferDrain.bind(channel);
+  socket.on('drain', onDrain);
   slot.buffer = {
-    write: (frame) => socket.write(frame),
+    write: socket.write.bind(socket),
     end() {
-      socket.off('drain', drained);
+      socket.off('drain', onDrain);
       piped.end();
     },
   };
@@ -68,39 +68,4 @@ export function guardHandshakes() {
   } catch {
     // Another layout, another amqplib: nothing to guard.
   }
-}
-
-interface FrameReceiver {
-  rest: Buffer;
-  recvFrame(): unknown;
-}
-
-const HEADER_FRAME = 2;
-/** Type, channel, size of the payload; then class, weight, size of the body. */
-const FRAME_AT = { channel: 1, classId: 7, bodySize: 11 } as const;
-
-/**
- * Receives a message whose headers are nested too deeply without them. amqplib decodes tables and lists by calling
- * itself: some thousand levels overflow the stack, which would end the connection at every delivery of that message.
- */
-export function tolerateDeepHeaders(model: ChannelModel) {
-  const connection = (model as unknown as { connection?: Partial<FrameReceiver> }).connection;
-  if (typeof connection?.recvFrame !== 'function' || !Buffer.isBuffer(connection.rest)) return;
-  const receiver = connection as FrameReceiver;
-  const receive = connection.recvFrame;
-  // It calls itself, and so this, until a frame is whole: what is then at the front of `rest` is that frame.
-  receiver.recvFrame = () => {
-    const { rest } = receiver;
-    try {
-      return receive.call(receiver);
-    } catch (error) {
-      if (!(error instanceof RangeError) || rest[0] !== HEADER_FRAME) throw error;
-      return {
-        id: rest.readUInt16BE(FRAME_AT.classId),
-        channel: rest.readUInt16BE(FRAME_AT.channel),
-        size: Number(rest.readBigUInt64BE(FRAME_AT.bodySize)),
-        fields: { headers: {} },
-      };
-    }
-  };
 }

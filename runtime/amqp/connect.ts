@@ -1,20 +1,20 @@
 /** Makes one attempt at an AMQP connection, with secrets and certificates read afresh and failures put in words. */
 
-import { readFile } from 'node:fs/promises';
 import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import { type ChannelModel, connect, credentials, type SocketOptions } from 'amqplib';
 import { asError } from '../errors.ts';
 import { guardHandshakes } from './amqplib-internals.ts';
+import { readLogin, readTlsSecrets } from './connection-files.ts';
 import type { BrokerOptions } from './types.ts';
 
-export interface Connection {
+export interface AmqpConnection {
   readonly model: ChannelModel;
-  /** Drops the socket at once, without AMQP's farewell. */
+  /** Drops the socket at once, without AMQP's close handshake. */
   destroy(): void;
 }
 
 /** Rejects in words, and no later than `connectTimeoutMs`, however slowly the other side answers. */
-export async function openConnection(options: BrokerOptions, closing: AbortSignal): Promise<Connection> {
+export async function openConnection(options: BrokerOptions, closing: AbortSignal): Promise<AmqpConnection> {
   const place = placeOf(options.url);
   const attempt = new AbortController();
   const signal = AbortSignal.any([attempt.signal, closing]);
@@ -28,12 +28,8 @@ export async function openConnection(options: BrokerOptions, closing: AbortSigna
     return { model, destroy: () => attempt.abort(new Error('dropped')) };
   } catch (error) {
     attempt.abort(error);
-    throw new Error(
-      `${place}: ${inWords(signal.aborted ? asError(signal.reason) : asError(error), options)}`,
-      {
-        cause: error,
-      },
-    );
+    const reason = asError(signal.aborted ? signal.reason : error);
+    throw new Error(`${place}: ${explainConnectError(reason, options)}`, { cause: error });
   } finally {
     clearTimeout(timer);
   }
@@ -47,16 +43,18 @@ export function placeOf(url: string): string {
 
 async function openModel(options: BrokerOptions, signal: AbortSignal): Promise<ChannelModel> {
   const { secure, hostname, port, vhost, ...fromUrl } = parse(options.url);
-  const username = (await secret('AMQP_USERNAME_FILE', options.usernameFile)) ?? fromUrl.username;
-  const password = (await secret('AMQP_PASSWORD_FILE', options.passwordFile)) ?? fromUrl.password;
+  const fromFiles = await readLogin(options);
+  const username = fromFiles.username ?? fromUrl.username;
+  const password = fromFiles.password ?? fromUrl.password;
   const socketOptions: SocketOptions & { signal?: AbortSignal } = {
     noDelay: true,
     credentials: options.auth === 'external' ? credentials.external() : credentials.plain(username, password),
     clientProperties: { connection_name: options.name },
   };
   if (secure) {
-    Object.assign(socketOptions, await tlsOptions(options, hostname));
-    // TLS takes no signal, but a socket that is connected already, and which the signal can destroy.
+    const servername = isIP(hostname) === 0 ? { servername: hostname } : {};
+    Object.assign(socketOptions, await readTlsSecrets(options), servername);
+    // TLS takes no signal, but it takes a socket that is connected already, and that the signal can destroy.
     socketOptions.socket = await connected(connectSocket({ host: hostname, port, noDelay: true, signal }));
   } else {
     socketOptions.signal = signal;
@@ -84,25 +82,6 @@ function parse(text: string) {
   };
 }
 
-async function tlsOptions(options: BrokerOptions, hostname: string): Promise<SocketOptions> {
-  const [ca, cert, key, passphrase] = await Promise.all([
-    secret('AMQP_CA_FILE', options.caFile),
-    secret('AMQP_CERT_FILE', options.certFile),
-    secret('AMQP_KEY_FILE', options.keyFile),
-    secret('AMQP_KEY_PASSPHRASE_FILE', options.keyPassphraseFile),
-  ]);
-  return { ca, cert, key, passphrase, ...(isIP(hostname) === 0 ? { servername: hostname } : {}) };
-}
-
-async function secret(variable: string, path: string | undefined): Promise<string | undefined> {
-  if (path === undefined) return undefined;
-  try {
-    return (await readFile(path, 'utf8')).replace(/\r?\n$/, '');
-  } catch (error) {
-    throw new Error(`cannot read ${variable} ${path}: ${asError(error).message}`, { cause: error });
-  }
-}
-
 function connected(socket: Socket): Promise<Socket> {
   return new Promise((resolve, reject) => {
     socket.once('connect', () => resolve(socket));
@@ -119,7 +98,7 @@ function whenAborted(signal: AbortSignal): Promise<never> {
 }
 
 /** What each failure means to whoever runs this, by error code or by amqplib's text. */
-function inWords(error: Error & { code?: unknown }, options: BrokerOptions): string {
+function explainConnectError(error: Error & { code?: unknown }, options: BrokerOptions): string {
   const text = error instanceof AggregateError ? asError(error.errors[0]).message : error.message;
   const code = String(error.code ?? '');
   if (/ACCESS[-_]REFUSED/.test(text)) {

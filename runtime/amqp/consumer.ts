@@ -1,17 +1,13 @@
 /** Keeps one consumer registered: a channel per life, set up again after whatever ended the last one. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Channel, ConsumeMessage } from 'amqplib';
+import type { Channel, ConsumeMessage, MessageProperties } from 'amqplib';
 import { asError } from '../errors.ts';
 import { writeThrough } from './amqplib-internals.ts';
-import { createBackoff } from './backoff.ts';
-import { createDelivery, type Settling } from './delivery.ts';
-import type { Link, Session } from './reconnecting-connection.ts';
+import { Backoff } from './backoff.ts';
+import type { ReconnectingConnection, Session } from './reconnecting-connection.ts';
+import { sendableProperties } from './sendable-properties.ts';
 import type { BrokerOptions, Consumer, Delivery } from './types.ts';
-
-export interface SupervisedConsumer extends Consumer {
-  close(timeoutMs?: number): Promise<void>;
-}
 
 interface ConsumerSettings {
   queue: string;
@@ -22,151 +18,225 @@ interface ConsumerSettings {
   options: BrokerOptions;
 }
 
-/** One life of the consumer. */
-interface Life extends Settling {
-  readonly channel: Channel;
-  readonly ended: Promise<Error>;
-  end(reason: Error): void;
-  consumerTag?: string;
-}
-
 const QUEUE_MISSING_DELAY_MS = 1000;
 const CLOSE_TIMEOUT_MS = 5000;
 
-export function createConsumer(link: Link, settings: ConsumerSettings): SupervisedConsumer {
-  const { queue, prefetch, changed, options } = settings;
-  const { log } = options;
-  const stopping = new AbortController();
-  const backoff = createBackoff();
-  let life: Life | undefined;
-  let consuming = false;
-  let logged = '';
+export class SupervisedConsumer implements Consumer {
+  readonly #connection: ReconnectingConnection;
+  readonly #settings: ConsumerSettings;
+  readonly #stopping = new AbortController();
+  readonly #backoff = new Backoff();
+  #channel: ConsumerChannel | undefined;
+  #consuming = false;
+  #logged = '';
 
-  async function run() {
-    while (!stopping.signal.aborted) {
+  constructor(connection: ReconnectingConnection, settings: ConsumerSettings) {
+    this.#connection = connection;
+    this.#settings = settings;
+    void this.#run();
+  }
+
+  get consuming(): boolean {
+    return this.#consuming;
+  }
+
+  async cancel(): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    this.#stopping.abort(new Error('cancelled'));
+    this.#setConsuming(false);
+    const cancelled = this.#channel;
+    if (cancelled?.consumerTag === undefined || !cancelled.open) return;
+    const answered = cancelled.channel.cancel(cancelled.consumerTag).catch(() => {});
+    await Promise.race([answered, cancelled.ended]);
+  }
+
+  async close(timeoutMs = CLOSE_TIMEOUT_MS): Promise<void> {
+    await Promise.race([this.cancel(), sleep(timeoutMs, undefined, { ref: false })]);
+    const closed = this.#channel;
+    this.#channel = undefined;
+    if (closed === undefined || !closed.open) return;
+    const answered = closed.channel.close().catch(() => {});
+    await Promise.race([answered, closed.ended, sleep(timeoutMs, undefined, { ref: false })]);
+    closed.end(new Error('closed'));
+  }
+
+  async #run() {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
       let startedAtMs = performance.now();
       let reason: Error & { code?: number };
       try {
-        const session = await link.whenUp(stopping.signal);
+        const session = await this.#connection.whenUp(signal);
         startedAtMs = performance.now();
-        reason = await (await setUp(session)).ended;
+        reason = await (await this.#setUp(session)).ended;
       } catch (error) {
         reason = asError(error);
       }
-      setConsuming(false);
+      this.#setConsuming(false);
       // A channel that was cancelled in good order stays for the acks of what is in hand, until close().
-      if (stopping.signal.aborted && life?.consumerTag !== undefined) return;
-      retire(reason);
-      if (stopping.signal.aborted) return;
-      report(reason);
-      const delayMs =
-        reason.code === 404 ? QUEUE_MISSING_DELAY_MS : backoff.next(performance.now() - startedAtMs);
-      await sleep(delayMs, undefined, { signal: stopping.signal }).catch(() => {});
+      if (signal.aborted && this.#channel?.consumerTag !== undefined) return;
+      this.#retire(reason);
+      if (signal.aborted) return;
+      this.#report(reason);
+      const isMissing = reason.code === 404;
+      const delayMs = isMissing
+        ? QUEUE_MISSING_DELAY_MS
+        : this.#backoff.next(performance.now() - startedAtMs);
+      await sleep(delayMs, undefined, { signal }).catch(() => {});
     }
   }
 
   /** Channel, prefetch, consume: the last is the round trip that proves it. */
-  async function setUp(session: Session): Promise<Life> {
-    const gone = session.lost.then((reason) => Promise.reject(reason));
-    const late = sleep(options.connectTimeoutMs, undefined, { ref: false }).then(() =>
+  async #setUp(session: Session): Promise<ConsumerChannel> {
+    const { queue, prefetch, options } = this.#settings;
+    const lost = session.lost.then((reason) => Promise.reject(reason));
+    const tooSlow = sleep(options.connectTimeoutMs, undefined, { ref: false }).then(() =>
       Promise.reject(new Error(`no answer to consuming ${queue} within ${options.connectTimeoutMs} ms`)),
     );
-    late.catch(() => {});
-    const within = <T>(step: Promise<T>) => Promise.race([step, gone, late]) as Promise<T>;
+    tooSlow.catch(() => {});
+    const within = <T>(step: Promise<T>) => Promise.race([step, lost, tooSlow]) as Promise<T>;
     const channel = await within(session.model.createChannel());
     writeThrough(channel);
-    const starting = beginLife(channel, session);
-    life = starting;
+    const starting = new ConsumerChannel(channel, session);
+    this.#channel = starting;
     await within(channel.prefetch(prefetch));
-    const { consumerTag } = await within(channel.consume(queue, (message) => deliver(starting, message)));
-    stopping.signal.throwIfAborted();
+    const onMessage = (message: ConsumeMessage | null) => this.#deliver(starting, message);
+    const { consumerTag } = await within(channel.consume(queue, onMessage));
+    this.#stopping.signal.throwIfAborted();
     starting.consumerTag = consumerTag;
     if (!starting.open) return starting;
-    logged = '';
-    log.info({ queue, prefetch, generation: session.generation }, `consuming ${queue}`);
-    setConsuming(true);
+    this.#logged = '';
+    options.log.info({ queue, prefetch, generation: session.generation }, `consuming ${queue}`);
+    this.#setConsuming(true);
     return starting;
   }
 
-  function deliver(from: Life, message: ConsumeMessage | null) {
+  #deliver(from: ConsumerChannel, message: ConsumeMessage | null) {
+    const { queue, onDelivery, options } = this.#settings;
     // null: the broker has cancelled the consumer (queue deleted or moved, or on RabbitMQ 4.3 consumer_timeout).
     if (message === null) {
       from.end(new Error(`RabbitMQ cancelled the consumer of ${queue}`));
       return;
     }
-    const delivery = createDelivery(from, message);
+    const delivery = new ChannelDelivery(from, message);
     try {
-      settings.onDelivery(delivery);
+      onDelivery(delivery);
     } catch (error) {
-      log.error({ queue, error: asError(error) }, 'the delivery handler threw; the message is given back');
+      options.log.error(
+        { queue, error: asError(error) },
+        'the delivery handler threw; the message is given back',
+      );
       delivery.reject(true);
     }
   }
 
   /** Deliveries still in hand go back to the queue with the channel; their acks answer false from now on. */
-  function retire(reason: Error) {
-    const retired = life;
-    life = undefined;
+  #retire(reason: Error) {
+    const retired = this.#channel;
+    this.#channel = undefined;
     retired?.end(reason);
     retired?.channel.close().catch(() => {});
   }
 
-  function report(reason: Error & { code?: number }) {
-    if (reason.message === logged) return;
-    logged = reason.message;
-    const hint = reason.code === 404 ? '; darkroom queues declare makes the queues' : '';
-    log.warn({ queue }, `not consuming ${queue}: ${reason.message}${hint}`);
+  #report({ message, code }: Error & { code?: number }) {
+    if (message === this.#logged) return;
+    this.#logged = message;
+    const { queue, options } = this.#settings;
+    const hint = code === 404 ? '; darkroom queues declare makes the queues' : '';
+    options.log.warn({ queue }, `not consuming ${queue}: ${message}${hint}`);
   }
 
-  function setConsuming(next: boolean) {
-    if (consuming === next) return;
-    consuming = next;
-    changed();
+  #setConsuming(next: boolean) {
+    if (this.#consuming === next) return;
+    this.#consuming = next;
+    this.#settings.changed();
   }
-
-  void run();
-  return {
-    get consuming() {
-      return consuming;
-    },
-    async cancel() {
-      if (stopping.signal.aborted) return;
-      stopping.abort(new Error('cancelled'));
-      setConsuming(false);
-      const cancelled = life;
-      if (cancelled?.consumerTag === undefined || !cancelled.open) return;
-      const answered = cancelled.channel.cancel(cancelled.consumerTag).catch(() => {});
-      await Promise.race([answered, cancelled.ended]);
-    },
-    async close(timeoutMs = CLOSE_TIMEOUT_MS) {
-      await Promise.race([this.cancel(), sleep(timeoutMs, undefined, { ref: false })]);
-      const closed = life;
-      life = undefined;
-      if (closed === undefined || !closed.open) return;
-      const answered = closed.channel.close().catch(() => {});
-      await Promise.race([answered, closed.ended, sleep(timeoutMs, undefined, { ref: false })]);
-      closed.end(new Error('closed'));
-    },
-  };
 }
 
-function beginLife(channel: Channel, session: Session): Life {
-  let resolveEnded: (reason: Error) => void = () => {};
-  const ended = new Promise<Error>((resolve) => {
-    resolveEnded = resolve;
-  });
-  const life: Life = {
-    channel,
-    open: true,
-    ended,
-    end(reason) {
-      life.open = false;
-      resolveEnded(reason);
-    },
-  };
-  // 'error' comes before 'close' and knows more (404, 406, consumer_timeout).
-  channel.on('error', life.end);
-  channel.on('close', () => life.end(new Error('the channel was closed')));
-  session.lost.then(life.end);
-  return life;
+/** A delivery tag means nothing, or another message, on any channel but the one that delivered. */
+export interface DeliveryChannel {
+  readonly channel: Channel;
+  open: boolean;
+}
+
+/** One life of the consumer. */
+class ConsumerChannel implements DeliveryChannel {
+  readonly channel: Channel;
+  /** Resolves, never rejects, with why it ended. */
+  readonly ended: Promise<Error>;
+  readonly end: (reason: Error) => void;
+  open = true;
+  consumerTag: string | undefined;
+
+  constructor(channel: Channel, session: Session) {
+    const { promise, resolve } = Promise.withResolvers<Error>();
+    this.channel = channel;
+    this.ended = promise;
+    this.end = (reason) => {
+      this.open = false;
+      resolve(reason);
+    };
+    // 'error' comes before 'close' and knows more (404, 406, consumer_timeout).
+    channel.on('error', this.end);
+    channel.on('close', () => this.end(new Error('the channel was closed')));
+    session.lost.then(this.end);
+  }
+}
+
+/** One message in hand, settled at most once and only on the channel that delivered it. */
+export class ChannelDelivery implements Delivery {
+  readonly body: Buffer;
+  readonly properties: MessageProperties;
+  readonly headers: Record<string, unknown>;
+  readonly routingKey: string;
+  readonly exchange: string;
+  readonly redelivered: boolean;
+  readonly deliveryCount: number;
+  readonly receivedAtMs = Date.now();
+  readonly #from: DeliveryChannel;
+  readonly #message: ConsumeMessage;
+  #settled = false;
+
+  constructor(from: DeliveryChannel, message: ConsumeMessage) {
+    const { routingKey, exchange, redelivered } = message.fields;
+    this.#from = from;
+    this.#message = message;
+    this.body = message.content;
+    this.properties = sendableProperties(message.properties);
+    this.headers = this.properties.headers ?? {};
+    this.routingKey = routingKey;
+    this.exchange = exchange;
+    this.redelivered = redelivered;
+    // With a first delivery the header can only be its publisher's.
+    const count = redelivered ? this.headers['x-delivery-count'] : 0;
+    this.deliveryCount = typeof count === 'number' ? count : 0;
+  }
+
+  get alive(): boolean {
+    return !this.#settled && this.#from.open;
+  }
+
+  ack(): boolean {
+    return this.#settle((channel) => channel.ack(this.#message));
+  }
+
+  nack(requeue: boolean): boolean {
+    return this.#settle((channel) => channel.nack(this.#message, false, requeue));
+  }
+
+  reject(requeue: boolean): boolean {
+    return this.#settle((channel) => channel.reject(this.#message, requeue));
+  }
+
+  #settle(send: (channel: Channel) => void): boolean {
+    if (!this.alive) return false;
+    this.#settled = true;
+    try {
+      send(this.#from.channel);
+      return true;
+    } catch {
+      // The channel has closed in this very moment; the broker delivers the message again.
+      return false;
+    }
+  }
 }

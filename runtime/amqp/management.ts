@@ -1,14 +1,17 @@
 /** A small client for RabbitMQ's management HTTP API: what AMQP itself does not tell. */
 
-import { readFile } from 'node:fs/promises';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { text } from 'node:stream/consumers';
+import { getCACertificates } from 'node:tls';
 import { asError } from '../errors.ts';
+import { type LoginFiles, readLogin, readTlsSecrets, type TlsFiles } from './connection-files.ts';
 
-export interface ManagementOptions {
+/** Files hold the same as those of the AMQP connection: the login, and for https the certificates. */
+export interface ManagementOptions extends LoginFiles, TlsFiles {
   amqpUrl: string;
   /** Default: the AMQP URL's host and credentials at port 15672, over http or, for amqps, https at 15671. */
   managementUrl?: string;
-  usernameFile?: string;
-  passwordFile?: string;
   /** Per request. Default 5 s. */
   timeoutMs?: number;
 }
@@ -67,53 +70,77 @@ export class ManagementError extends Error {
 
 const TIMEOUT_MS = 5000;
 
-export function managementClient(options: ManagementOptions): Management {
-  const base = baseUrl(options);
-  const vhost = encodeURIComponent(decodeURIComponent(new URL(options.amqpUrl).pathname.slice(1)) || '/');
+export class ManagementClient implements Management {
+  readonly #options: ManagementOptions;
+  readonly #base: URL;
+  readonly #vhost: string;
 
-  async function get(path: string): Promise<unknown> {
-    const place = `the management API at ${base.origin}`;
-    let response: Response;
-    try {
-      const signal = AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS);
-      const headers = {
-        authorization: `Basic ${await basicCredentials(base, options)}`,
-        accept: 'application/json',
-      };
-      response = await fetch(`${base.origin}${base.pathname.replace(/\/$/, '')}/api/${path}`, {
-        headers,
-        signal,
-      });
-      if (response.ok) return await response.json();
-    } catch (error) {
-      throw new ManagementError(`${place} did not answer: ${reasonOf(asError(error))}`, { cause: error });
-    }
-    await response.body?.cancel();
-    throw new ManagementError(`${place} ${refusal(response.status, path)}`, { status: response.status });
+  constructor(options: ManagementOptions) {
+    this.#options = options;
+    this.#base = baseUrl(options);
+    this.#vhost = encodeURIComponent(decodeURIComponent(new URL(options.amqpUrl).pathname.slice(1)) || '/');
   }
 
-  return {
-    async overview() {
-      const found = (await get('overview')) as Record<string, string>;
-      const { rabbitmq_version = '', erlang_version = '', node = '' } = found;
-      return { rabbitmqVersion: rabbitmq_version, erlangVersion: erlang_version, node };
-    },
-    async queues() {
-      return ((await get(`queues/${vhost}`)) as RawQueue[]).map(toQueueReport);
-    },
-    async queue(name) {
-      return toQueueReport((await get(`queues/${vhost}/${encodeURIComponent(name)}`)) as RawQueue);
-    },
-    async consumers() {
-      return ((await get(`consumers/${vhost}`)) as RawConsumer[]).map((found) => ({
-        queue: found.queue.name,
-        consumerTag: found.consumer_tag,
-        prefetch: found.prefetch_count,
-        active: found.active !== false,
-        connection: found.channel_details?.connection_name ?? '',
-      }));
-    },
-  };
+  async overview(): Promise<Overview> {
+    const found = (await this.#get('overview')) as Record<string, string>;
+    const { rabbitmq_version = '', erlang_version = '', node = '' } = found;
+    return { rabbitmqVersion: rabbitmq_version, erlangVersion: erlang_version, node };
+  }
+
+  async queues(): Promise<QueueReport[]> {
+    return ((await this.#get(`queues/${this.#vhost}`)) as RawQueue[]).map(toQueueReport);
+  }
+
+  async queue(name: string): Promise<QueueReport> {
+    const found = await this.#get(`queues/${this.#vhost}/${encodeURIComponent(name)}`);
+    return toQueueReport(found as RawQueue);
+  }
+
+  async consumers(): Promise<ConsumerReport[]> {
+    return ((await this.#get(`consumers/${this.#vhost}`)) as RawConsumer[]).map(toConsumerReport);
+  }
+
+  async #get(path: string): Promise<unknown> {
+    const place = `the management API at ${this.#base.origin}`;
+    const signal = AbortSignal.timeout(this.#options.timeoutMs ?? TIMEOUT_MS);
+    let status: number;
+    try {
+      const response = await this.#request(path, signal);
+      status = response.statusCode ?? 0;
+      const body = await text(response);
+      if (status >= 200 && status < 300) return JSON.parse(body);
+    } catch (error) {
+      const reason = signal.aborted ? 'timeout' : reasonOf(asError(error));
+      throw new ManagementError(`${place} did not answer: ${reason}`, { cause: error });
+    }
+    throw new ManagementError(`${place} ${refusal(status, path)}`, { status });
+  }
+
+  /** Not by fetch, which takes no certificates. */
+  async #request(path: string, signal: AbortSignal): Promise<IncomingMessage> {
+    const { origin, pathname, protocol, username, password } = this.#base;
+    const login = await readLogin(this.#options);
+    const options = {
+      auth: `${login.username ?? decodeURIComponent(username)}:${login.password ?? decodeURIComponent(password)}`,
+      headers: { accept: 'application/json' },
+      signal,
+    };
+    const tlsOptions = protocol === 'https:' ? await this.#tlsOptions() : undefined;
+    const url = `${origin}${pathname.replace(/\/$/, '')}/api/${path}`;
+    return new Promise((resolve, reject) => {
+      const request =
+        tlsOptions === undefined
+          ? httpRequest(url, options, resolve)
+          : httpsRequest(url, { ...options, ...tlsOptions }, resolve);
+      request.once('error', reject).end();
+    });
+  }
+
+  /** The private authority is trusted beside the public ones: a proxy before the API may have its own certificate. */
+  async #tlsOptions() {
+    const { ca, ...client } = await readTlsSecrets(this.#options);
+    return { ...client, ...(ca !== undefined && { ca: [...getCACertificates('default'), ca] }) };
+  }
 }
 
 interface RawQueue {
@@ -153,6 +180,16 @@ function toQueueReport(found: RawQueue): QueueReport {
   };
 }
 
+function toConsumerReport(found: RawConsumer): ConsumerReport {
+  return {
+    queue: found.queue.name,
+    consumerTag: found.consumer_tag,
+    prefetch: found.prefetch_count,
+    active: found.active !== false,
+    connection: found.channel_details?.connection_name ?? '',
+  };
+}
+
 function rateOf({ message_stats: stats }: RawQueue, kind: string): number {
   const details = stats?.[`${kind}_details`];
   return typeof details === 'object' ? (details.rate ?? 0) : 0;
@@ -170,19 +207,6 @@ function baseUrl({ amqpUrl, managementUrl }: ManagementOptions): URL {
   return url;
 }
 
-async function basicCredentials(
-  base: URL,
-  { usernameFile, passwordFile }: ManagementOptions,
-): Promise<string> {
-  const username = usernameFile
-    ? (await readFile(usernameFile, 'utf8')).trimEnd()
-    : decodeURIComponent(base.username);
-  const password = passwordFile
-    ? (await readFile(passwordFile, 'utf8')).trimEnd()
-    : decodeURIComponent(base.password);
-  return Buffer.from(`${username}:${password}`).toString('base64');
-}
-
 function refusal(status: number, path: string): string {
   if (status === 401)
     return 'refused the user name or password, or the user lacks the tag "management" (401)';
@@ -190,10 +214,7 @@ function refusal(status: number, path: string): string {
   return `answered ${status}`;
 }
 
-/** fetch says only "fetch failed"; what failed is in its cause. */
-function reasonOf(error: Error): string {
-  if (error.name === 'TimeoutError') return 'timeout';
-  return error.cause instanceof Error
-    ? error.cause.message || String((error.cause as { code?: string }).code)
-    : error.message;
+/** Where every address of a host fails, the error has only a code. */
+function reasonOf({ message, code }: Error & { code?: string }): string {
+  return message || String(code);
 }

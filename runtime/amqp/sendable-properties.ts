@@ -1,11 +1,12 @@
 /**
- * A received message's properties in a form in which amqplib can send them on. It guesses the type of a number, takes
- * a table with a "!" for its own notation, and refuses long text, so that what came in whole may fail to go out again,
- * and its message with it.
+ * Message properties in a form that amqplib can receive and send on. It guesses the type of a number, takes a table
+ * with a "!" for its own notation, refuses long text and overflows its stack on deep tables: without this, a message
+ * that came in whole could not go out again, or would end the connection.
  */
-import type { MessageProperties } from 'amqplib';
 
-/** Bytes that AMQP's short strings hold. Text that was not UTF-8 grows when it is read as such. */
+import type { ChannelModel, MessageProperties } from 'amqplib';
+
+/** The longest short string in AMQP. Text that was not UTF-8 grows when it is read as such. */
 const SHORT_STRING_BYTES = 255;
 /** From this size on amqplib takes every number for a 64-bit integer: a fraction, or one below −2⁶³, makes it throw. */
 const TAKEN_FOR_WHOLE = 2 ** 50;
@@ -15,11 +16,11 @@ const UINT32_MAX = 2n ** 32n - 1n;
 /** Deeper tables and lists are left out: everything that walks them, amqplib too, calls itself at each level. */
 const MAX_DEPTH = 50;
 const LONGEST_NUMBER_BYTES = 8;
-/** Into so much memory amqplib encodes headers; for more it throws. A frame, and so what comes in, may hold twice that. */
+/** amqplib throws for headers that are longer when encoded. A frame, and so what comes in, may hold twice as much. */
 const MAX_HEADERS_BYTES = 65_536;
-/** What a task cannot do without, and its trace, stay when something has to go. */
+/** What a task needs, and its trace: left out last. */
 const KEPT_LONGEST = /^(darkroom-.*|traceparent|tracestate)$/;
-/** Says what was left out, and is itself kept short. */
+/** The header that names what was left out, itself kept short. */
 const LEFT_OUT = 'darkroom-left-out';
 const LEFT_OUT_CHARACTERS = 1_000;
 const SHORT_STRINGS = [
@@ -36,20 +37,20 @@ const SHORT_STRINGS = [
 ] as const;
 
 /** The same properties without what cannot be sent; `headers` is never undefined. */
-export function carryableProperties(properties: MessageProperties): MessageProperties {
-  const carried = { ...properties, headers: table(properties.headers ?? {}, 0) };
+export function sendableProperties(properties: MessageProperties): MessageProperties {
+  const sendable = { ...properties, headers: sendableTable(properties.headers ?? {}, 0) };
   for (const name of SHORT_STRINGS) {
-    const text: unknown = carried[name];
-    if (typeof text === 'string' && Buffer.byteLength(text) > SHORT_STRING_BYTES) carried[name] = undefined;
+    const text: unknown = sendable[name];
+    if (typeof text === 'string' && Buffer.byteLength(text) > SHORT_STRING_BYTES) sendable[name] = undefined;
   }
-  if (carried.timestamp !== undefined && !isWhole(carried.timestamp, UINT64_MAX))
-    carried.timestamp = undefined;
-  return carried;
+  if (sendable.timestamp !== undefined && !isWhole(sendable.timestamp, UINT64_MAX))
+    sendable.timestamp = undefined;
+  return sendable;
 }
 
 /**
- * The same headers if amqplib can send them, else without the largest, our own and those of the trace last. Their names
- * stand in `darkroom-left-out`.
+ * The same headers if amqplib can send them, else without the largest; our own and those of the trace go last. The
+ * header `darkroom-left-out` names what is missing.
  */
 export function fittingHeaders(headers: Record<string, unknown>): Record<string, unknown> {
   if (bytesOf(headers) <= MAX_HEADERS_BYTES) return headers;
@@ -80,15 +81,17 @@ function bytesOf(value: unknown): number {
   );
 }
 
-function table(entries: Record<string, unknown>, depth: number): Record<string, unknown> {
-  const carried = Object.entries(entries).map(([key, value]) => [key, carryable(value, depth + 1)] as const);
+function sendableTable(entries: Record<string, unknown>, depth: number): Record<string, unknown> {
+  const sendable = Object.entries(entries).map(
+    ([key, value]) => [key, sendableValue(value, depth + 1)] as const,
+  );
   return Object.fromEntries(
-    carried.filter(([key, value]) => value !== undefined && Buffer.byteLength(key) <= SHORT_STRING_BYTES),
+    sendable.filter(([key, value]) => value !== undefined && Buffer.byteLength(key) <= SHORT_STRING_BYTES),
   );
 }
 
 /** undefined: it cannot be sent. */
-function carryable(value: unknown, depth: number): unknown {
+function sendableValue(value: unknown, depth: number): unknown {
   if (typeof value === 'number') {
     // RabbitMQ ends the connection of whoever sends no number: Erlang has neither NaN nor infinities.
     if (!Number.isFinite(value)) return undefined;
@@ -98,9 +101,9 @@ function carryable(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value;
   if (depth > MAX_DEPTH) return undefined;
   if (Array.isArray(value))
-    return value.map((item) => carryable(item, depth + 1)).filter((item) => item !== undefined);
+    return value.map((item) => sendableValue(item, depth + 1)).filter((item) => item !== undefined);
   if (Object.hasOwn(value, '!')) return isNotation(value as Record<string, unknown>) ? value : undefined;
-  return table(value as Record<string, unknown>, depth);
+  return sendableTable(value as Record<string, unknown>, depth);
 }
 
 /** What amqplib itself makes of the two types that JavaScript has no values for, and not a table that looks like it. */
@@ -113,4 +116,40 @@ function isNotation({ '!': type, value }: Record<string, unknown>): boolean {
 
 function isWhole(value: unknown, max: bigint): boolean {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && BigInt(value) <= max;
+}
+
+interface FrameReceiver {
+  rest: Buffer;
+  recvFrame(): unknown;
+}
+
+const HEADER_FRAME = 2;
+/** Type, channel, size of the payload; then class, weight, size of the body. */
+const FRAME_AT = { channel: 1, classId: 7, bodySize: 11 } as const;
+
+/**
+ * Receives a message whose headers are nested too deeply without them. amqplib decodes tables and lists by calling
+ * itself: some thousand levels overflow the stack, which would end the connection at every delivery of that message.
+ * Like the rest of what reaches into amqplib, it leaves one that looks otherwise alone.
+ */
+export function tolerateDeepHeaders(model: ChannelModel) {
+  const connection = (model as unknown as { connection?: Partial<FrameReceiver> }).connection;
+  if (typeof connection?.recvFrame !== 'function' || !Buffer.isBuffer(connection.rest)) return;
+  const receiver = connection as FrameReceiver;
+  const receive = connection.recvFrame;
+  // It calls itself, and so this, until a frame is whole: what is then at the front of `rest` is that frame.
+  receiver.recvFrame = () => {
+    const { rest } = receiver;
+    try {
+      return receive.call(receiver);
+    } catch (error) {
+      if (!(error instanceof RangeError) || rest[0] !== HEADER_FRAME) throw error;
+      return {
+        id: rest.readUInt16BE(FRAME_AT.classId),
+        channel: rest.readUInt16BE(FRAME_AT.channel),
+        size: Number(rest.readBigUInt64BE(FRAME_AT.bodySize)),
+        fields: { headers: {} },
+      };
+    }
+  };
 }

@@ -63,7 +63,7 @@ export async function declareTopology(channel: Channel, topology: Topology): Pro
     for (const delayMs of topology.retryDelays) await declareRetry(channel, at, delayMs);
     for (const filter of topology.filters) await declareFilter(channel, at, filter, topology.deliveryLimit);
   } catch (error) {
-    throw inWords(asError(error));
+    throw explainDeclareError(asError(error));
   }
 }
 
@@ -117,7 +117,7 @@ async function exchange(channel: Channel, name: string, type: string, options: O
 const INEQUIVALENT =
   /inequivalent arg '([^']+)' for (queue|exchange) '([^']+)' in vhost '([^']+)': (.*?)"?$/s;
 
-function inWords(error: Error & { code?: number }): Error {
+function explainDeclareError(error: Error & { code?: number }): Error {
   const [, argument, kind, name, vhost, difference] = INEQUIVALENT.exec(error.message) ?? [];
   if (argument !== undefined) {
     const setting = argument === 'x-delivery-limit' ? ' (DELIVERY_LIMIT sets it)' : '';

@@ -1,5 +1,6 @@
-/** What the broker's door takes and gives: options, messages, deliveries and states. */
+/** What openBroker takes and gives: options, messages, deliveries and states. */
 import type { Channel, MessageProperties } from 'amqplib';
+import type { LoginFiles, TlsFiles } from './connection-files.ts';
 
 /** What the broker writes to: pino's shape. No message or field ever holds a credential. */
 export interface BrokerLog {
@@ -9,18 +10,12 @@ export interface BrokerLog {
   error(fields: object, message: string): void;
 }
 
-export interface BrokerOptions {
-  /** `amqp://` or `amqps://`, with the vhost as path. Credentials in it give way to the files below. */
+/** The files are read at every connection attempt, so that rotated secrets take effect without a restart. */
+export interface BrokerOptions extends LoginFiles, TlsFiles {
+  /** `amqp://` or `amqps://`, with the vhost as path. Credentials in it give way to the files. */
   url: string;
   /** `external` takes the user name from the client certificate. Default `plain`. */
   auth?: 'plain' | 'external';
-  /** Files are read at every connection attempt, so that rotated secrets take effect without a restart. */
-  usernameFile?: string;
-  passwordFile?: string;
-  caFile?: string;
-  certFile?: string;
-  keyFile?: string;
-  keyPassphraseFile?: string;
   /** Rounded up to whole seconds. A dead peer is noticed after two to three of these. */
   heartbeatMs: number;
   /** From sending a message to its confirmation; also how long a publish waits for a connection. */
@@ -33,11 +28,11 @@ export interface BrokerOptions {
 }
 
 /** `idle`: no consumer has been asked for yet. `closed`: after {@link Broker.close}. */
-export type LinkStatus = 'idle' | 'connecting' | 'connected' | 'closed';
+export type ConnectionStatus = 'idle' | 'connecting' | 'connected' | 'closed';
 
 export interface BrokerState {
-  consume: LinkStatus;
-  publish: LinkStatus;
+  consume: ConnectionStatus;
+  publish: ConnectionStatus;
   /** The broker's reason while it refuses to take messages (memory or disk alarm). */
   blocked: string | undefined;
   /** The last failure in words; cleared once everything is connected. */
@@ -61,6 +56,8 @@ export interface PublishProperties {
   /** Seconds since 1970. */
   timestamp?: number;
   type?: string;
+  /** RabbitMQ refuses any name but that of the connection's own user (unless that user has the tag `impersonator`). */
+  userId?: string;
   appId?: string;
 }
 
@@ -88,8 +85,8 @@ export interface Broker {
    */
   consume(queue: string, onDelivery: (delivery: Delivery) => void, options?: ConsumeOptions): Consumer;
   /**
-   * Resolves when the broker has confirmed. Rejects with `Unroutable`, `PublishRefused`, `PublishUnknown` or
-   * `NotConnected`, or with a TypeError when a property cannot be encoded.
+   * Resolves when the broker has confirmed. Rejects with `Unroutable`, `PublishNacked`, `PublishRefused`,
+   * `PublishUnknown` or `NotConnected`, or with a TypeError when a property cannot be encoded.
    * Waits while the broker is blocked or the socket is full; time spent blocked counts towards no timeout.
    */
   publish(message: PublishRequest): Promise<void>;
@@ -123,6 +120,7 @@ export interface Consumer {
 
 export interface Delivery {
   readonly body: Buffer;
+  /** As far as they can be sent on. A `userId` in them is true: RabbitMQ has checked it against the publisher's login. */
   readonly properties: MessageProperties;
   readonly headers: Record<string, unknown>;
   readonly routingKey: string;

@@ -1,6 +1,6 @@
 /** Reads the dead letter queue: looks at messages without taking them, and settles the ones a command chose. */
 import type { Broker } from '../amqp/broker.ts';
-import { eachMessage, type GotMessage } from '../amqp/browse-queue.ts';
+import { browseQueue, type GotMessage } from '../amqp/browse-queue.ts';
 import { names } from '../amqp/topology.ts';
 import { UserError } from '../errors.ts';
 import { HEADERS } from '../task/task.ts';
@@ -48,7 +48,7 @@ export async function eachDeadLetter(
   const chosen: DeadLetter[] = [];
   const matches = matcher(selection);
   const limit = selection.limit ?? Number.POSITIVE_INFINITY;
-  await eachMessage(broker, names(prefix).dead, async (message) => {
+  await browseQueue(broker, names(prefix).dead, async (message) => {
     const letter = describe(message, prefix);
     if (!matches(letter)) return 'keep';
     chosen.push(letter);

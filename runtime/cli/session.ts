@@ -1,6 +1,6 @@
 /** A command's connection to the broker: opened with words about what is wrong, closed whatever happens. */
 import { type Broker, openBroker } from '../amqp/broker.ts';
-import { managementClient } from '../amqp/management.ts';
+import { ManagementClient } from '../amqp/management.ts';
 import { declareTopology } from '../amqp/topology.ts';
 import type { Config } from '../config.ts';
 import { asError, UserError } from '../errors.ts';
@@ -42,5 +42,5 @@ export function topologyOf(config: Config) {
 }
 
 export function management(config: Config) {
-  return managementClient({ amqpUrl: config.amqp.url, managementUrl: config.managementUrl });
+  return new ManagementClient({ amqpUrl: config.amqp.url, managementUrl: config.managementUrl });
 }

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Broker, openBroker, type PublishProperties } from '../../runtime/amqp/broker.ts';
-import { eachMessage, type GotMessage } from '../../runtime/amqp/browse-queue.ts';
+import { browseQueue, type GotMessage } from '../../runtime/amqp/browse-queue.ts';
 import { declareTopology, deleteTopology, names } from '../../runtime/amqp/topology.ts';
 import { topologyOf } from '../../runtime/cli/session.ts';
 import { readConfig } from '../../runtime/config.ts';
@@ -149,7 +149,7 @@ export async function startInstallation(options: InstallationOptions = {}): Prom
       ),
     async deadLetters() {
       const letters: GotMessage[] = [];
-      await eachMessage(broker, at.dead, async (message) => {
+      await browseQueue(broker, at.dead, async (message) => {
         letters.push(message);
         return 'keep';
       });

@@ -7,7 +7,7 @@ import { readRecorded } from '../../../keda/recommend/recorded.ts';
 import type { QueueSample } from '../../../keda/recommend/sample.ts';
 import { type Recommendation, recommend } from '../../../keda/recommend.ts';
 import { functionNames, functionValues, loadValues, type Values } from '../../../keda/values.ts';
-import { ManagementError, managementClient } from '../../amqp/management.ts';
+import { ManagementClient, ManagementError } from '../../amqp/management.ts';
 import { readConfig } from '../../config.ts';
 import { UserError } from '../../errors.ts';
 import { parseDuration } from '../../units.ts';
@@ -94,7 +94,7 @@ async function look(
   const config = readConfig();
   const { url, usernameFile, passwordFile } = config.amqp;
   const managementUrl = options.managementUrl ?? config.managementUrl;
-  const client = managementClient({
+  const client = new ManagementClient({
     amqpUrl: url,
     ...(managementUrl !== undefined && { managementUrl }),
     ...(usernameFile !== undefined && { usernameFile }),

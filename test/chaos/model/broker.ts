@@ -6,7 +6,7 @@ import {
   type OutgoingMessage,
   PublishUnknown,
 } from '../../../runtime/amqp/broker.ts';
-import { createDelivery, type Settling } from '../../../runtime/amqp/delivery.ts';
+import { ChannelDelivery, type DeliveryChannel } from '../../../runtime/amqp/consumer.ts';
 import { names } from '../../../runtime/amqp/topology.ts';
 import { beginLife, type Life, type Turns } from './virtual-time.ts';
 
@@ -71,7 +71,7 @@ export function connect(rabbit: Rabbit, turns: Turns, process: Life): Connection
   let consuming = false;
   let channel = beginLife();
   let publishing = beginLife();
-  let inHand: { message: Message; settling: Settling } | undefined;
+  let inHand: { message: Message; settling: DeliveryChannel } | undefined;
   process.atEnd(() => {
     loseConsume();
     losePublish();
@@ -111,9 +111,9 @@ export function connect(rabbit: Rabbit, turns: Turns, process: Life): Connection
       nack: () => settle(requeue),
       reject: () => settle(requeue),
     };
-    const settling: Settling = { channel: acks as unknown as Channel, open: true };
+    const settling: DeliveryChannel = { channel: acks as unknown as Channel, open: true };
     inHand = { message, settling };
-    onDelivery(createDelivery(settling, consumed(message)));
+    onDelivery(new ChannelDelivery(settling, consumed(message)));
   }
 
   /** Stored, and then confirmed: each may be prevented by the end of the connection or of the process. */

@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { connect } from 'amqplib';
 import { expect, test } from 'vitest';
-import { socketOf, tolerateDeepHeaders, writeThrough } from '../../../runtime/amqp/amqplib-internals.ts';
+import { socketOf, writeThrough } from '../../../runtime/amqp/amqplib-internals.ts';
+import { tolerateDeepHeaders } from '../../../runtime/amqp/sendable-properties.ts';
 import { openTestBroker, testBroker, testQueue, uniqueName } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createBackoff } from '../../../runtime/amqp/backoff.ts';
+import { Backoff } from '../../../runtime/amqp/backoff.ts';
 
 test('doubles from 100 ms to 5 s, and begins again after a connection that lasted', () => {
-  const backoff = createBackoff(() => 1);
+  const backoff = new Backoff(() => 1);
 
   const waits = Array.from({ length: 9 }, () => backoff.next(0));
 
@@ -14,7 +14,7 @@ test('doubles from 100 ms to 5 s, and begins again after a connection that laste
 test('never waits longer than 5 s nor less than 50 ms', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(10_000)), fc.double({ min: 0, max: 1, noNaN: true }), (lasted, random) => {
-      const backoff = createBackoff(() => random);
+      const backoff = new Backoff(() => random);
       for (const ms of lasted) {
         const wait = backoff.next(ms);
         expect(wait).toBeGreaterThanOrEqual(50);

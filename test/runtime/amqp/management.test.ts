@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
-import { ManagementError, managementClient } from '../../../runtime/amqp/management.ts';
+import { ManagementClient, ManagementError } from '../../../runtime/amqp/management.ts';
 import { openTestBroker, testBroker, testQueue, uniqueName } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 
@@ -11,7 +11,7 @@ const { amqpUrl, managementUrl } = await testBroker();
 const SAMPLED_MS = 25_000;
 
 test('tells the version of the broker', async () => {
-  const { rabbitmqVersion } = await managementClient({ amqpUrl, managementUrl }).overview();
+  const { rabbitmqVersion } = await new ManagementClient({ amqpUrl, managementUrl }).overview();
 
   expect(rabbitmqVersion).toMatch(/^\d+\.\d+\.\d+/);
 });
@@ -20,7 +20,7 @@ test('counts ready and unacknowledged messages and consumers', { timeout: 60_000
   await using opened = openTestBroker(amqpUrl);
   const { broker } = opened;
   await using queue = await testQueue(broker);
-  const management = managementClient({ amqpUrl, managementUrl });
+  const management = new ManagementClient({ amqpUrl, managementUrl });
   for (const body of ['1', '2', '3'])
     await broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from(body) });
   const consumer = broker.consume(queue.name, () => {}, { prefetch: 1 });
@@ -54,7 +54,7 @@ test('counts ready and unacknowledged messages and consumers', { timeout: 60_000
 });
 
 test('says what is wrong when a queue is not there, or the password is, or nothing answers', async () => {
-  const management = managementClient({ amqpUrl, managementUrl });
+  const management = new ManagementClient({ amqpUrl, managementUrl });
   const name = uniqueName('none');
   await expect(management.queue(name)).rejects.toMatchObject({
     status: 404,
@@ -64,11 +64,11 @@ test('says what is wrong when a queue is not there, or the password is, or nothi
   const url = new URL(managementUrl ?? 'http://localhost:15672');
   url.username = 'guest';
   url.password = 'not-this-one';
-  const refused = managementClient({ amqpUrl, managementUrl: url.href }).overview();
+  const refused = new ManagementClient({ amqpUrl, managementUrl: url.href }).overview();
   await expect(refused).rejects.toThrow(/refused the user name or password/);
   await expect(refused).rejects.not.toThrow(/not-this-one/);
 
-  const nothing = managementClient({ amqpUrl, managementUrl: 'http://127.0.0.1:1' }).overview();
+  const nothing = new ManagementClient({ amqpUrl, managementUrl: 'http://127.0.0.1:1' }).overview();
   await expect(nothing).rejects.toBeInstanceOf(ManagementError);
   await expect(nothing).rejects.toThrow(/did not answer/);
 });
@@ -78,7 +78,7 @@ test('gives up a management API that hangs', async () => {
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
 
-  const hanging = managementClient({
+  const hanging = new ManagementClient({
     amqpUrl,
     managementUrl: `http://127.0.0.1:${port}`,
     timeoutMs: 100,

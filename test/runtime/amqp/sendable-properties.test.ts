@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { carryableProperties, fittingHeaders } from '../../../runtime/amqp/sendable-properties.ts';
+import { fittingHeaders, sendableProperties } from '../../../runtime/amqp/sendable-properties.ts';
 import { openTestBroker, testBroker, testQueue } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 
@@ -7,7 +7,7 @@ const { amqpUrl } = await testBroker();
 
 /** As a delivery brings them. */
 function received(properties: object) {
-  return carryableProperties({ headers: {}, ...properties } as Parameters<typeof carryableProperties>[0]);
+  return sendableProperties({ headers: {}, ...properties } as Parameters<typeof sendableProperties>[0]);
 }
 
 test('keeps what can be sent on as it is', () => {
