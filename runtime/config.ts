@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { UserError } from './errors.ts';
 import { redactText } from './redact.ts';
+import { isAllowedBucket } from './storage/allowed-buckets.ts';
 import { HOST_RULE_WORDS, parseHostRule } from './storage/https-policy.ts';
-import { isBucketName, isStorageUrl } from './storage/s3-url.ts';
 import { formatDuration, parseDuration, parseSize } from './units.ts';
 
 const duration = z
@@ -73,7 +73,7 @@ const VARIABLES = {
   FUNCTIONS_DIR: z.string().default(resolve(import.meta.dirname, '../functions')),
   STORAGE_URL: z.string().optional(),
   STORAGE_BUCKETS: list(
-    (item) => (isBucketName(item) || isStorageUrl(item) ? item : undefined),
+    (item) => (isAllowedBucket(item) ? item : undefined),
     "buckets' names or s3://bucket/prefix?region=…",
   ).default([]),
   ENDED_RETENTION: duration.default(7 * 86_400_000),

@@ -7,9 +7,14 @@ import { ObjectNotFound, type Storage } from './storage.ts';
 /**
  * Writes, reads, looks for and removes a small object of its own.
  * @param remedy a sentence that says what to do when that fails
+ * @param warn told when of two writers at one moment both may believe to be first
  * @throws {UserError} naming the step that failed
  */
-export async function checkStorage(storage: Storage, remedy: string): Promise<void> {
+export async function checkStorage(
+  storage: Storage,
+  remedy: string,
+  warn: (message: string) => void,
+): Promise<void> {
   const key = `${RUNTIME_FOLDER}/check/${uuid()}`;
   const bytes = Buffer.from(`darkroom storage check ${key}`);
   await step('write to', () => storage.write(key, bytes));
@@ -27,6 +32,10 @@ export async function checkStorage(storage: Storage, remedy: string): Promise<vo
         if (!(error instanceof ObjectNotFound)) throw error;
       },
     );
+  });
+  await step('try conditional writes in', async () => {
+    if (await storage.keepsFirstWrite()) return;
+    warn(`${storage.url} ignores conditional writes: of two writers at one moment, the last one wins.`);
   });
 
   async function step(doing: string, work: () => Promise<unknown>): Promise<void> {

@@ -1,143 +1,126 @@
 /**
  * Storage in a folder: writes go to a temporary file that is synced and renamed, so that a key holds all of a value
  * or none of it, and an acknowledged result is still there after a power cut.
+ *
+ * What only touches names is done in place, as in {@link OpenFolder}; what moves or syncs bytes goes through the
+ * thread pool.
  */
-import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { asError, Rejection, Retryable, TaskFailure, UserError } from '../errors.ts';
-import { makeFolders } from '../make-folders.ts';
-import { redactUrl } from '../redact.ts';
+import { closeSync, constants, fstatSync, lstatSync, openSync, read, renameSync, type Stats } from 'node:fs';
+import { unlink } from 'node:fs/promises';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { v4 as uuid } from 'uuid';
 import { checkStorage } from './check.ts';
-import { codeOf, folderOpener, type OpenFolder } from './folder.ts';
-import { assertKey, isKey, isRuntimeKey } from './keys.ts';
+import { fileFailure } from './file-failures.ts';
+import { hasHardLinks, listTree, removeObject, removeTree } from './file-tree.ts';
 import {
-  entriesOf,
-  openObject,
-  readObject,
-  removeObject,
-  removeTree,
-  statObject,
-  sweepTemporary,
-  TEMPORARY,
-  writeObject,
-} from './objects.ts';
-import { type ListedObject, ObjectNotFound, type Storage } from './storage.ts';
+  CHUNK_BYTES,
+  type Folder,
+  isAbsent,
+  type OpenFolder,
+  refuseLink,
+  renameUnlessTaken,
+  splitKey,
+  systemErrorCode,
+  writeSynced,
+} from './folder.ts';
+import { assertFileKey, TEMPORARY_FOLDER } from './keys.ts';
+import {
+  type ListedObject,
+  ObjectNotFound,
+  type ObjectStat,
+  type ReadOptions,
+  type Storage,
+  tooLarge,
+  type WriteOptions,
+} from './storage.ts';
 
+const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
 /** How often a folder that is removed under a write is made again. */
 const WRITE_ATTEMPTS = 5;
-const TEMPORARY_PREFIX = TEMPORARY.join('/');
 
-/**
- * @param target `file:///absolute/folder` or a path; the folder is made when it is missing
- * @param chooseOpener how folders are opened; default: the strictest way that the system offers
- * @throws {UserError} when the folder cannot be used
- */
-export async function openFileStorage(
-  target: string,
-  chooseOpener: (root: string) => OpenFolder | Promise<OpenFolder> = folderOpener,
-): Promise<Storage> {
-  const root = folderOf(target);
-  try {
-    await makeFolders(root);
-    const openFolder = await chooseOpener(root);
-    await sweepTemporary(openFolder);
-    return fileStorage(root, openFolder);
-  } catch (error) {
-    throw new UserError(
-      `The storage folder ${root} cannot be used: ${asError(error).message}. ` +
-        'Make it a folder that this user may write to, or set STORAGE_URL to another.',
-      { cause: error },
-    );
+const readChunk = promisify(read);
+
+export class FileStorage implements Storage {
+  readonly url: string;
+  readonly #root: string;
+  readonly #openFolder: OpenFolder;
+  readonly #warn: (message: string) => void;
+
+  /** @param root an absolute path */
+  constructor(root: string, openFolder: OpenFolder, warn: (message: string) => void = () => {}) {
+    this.url = pathToFileURL(root).href;
+    this.#root = root;
+    this.#openFolder = openFolder;
+    this.#warn = warn;
   }
-}
 
-/** The absolute path that a `file:` URL or a plain path names. */
-function folderOf(target: string): string {
-  if (!/^file:/i.test(target)) return path.resolve(target);
-  try {
-    // new URL('file:x') would quietly mean /x.
-    if (!/^file:\/\//i.test(target)) throw new Error('a file: URL starts with file:///');
-    const folder = fileURLToPath(target);
-    if (folder.includes('\0')) throw new Error('it contains a NUL character');
-    return path.resolve(folder);
-  } catch (error) {
-    throw new UserError(
-      `STORAGE_URL ${redactUrl(target)} cannot be used: ${asError(error).message}. Expected file:///absolute/folder.`,
-      { cause: error },
-    );
+  async read(key: string, options: ReadOptions = {}): Promise<Buffer> {
+    assertFileKey(key);
+    const work = async () => {
+      using file = await openObject(this.#openFolder, key);
+      if (!file) throw new ObjectNotFound(key, this.url);
+      return await readObject(file, key, options);
+    };
+    return await this.#perform(`read "${key}"`, work, options.signal);
   }
-}
 
-function fileStorage(root: string, openFolder: OpenFolder): Storage {
-  const url = pathToFileURL(root).href;
+  async write(key: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<boolean> {
+    assertFileKey(key);
+    const work = () => retryVanished(() => writeObject(this.#openFolder, key, bytes, options));
+    return await this.#perform(`write "${key}"`, work, options.signal);
+  }
 
-  async function* walk(segments: string[]): AsyncGenerator<ListedObject> {
-    for (const { name, kind } of await entriesOf(openFolder, segments)) {
-      const key = [...segments, name].join('/');
-      if (!isKey(key) || key === TEMPORARY_PREFIX) continue;
-      if (kind === 'folder' && (segments.length > 0 || !isRuntimeKey(name))) yield* walk([...segments, name]);
-      if (kind === 'file') {
-        const stats = await statObject(openFolder, key);
-        if (stats) yield { key, bytes: stats.size, modified: stats.mtime };
-      }
+  async stat(key: string): Promise<ObjectStat | undefined> {
+    assertFileKey(key);
+    const stats = await this.#perform(`look for "${key}"`, () => statObject(this.#openFolder, key));
+    return stats && { bytes: stats.size, modified: stats.mtime };
+  }
+
+  async remove(key: string): Promise<void> {
+    assertFileKey(key);
+    await this.#perform(`remove "${key}"`, () => removeObject(this.#openFolder, key));
+  }
+
+  async removeAll(prefix: string): Promise<void> {
+    const folder = prefix.replace(/\/$/, '');
+    assertFileKey(folder);
+    const work = () => removeTree(this.#openFolder, folder.split('/'));
+    await this.#perform(`remove the folder "${folder}"`, work);
+  }
+
+  async *list(prefix: string): AsyncGenerator<ListedObject> {
+    const folder = prefix.replace(/\/$/, '');
+    if (folder !== '') assertFileKey(folder);
+    const doing = `list "${folder}"`;
+    const keys = listTree(this.#openFolder, folder === '' ? [] : folder.split('/'));
+    for (;;) {
+      const { value: key, done } = await this.#perform(doing, () => keys.next());
+      if (done) return;
+      const stats = await this.#perform(doing, () => statObject(this.#openFolder, key));
+      if (stats) yield { key, bytes: stats.size, modified: stats.mtime };
     }
   }
 
+  async keepsFirstWrite(): Promise<boolean> {
+    return await this.#perform('try hard links', () => hasHardLinks(this.#openFolder));
+  }
+
+  async check(): Promise<void> {
+    const remedy = `Let this user read and write in ${this.#root}, or set STORAGE_URL to another folder.`;
+    await checkStorage(this, remedy, this.#warn);
+  }
+
   /** Does one thing, its errors in words. */
-  async function perform<T>(doing: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async #perform<T>(doing: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       signal?.throwIfAborted();
       return await work();
     } catch (error) {
       signal?.throwIfAborted();
-      throw asFailure(error, doing, root);
+      throw fileFailure(error, doing, this.#root);
     }
   }
-
-  const storage: Storage = {
-    url,
-    async read(key, options = {}) {
-      assertStorable(key);
-      const read = async () => {
-        using file = await openObject(openFolder, key);
-        if (!file) throw new ObjectNotFound(key, url);
-        return await readObject(file, key, options);
-      };
-      return await perform(`read "${key}"`, read, options.signal);
-    },
-    async write(key, bytes, options = {}) {
-      assertStorable(key);
-      const write = () => retryVanished(() => writeObject(openFolder, key, bytes, options));
-      return await perform(`write "${key}"`, write, options.signal);
-    },
-    async stat(key) {
-      assertStorable(key);
-      const stats = await perform(`look for "${key}"`, () => statObject(openFolder, key));
-      return stats && { bytes: stats.size, modified: stats.mtime };
-    },
-    async remove(key) {
-      assertStorable(key);
-      await perform(`remove "${key}"`, () => removeObject(openFolder, key));
-    },
-    async removeAll(prefix) {
-      const folder = prefix.replace(/\/$/, '');
-      assertStorable(folder);
-      await perform(`remove the folder "${folder}"`, () => removeTree(openFolder, folder.split('/')));
-    },
-    async *list(prefix) {
-      const folder = prefix.replace(/\/$/, '');
-      if (folder !== '') assertStorable(folder);
-      const objects = walk(folder === '' ? [] : folder.split('/'));
-      for (;;) {
-        const { value, done } = await perform(`list "${folder}"`, () => objects.next());
-        if (done) return;
-        yield value;
-      }
-    },
-    check: () =>
-      checkStorage(storage, `Let this user read and write in ${root}, or set STORAGE_URL to another folder.`),
-  };
-  return storage;
 }
 
 /** Another process may remove the folder of a key between its being opened and being written to. */
@@ -146,58 +129,111 @@ async function retryVanished<T>(write: () => Promise<T>): Promise<T> {
     try {
       return await write();
     } catch (error) {
-      if (codeOf(error) !== 'ENOENT' || attempt === WRITE_ATTEMPTS) throw error;
+      if (systemErrorCode(error) !== 'ENOENT' || attempt === WRITE_ATTEMPTS) throw error;
     }
   }
 }
 
-function assertStorable(key: string): void {
-  assertKey(key);
-  if (key === TEMPORARY_PREFIX || key.startsWith(`${TEMPORARY_PREFIX}/`)) {
-    throw new Rejection(`key "${key}" cannot be used: ${TEMPORARY_PREFIX}/ holds unfinished writes.`, {
-      failureType: 'invalid-task',
-    });
-  }
-  // Windows reads devices and streams where others read names.
-  if (
-    process.platform === 'win32' &&
-    /[<>:"|?*]|(?:^|\/)(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|\/|$)/i.test(key)
-  ) {
-    throw new Rejection(`key "${key}" cannot be used: Windows gives it another meaning.`, {
-      failureType: 'invalid-task',
-    });
+/** A file open for reading. */
+interface OpenObject extends Disposable {
+  descriptor: number;
+  bytes: number;
+}
+
+/** The file of a key; undefined when there is none. Never a link, a device or a pipe. */
+async function openObject(openFolder: OpenFolder, key: string): Promise<OpenObject | undefined> {
+  const { parent, name } = splitKey(key);
+  try {
+    await using folder = await openFolder(parent);
+    await refuseLink(folder.at(name), key);
+    // Without O_NONBLOCK, opening a pipe would wait for its writer.
+    const descriptor = openSync(folder.at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    try {
+      await folder.verify();
+      const stats = fstatSync(descriptor);
+      if (stats.isFile())
+        return { descriptor, bytes: stats.size, [Symbol.dispose]: () => closeSync(descriptor) };
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+    closeSync(descriptor);
+    return undefined;
+  } catch (error) {
+    // ENXIO is a socket.
+    if (isAbsent(error) || ['EISDIR', 'ENXIO'].includes(systemErrorCode(error) ?? '')) return undefined;
+    throw error;
   }
 }
 
-/** A system's error as a failure of the task, saying what could not be done and how to mend it. */
-function asFailure(error: unknown, doing: string, root: string): Error {
-  if (error instanceof TaskFailure) return error;
-  const code = codeOf(error) ?? asError(error).message;
-  const what = `Cannot ${doing} in ${root}`;
-  const reject = (why: string) =>
-    new Rejection(`${what}: ${why}.`, { failureType: 'invalid-task', cause: error });
-  const retry = (why: string) => new Retryable(`${what}: ${why}.`, { failureType: 'storage', cause: error });
-  switch (code) {
-    case 'ENOTDIR':
-      return reject('a part of the key that should be a folder is a file');
-    case 'EISDIR':
-    case 'ENOTEMPTY':
-      return reject('a folder has that name');
-    case 'ENAMETOOLONG':
-      return reject('the name is too long for its file system');
-    case 'ELOOP':
-      return reject('a symbolic link has that name, and links are not followed');
-    case 'ENOSPC':
-    case 'EDQUOT':
-    case 'EFBIG':
-      return retry(`the file system is full or a quota is reached (${code}); free some space`);
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return retry(`this user may not (${code}); correct the folder's owner, mode or mount`);
-    case 'EXDEV':
-      return retry('a folder below the root is another file system; mount one for the whole root');
-    default:
-      return retry(`the file system says ${code}`);
+/** @throws {Rejection} `limit-exceeded` before anything is read */
+async function readObject(
+  { descriptor, bytes }: OpenObject,
+  key: string,
+  { maxBytes = Number.POSITIVE_INFINITY, allocate = Buffer.allocUnsafe, signal }: ReadOptions,
+): Promise<Buffer> {
+  if (bytes > maxBytes) throw tooLarge(key, `${bytes} bytes`, maxBytes);
+  const buffer = allocate(bytes);
+  let filled = 0;
+  while (filled < bytes) {
+    const length = Math.min(CHUNK_BYTES, bytes - filled);
+    const { bytesRead } = await readChunk(descriptor, buffer, filled, length, filled);
+    signal?.throwIfAborted();
+    if (bytesRead === 0) break;
+    filled += bytesRead;
   }
+  return buffer.subarray(0, filled);
+}
+
+/** The state of a key's file; undefined when there is none. */
+async function statObject(openFolder: OpenFolder, key: string): Promise<Stats | undefined> {
+  const { parent, name } = splitKey(key);
+  try {
+    await using folder = await openFolder(parent);
+    await refuseLink(folder.at(name), key);
+    const stats = lstatSync(folder.at(name));
+    await folder.verify();
+    return stats.isFile() ? stats : undefined;
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * All of the bytes or nothing, durable when it resolves.
+ * @returns false only with `ifAbsent`, when something is already there
+ */
+async function writeObject(
+  openFolder: OpenFolder,
+  key: string,
+  bytes: Uint8Array,
+  { ifAbsent = false, signal }: WriteOptions,
+): Promise<boolean> {
+  const { parent, name } = splitKey(key);
+  await using folder = await openFolder(parent, { create: true });
+  await refuseLink(folder.at(name), key);
+  if (ifAbsent && (await isThere(folder, name))) return false;
+  await using temporary = await openFolder(TEMPORARY_FOLDER.split('/'), { create: true });
+  const source = temporary.at(uuid());
+  let stored = true;
+  try {
+    await writeSynced(source, bytes, signal);
+    await folder.verify();
+    if (ifAbsent) stored = renameUnlessTaken(source, folder.at(name));
+    else renameSync(source, folder.at(name));
+    await folder.verify();
+  } catch (error) {
+    await unlink(source).catch(() => {});
+    throw error;
+  }
+  await folder.sync();
+  return stored;
+}
+
+async function isThere(folder: Folder, name: string): Promise<boolean> {
+  if (lstatSync(folder.at(name), { throwIfNoEntry: false }) === undefined) return false;
+  // Its writer may not have come to this yet, and the caller relies on what is there.
+  await folder.sync();
+  return true;
 }

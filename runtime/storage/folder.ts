@@ -1,16 +1,33 @@
 /**
- * Folders below a storage's root, opened so that no symbolic link, not even one swapped in meanwhile, leads out.
+ * Folders below a storage's root, opened so that no symbolic link, not even one swapped in meanwhile, leads out; and
+ * how files get into them.
  */
-import { closeSync, constants, fsync, lstatSync, openSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fsync,
+  linkSync,
+  lstatSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+  write,
+} from 'node:fs';
 import { access, mkdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { Rejection } from '../errors.ts';
 
 // Windows knows neither flag.
-const { O_RDONLY, O_DIRECTORY = 0, O_NOFOLLOW = 0 } = constants;
-/** Linux's door to "open this name in that open folder", which Node has no call for. */
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_DIRECTORY = 0, O_NOFOLLOW = 0 } = constants;
+/** Linux's way to "open this name in that open folder", which Node has no call for. */
 const DESCRIPTORS = '/proc/self/fd';
+/** Between two chunks an abort is noticed. */
+export const CHUNK_BYTES = 4 * 1024 * 1024;
+
+const writeChunk = promisify(write);
+/** Waits until what was written to an open file or folder is safe. */
+const syncDescriptor = promisify(fsync);
 
 /** An open folder. Paths that it gives are for immediate use, before it is disposed of. */
 export interface Folder extends AsyncDisposable {
@@ -75,7 +92,7 @@ async function openInner(parent: number, segment: string, create: boolean): Prom
     return openSync(inner, flags);
   } catch (error) {
     await refuseLink(inner, segment);
-    if (!create || codeOf(error) !== 'ENOENT') throw error;
+    if (!create || systemErrorCode(error) !== 'ENOENT') throw error;
   }
   await makeFolder(inner);
   await syncFolder(parent);
@@ -111,7 +128,7 @@ async function makeFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder);
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error;
+    if (systemErrorCode(error) !== 'EEXIST') throw error;
   }
 }
 
@@ -126,15 +143,12 @@ async function syncPath(folder: string): Promise<void> {
   }
 }
 
-/** Waits until what was written to an open file or folder is safe. */
-export const sync = promisify(fsync);
-
 async function syncFolder(descriptor: number): Promise<void> {
   try {
-    await sync(descriptor);
+    await syncDescriptor(descriptor);
   } catch (error) {
     // Some network file systems cannot sync a folder: they make a rename durable themselves, or nothing can.
-    if (!['EINVAL', 'ENOTSUP'].includes(codeOf(error) ?? '')) throw error;
+    if (!['EINVAL', 'ENOTSUP'].includes(systemErrorCode(error) ?? '')) throw error;
   }
 }
 
@@ -152,7 +166,7 @@ function isLink(target: string): boolean {
 }
 
 /** The system's name of an error, such as ENOENT. */
-export function codeOf(error: unknown): string | undefined {
+export function systemErrorCode(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code;
 }
 
@@ -163,4 +177,56 @@ function linkRefused(name: string): Rejection {
       failureType: 'input-forbidden',
     },
   );
+}
+
+/** A new file that survives a crash of the machine. */
+export async function writeSynced(target: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+  const descriptor = openSync(target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
+  try {
+    let written = 0;
+    while (written < bytes.length) {
+      signal?.throwIfAborted();
+      const length = Math.min(CHUNK_BYTES, bytes.length - written);
+      written += (await writeChunk(descriptor, bytes, written, length)).bytesWritten;
+    }
+    await syncDescriptor(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * Gives a file another name unless that is taken: link(2) refuses an existing name, rename(2) does not. Its old name goes.
+ * @returns whether the name was free
+ */
+export function renameUnlessTaken(source: string, target: string): boolean {
+  try {
+    linkSync(source, target);
+  } catch (error) {
+    if (isWithoutHardLinks(error)) {
+      // The name was free a moment ago. Of two writers at one moment both may be told that they were first.
+      renameSync(source, target);
+      return true;
+    }
+    if (systemErrorCode(error) !== 'EEXIST') throw error;
+    unlinkSync(source);
+    return false;
+  }
+  unlinkSync(source);
+  return true;
+}
+
+/** Whether hard links are missing: exFAT, some network file systems. */
+export function isWithoutHardLinks(error: unknown): boolean {
+  return ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(systemErrorCode(error) ?? '');
+}
+
+/** Nothing has that name: it is missing, or a file stands where a folder was looked for. */
+export function isAbsent(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '');
+}
+
+export function splitKey(key: string): { parent: string[]; name: string } {
+  const segments = key.split('/');
+  return { parent: segments.slice(0, -1), name: segments.at(-1)! };
 }

@@ -10,8 +10,7 @@ import { asError, Rejection, Retryable, TaskFailure } from '../errors.ts';
 import { redactText, redactUrl, shorten } from '../redact.ts';
 import { isPublicAddress } from './address.ts';
 import { allowedUrl, type HostRule, parseHostRules } from './https-policy.ts';
-import { tooLarge } from './limits.ts';
-import type { ReadOptions } from './storage.ts';
+import { type ReadOptions, tooLarge } from './storage.ts';
 
 const MAX_REDIRECTS = 3;
 const TOTAL_TIMEOUT_MS = 30_000;

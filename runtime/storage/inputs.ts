@@ -1,16 +1,10 @@
 /** Reads what a task names as its `input`: a key, an object in an allowed bucket, or an allowed `https` URL. */
-import { Rejection, UserError } from '../errors.ts';
+import { Rejection } from '../errors.ts';
 import { redactUrl, shorten } from '../redact.ts';
+import { type AllowedBucket, bucketsOf, parseAllowedBucket } from './allowed-buckets.ts';
 import type { HttpsOptions, HttpsReader } from './https.ts';
 import { assertUserKey, isRuntimeKey } from './keys.ts';
-import { openStorage } from './open.ts';
-import {
-  BUCKET_NAME_WORDS,
-  formatStorageUrl,
-  isBucketName,
-  parseObjectUrl,
-  parseStorageUrl,
-} from './s3-url.ts';
+import { type BucketNaming, openStorage } from './open.ts';
 import type { ReadOptions, Storage, StorageOptions } from './storage.ts';
 
 export interface Inputs {
@@ -42,68 +36,73 @@ const EXPECTED = 'Expected a key in the storage, s3://bucket/key, or an https UR
 const URL_LIKE = /^(?:[a-z][a-z\d+.-]*:\/\/|(?:https?|s3|ftp|file|data|blob|javascript|urn|about):)/i;
 
 /** @throws {UserError} when a bucket or a host rule cannot be read; nothing is connected to yet */
-export function openInputs({ storage, buckets = [], https, storageOptions }: InputsOptions): Inputs {
-  const others = new Map(buckets.map((bucket) => otherBucket(bucket, storage)));
-  const openings = new Map<string, Promise<Storage>>();
-  const own = storage.url.startsWith('s3:') ? parseStorageUrl(storage.url) : undefined;
-  let reader: Promise<HttpsReader> | undefined;
+export function openInputs(options: InputsOptions): Inputs {
+  return new StorageInputs(options);
+}
 
-  /** The storage and the key in it that `s3://bucket/key` names. */
-  async function locate(input: string): Promise<{ from: Storage; key: string }> {
-    const object = parseObjectUrl(input);
-    if (!object) throw forbidden(input, 'it is not s3://bucket/key');
-    const { bucket, key } = object;
-    if (!isBucketName(bucket)) throw forbidden(input, BUCKET_NAME_WORDS);
+class StorageInputs implements Inputs {
+  readonly #storage: Storage;
+  /** The storage's own bucket, where it is one. */
+  readonly #own: AllowedBucket | undefined;
+  readonly #others: AllowedBucket[];
+  readonly #storageOptions: StorageOptions | undefined;
+  readonly #opened = new Map<string, Promise<Storage>>();
+  readonly #https: HttpsOptions | undefined;
+  #httpsReader: Promise<HttpsReader> | undefined;
+
+  constructor({ storage, buckets = [], https, storageOptions }: InputsOptions) {
+    this.#storage = storage;
+    this.#own = bucketsOf(storage.url) && parseAllowedBucket(storage.url);
+    this.#others = buckets.map((text) => parseAllowedBucket(text, storage.url));
+    this.#storageOptions = storageOptions;
+    this.#https = https;
+  }
+
+  async read(input: string, options: ReadOptions = {}): Promise<Buffer> {
+    if (/^https:\/\//i.test(input)) return await this.#readHttps(input, options);
+    const named = /^[a-z][a-z\d+.-]*:\/\//i.test(input) ? bucketsOf(input) : undefined;
+    if (named !== undefined) {
+      const { from, key } = await this.#locate(input, named);
+      return await from.read(key, options);
+    }
+    if (URL_LIKE.test(input)) throw forbidden(input, 'such URLs are not read');
+    assertUserKey(input, 'input');
+    return await this.#storage.read(input, options);
+  }
+
+  /** The storage and the key in it that `scheme://bucket/key` names. The key is literal: nothing is decoded. */
+  async #locate(
+    input: string,
+    { scheme, buckets }: { scheme: string; buckets: BucketNaming },
+  ): Promise<{ from: Storage; key: string }> {
+    const [, bucket, key] = /^[^:]+:\/\/([^/]+)\/(.+)$/s.exec(input) ?? [];
+    if (bucket === undefined || key === undefined) throw forbidden(input, `it is not ${scheme}://bucket/key`);
+    if (!buckets.isName(bucket)) throw forbidden(input, buckets.nameWords);
     assertUserKey(key, 'input');
     // The runtime's folder lies at the end of a prefix, so it may be anywhere in a bucket.
     if (key.split('/').some(isRuntimeKey)) throw forbidden(input, 'it belongs to the runtime');
-    const other = others.get(bucket);
-    if (other) return { from: await opened(other.url), key: below(other.prefix, key, input) };
-    if (own?.bucket === bucket) return { from: storage, key: below(own.prefix, key, input) };
+    const isNamed = (allowed: AllowedBucket) => allowed.scheme === scheme && allowed.bucket === bucket;
+    const other = this.#others.findLast(isNamed);
+    if (other) return { from: await this.#open(other.url), key: below(other.prefix, key, input) };
+    if (this.#own && isNamed(this.#own))
+      return { from: this.#storage, key: below(this.#own.prefix, key, input) };
     throw forbidden(input, `the bucket ${bucket} is not in STORAGE_BUCKETS`);
   }
 
-  function opened(url: string): Promise<Storage> {
-    const known = openings.get(url);
+  #open(url: string): Promise<Storage> {
+    const known = this.#opened.get(url);
     if (known) return known;
-    const opening = openStorage(url, storageOptions);
-    openings.set(url, opening);
+    const opening = openStorage(url, this.#storageOptions);
+    this.#opened.set(url, opening);
     return opening;
   }
 
-  async function readHttps(input: string, options: ReadOptions): Promise<Buffer> {
+  async #readHttps(input: string, options: ReadOptions): Promise<Buffer> {
+    const https = this.#https;
     if (!https?.enabled) throw forbidden(input, 'https inputs are off (INPUT_HTTPS)');
-    reader ??= import('./https.ts').then(({ httpsReader }) => httpsReader(https));
-    return await (await reader)(input, options);
+    this.#httpsReader ??= import('./https.ts').then(({ httpsReader }) => httpsReader(https));
+    return await (await this.#httpsReader)(input, options);
   }
-
-  return {
-    async read(input, options = {}) {
-      if (/^https:\/\//i.test(input)) return await readHttps(input, options);
-      if (/^s3:\/\//i.test(input)) {
-        const { from, key } = await locate(input);
-        return await from.read(key, options);
-      }
-      if (URL_LIKE.test(input)) throw forbidden(input, 'such URLs are not read');
-      assertUserKey(input, 'input');
-      return await storage.read(input, options);
-    },
-  };
-}
-
-/** A bucket of STORAGE_BUCKETS: its name, the part of it that is allowed, and how to open the whole. */
-function otherBucket(text: string, storage: Storage): [bucket: string, { url: string; prefix: string }] {
-  if (/^s3:\/\//i.test(text)) {
-    const location = parseStorageUrl(text);
-    return [location.bucket, { url: formatStorageUrl(location), prefix: location.prefix }];
-  }
-  if (!isBucketName(text)) {
-    throw new UserError(
-      `STORAGE_BUCKETS has "${redactUrl(text)}": expected a bucket's name or s3://bucket/prefix; ${BUCKET_NAME_WORDS}.`,
-    );
-  }
-  const like = storage.url.startsWith('s3:') ? parseStorageUrl(storage.url) : parseStorageUrl(`s3://${text}`);
-  return [text, { url: formatStorageUrl({ ...like, bucket: text, prefix: '' }), prefix: '' }];
 }
 
 /** The key relative to a prefix. */

@@ -5,6 +5,9 @@ import { redactText, shorten } from '../redact.ts';
 /** The folder that belongs to the runtime: intermediates, markers, temporary files. */
 export const RUNTIME_FOLDER = '.darkroom';
 
+/** Unfinished writes: on the same file system as the results, because rename does not cross those. */
+export const TEMPORARY_FOLDER = `${RUNTIME_FOLDER}/tmp`;
+
 /** S3 allows 1,024 bytes for prefix and key together; the rest is left for the prefix. */
 const MAX_KEY_BYTES = 900;
 /** What ext4, XFS, APFS and NTFS allow for one name. */
@@ -29,6 +32,28 @@ export function assertUserKey(key: string, field: KeyField = 'key'): void {
 export function assertKey(key: string, field: KeyField = 'key'): void {
   const fault = keyFault(key);
   if (fault) refuse(key, field, fault);
+}
+
+/**
+ * Refuses a key that a storage in a folder has no file for, or that this system reads as something else.
+ * @throws {Rejection} `invalid-task`
+ */
+export function assertFileKey(key: string): void {
+  assertKey(key);
+  if (key === TEMPORARY_FOLDER || key.startsWith(`${TEMPORARY_FOLDER}/`)) {
+    throw new Rejection(`key "${key}" cannot be used: ${TEMPORARY_FOLDER}/ holds unfinished writes.`, {
+      failureType: 'invalid-task',
+    });
+  }
+  // Windows reads devices and streams where others read names.
+  if (
+    process.platform === 'win32' &&
+    /[<>:"|?*]|(?:^|\/)(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|\/|$)/i.test(key)
+  ) {
+    throw new Rejection(`key "${key}" cannot be used: Windows gives it another meaning.`, {
+      failureType: 'invalid-task',
+    });
+  }
 }
 
 /** Whether a key lies in the runtime's folder on any file system: also one that ignores case or a final dot. */

@@ -32,7 +32,7 @@ const REGION_ERRORS = [
 ];
 
 /** S3's name of an error, such as NoSuchKey. */
-export function codeOf(error: unknown): string {
+export function s3ErrorCode(error: unknown): string {
   const { Code, name, code } = error as SdkError;
   return Code ?? (name === 'Error' ? code : name) ?? 'unknown error';
 }
@@ -43,16 +43,18 @@ export function statusOf(error: unknown): number | undefined {
 
 /** No such object. A HEAD request has no body, so there it may also be the bucket that is missing. */
 export function isNotFound(error: unknown): boolean {
-  return codeOf(error) === 'NoSuchKey' || (statusOf(error) === 404 && codeOf(error) !== 'NoSuchBucket');
+  return (
+    s3ErrorCode(error) === 'NoSuchKey' || (statusOf(error) === 404 && s3ErrorCode(error) !== 'NoSuchBucket')
+  );
 }
 
 /**
- * Nearly all is retried, also what S3 forbids: credentials are rotated, roles and buckets mended, while the task
+ * Nearly all is retried, also what S3 forbids: credentials are rotated, roles and buckets corrected, while the task
  * is not at fault.
  */
-export function asFailure(error: unknown, doing: string, url: string): Error {
+export function s3Failure(error: unknown, doing: string, url: string): Error {
   if (error instanceof TaskFailure) return error;
-  const code = codeOf(error);
+  const code = s3ErrorCode(error);
   const status = statusOf(error);
   const what = `Cannot ${doing} in ${url}`;
   const detail = redactText(asError(error).message);

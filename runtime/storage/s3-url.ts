@@ -1,4 +1,4 @@
-/** The two ways to name something in S3: a storage (`STORAGE_URL`) and one object (a task's `input`). */
+/** URLs of storage in S3, and the names of its buckets. */
 import { UserError } from '../errors.ts';
 import { redactUrl } from '../redact.ts';
 import { isKey } from './keys.ts';
@@ -24,14 +24,13 @@ export const BUCKET_NAME_WORDS =
 const EXPECTED = 'Expected s3://bucket/prefix?endpoint=https://…&region=…&forcePathStyle=true|false';
 
 /** @throws {UserError} */
-export function parseStorageUrl(text: string): S3Location {
+export function parseS3Url(text: string): S3Location {
   const fail = (why: string): never => {
     throw new UserError(`S3 storage ${redactUrl(text)} cannot be used: ${why}. ${EXPECTED}.`);
   };
   const url = URL.canParse(text) ? new URL(text) : fail('it is not a URL');
   if (url.protocol !== 's3:') fail('it does not begin with s3://');
-  if (url.username || url.password)
-    fail('credentials belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY');
+  if (url.username || url.password) fail('credentials belong in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY');
   if (url.host === '') fail('it does not name a bucket');
   if (!isBucketName(url.host)) fail(BUCKET_NAME_WORDS);
   // The URL parser would take them out, and so name another prefix than the one that is written.
@@ -42,7 +41,7 @@ export function parseStorageUrl(text: string): S3Location {
   );
   if (unknown !== undefined) fail(`"${unknown}" is not known`);
   const prefix = decode(url.pathname).replace(/^\/|\/$/g, '');
-  if (prefix !== '' && !isKey(prefix)) fail('its prefix is no relative path');
+  if (prefix !== '' && !isKey(prefix)) fail('its prefix is not a relative path');
 
   const endpoint = url.searchParams.get('endpoint') || undefined;
   if (endpoint && !isEndpoint(endpoint)) fail('its endpoint is not an http or https URL without credentials');
@@ -58,18 +57,8 @@ export function parseStorageUrl(text: string): S3Location {
   };
 }
 
-/** Whether {@link parseStorageUrl} reads it. */
-export function isStorageUrl(text: string): boolean {
-  try {
-    parseStorageUrl(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** The URL that {@link parseStorageUrl} reads back; it holds no secrets. */
-export function formatStorageUrl({ bucket, prefix, endpoint, region, forcePathStyle }: S3Location): string {
+/** The URL that {@link parseS3Url} reads back; it holds no secrets. */
+export function formatS3Url({ bucket, prefix, endpoint, region, forcePathStyle }: S3Location): string {
   const query = new URLSearchParams();
   if (endpoint) query.set('endpoint', endpoint);
   if (region) query.set('region', region);
@@ -78,10 +67,9 @@ export function formatStorageUrl({ bucket, prefix, endpoint, region, forcePathSt
   return `s3://${bucket}${folder}${query.size > 0 ? `?${query}` : ''}`;
 }
 
-/** `s3://bucket/key`, neither of them checked. The key is literal: nothing is decoded, `?` and `#` are part of it. */
-export function parseObjectUrl(input: string): { bucket: string; key: string } | undefined {
-  const match = /^s3:\/\/([^/]+)\/(.+)$/is.exec(input);
-  return match ? { bucket: match[1]!, key: match[2]! } : undefined;
+/** The URL of a whole bucket, reached as that of another URL is; default: AWS. */
+export function s3BucketUrl(bucket: string, beside = `s3://${bucket}`): string {
+  return formatS3Url({ ...parseS3Url(beside), bucket, prefix: '' });
 }
 
 export function isBucketName(text: string): boolean {

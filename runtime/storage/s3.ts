@@ -1,24 +1,28 @@
-/** Storage in an S3 bucket, below a prefix; the only file that loads the AWS SDK. */
-import type { Readable } from 'node:stream';
+/** Storage in an S3 bucket, below a prefix. */
 import {
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
+  type S3Client,
 } from '@aws-sdk/client-s3';
 import { Rejection, Retryable } from '../errors.ts';
 import { checkStorage } from './check.ts';
 import { assertKey, isKey, isRuntimeKey, RUNTIME_FOLDER } from './keys.ts';
-import { tooLarge } from './limits.ts';
-import { asFailure, codeOf, isNotFound, statusOf } from './s3-errors.ts';
-import { formatStorageUrl, parseStorageUrl, type S3Location } from './s3-url.ts';
-import { ObjectNotFound, type Storage, type StorageOptions, type WriteOptions } from './storage.ts';
+import { readBody, s3Client } from './s3-connection.ts';
+import { isNotFound, s3ErrorCode, s3Failure, statusOf } from './s3-errors.ts';
+import { formatS3Url, parseS3Url, type S3Location } from './s3-url.ts';
+import {
+  type ListedObject,
+  ObjectNotFound,
+  type ObjectStat,
+  type ReadOptions,
+  type Storage,
+  type StorageOptions,
+  type WriteOptions,
+} from './storage.ts';
 
-const CONNECT_TIMEOUT_MS = 3_000;
-const IDLE_TIMEOUT_MS = 10_000;
-const ATTEMPTS = 3;
 /** Two conditional writes at one moment: S3 answers 409 and asks for another try. */
 const CONFLICT_ATTEMPTS = 4;
 const PARALLEL_REMOVALS = 16;
@@ -30,87 +34,137 @@ const REMEDY =
 
 /** @throws {UserError} when the URL cannot be used; nothing is sent yet */
 export function openS3Storage(text: string, options: StorageOptions = {}): Storage {
-  const location = parseStorageUrl(text);
-  return s3Storage(location, clientFor(location, options), options.warn ?? (() => {}));
+  const location = parseS3Url(text);
+  return new S3Storage(location, s3Client(location, options), options.warn);
 }
 
-function clientFor(location: S3Location, options: StorageOptions): S3Client {
-  return new S3Client({
-    endpoint: location.endpoint,
-    region: location.region,
-    forcePathStyle: location.forcePathStyle,
-    credentials: options.credentials,
-    maxAttempts: options.attempts ?? ATTEMPTS,
-    // Connections are kept alive by the SDK's own agent.
-    requestHandler: {
-      connectionTimeout: CONNECT_TIMEOUT_MS,
-      socketTimeout: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
-    },
-  });
-}
+class S3Storage implements Storage {
+  readonly url: string;
+  readonly #client: S3Client;
+  readonly #bucket: string;
+  /** What stands before every key: empty, or the prefix and a slash. */
+  readonly #base: string;
+  readonly #warn: (message: string) => void;
+  #knowsConditions = true;
 
-function s3Storage(location: S3Location, client: S3Client, warn: (message: string) => void): Storage {
-  const url = formatStorageUrl(location);
-  const Bucket = location.bucket;
-  const base = location.prefix === '' ? '' : `${location.prefix}/`;
-  let knowsConditions = true;
+  constructor(location: S3Location, client: S3Client, warn: (message: string) => void = () => {}) {
+    this.url = formatS3Url(location);
+    this.#client = client;
+    this.#bucket = location.bucket;
+    this.#base = location.prefix === '' ? '' : `${location.prefix}/`;
+    this.#warn = warn;
+  }
+
+  async read(
+    key: string,
+    { maxBytes = Number.POSITIVE_INFINITY, signal }: ReadOptions = {},
+  ): Promise<Buffer> {
+    const Key = this.#objectKey(key);
+    return await this.#perform(`read "${key}"`, () => this.#get(key, Key, maxBytes, signal), signal);
+  }
+
+  async write(key: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<boolean> {
+    const Key = this.#objectKey(key);
+    const work = async () => {
+      if (options.ifAbsent) return await this.#putIfAbsent(Key, bytes, options);
+      await this.#put(Key, bytes, options);
+      return true;
+    };
+    return await this.#perform(`write "${key}"`, work, options.signal);
+  }
+
+  async stat(key: string): Promise<ObjectStat | undefined> {
+    const Key = this.#objectKey(key);
+    return await this.#perform(`look for "${key}"`, () => this.#head(Key));
+  }
+
+  async remove(key: string): Promise<void> {
+    const Key = this.#objectKey(key);
+    await this.#perform(`remove "${key}"`, () => this.#delete(Key));
+  }
+
+  async removeAll(prefix: string): Promise<void> {
+    const folder = prefix.replace(/\/$/, '');
+    const doing = `remove the folder "${folder}"`;
+    // One by one: not every server knows how to remove many at once.
+    let batch: Promise<unknown>[] = [];
+    for await (const { key } of this.#objectsUnder(`${this.#objectKey(folder)}/`, doing)) {
+      batch.push(this.#delete(this.#base + key));
+      if (batch.length < PARALLEL_REMOVALS) continue;
+      await this.#perform(doing, () => Promise.all(batch));
+      batch = [];
+    }
+    await this.#perform(doing, () => Promise.all(batch));
+  }
+
+  async *list(prefix: string): AsyncGenerator<ListedObject> {
+    const folder = prefix.replace(/\/$/, '');
+    const under = folder === '' ? this.#base : `${this.#objectKey(folder)}/`;
+    for await (const object of this.#objectsUnder(under, `list "${folder}"`)) {
+      // Consoles store folders as empty objects whose keys end in a slash.
+      if (isKey(object.key) && (folder !== '' || !isRuntimeKey(object.key))) yield object;
+    }
+  }
+
+  async keepsFirstWrite(): Promise<boolean> {
+    const key = `${RUNTIME_FOLDER}/check/conditional`;
+    await this.write(key, Buffer.from('1'));
+    try {
+      const Key = this.#objectKey(key);
+      const stored = await this.#perform(`write "${key}"`, () => this.#putNew(Key, Buffer.from('2')));
+      return stored === false;
+    } finally {
+      await this.remove(key);
+    }
+  }
+
+  async check(): Promise<void> {
+    await checkStorage(this, REMEDY, this.#warn);
+  }
 
   /** The full key of a key, which stays below the prefix because no segment can be `..`. */
-  function objectKey(key: string): string {
+  #objectKey(key: string): string {
     assertKey(key);
-    const full = base + key;
+    const full = this.#base + key;
     if (Buffer.byteLength(full) <= MAX_OBJECT_KEY_BYTES) return full;
     throw new Rejection(
       `key "${key}" cannot be used: with the prefix it is over ${MAX_OBJECT_KEY_BYTES} bytes.`,
-      {
-        failureType: 'invalid-task',
-      },
+      { failureType: 'invalid-task' },
     );
   }
 
   /** Does one thing, its errors in words. */
-  async function perform<T>(doing: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async #perform<T>(doing: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       signal?.throwIfAborted();
       return await work();
     } catch (error) {
       signal?.throwIfAborted();
-      throw asFailure(error, doing, url);
+      throw s3Failure(error, doing, this.url);
     }
   }
 
-  async function get(key: string, Key: string, maxBytes: number, signal?: AbortSignal): Promise<Buffer> {
-    const answer = await client
-      .send(new GetObjectCommand({ Bucket, Key }), { abortSignal: signal })
+  async #get(key: string, Key: string, maxBytes: number, signal?: AbortSignal): Promise<Buffer> {
+    const answer = await this.#client
+      .send(new GetObjectCommand({ Bucket: this.#bucket, Key }), { abortSignal: signal })
       .catch((error) => {
-        throw isNotFound(error) ? new ObjectNotFound(key, url, { cause: error }) : error;
+        throw isNotFound(error) ? new ObjectNotFound(key, this.url, { cause: error }) : error;
       });
-    const body = answer.Body as Readable;
-    // Left early, the loop destroys the body and with it the connection.
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    if ((answer.ContentLength ?? 0) > maxBytes) {
-      body.destroy();
-      throw tooLarge(key, `${answer.ContentLength} bytes`, maxBytes);
-    }
-    for await (const chunk of body) {
-      signal?.throwIfAborted();
-      bytes += chunk.length;
-      if (bytes > maxBytes) throw tooLarge(key, 'more bytes than it says', maxBytes);
-      chunks.push(chunk);
-    }
-    if (answer.ContentLength !== undefined && bytes !== answer.ContentLength) {
-      throw new Retryable(`"${key}" in ${url} broke off after ${bytes} of ${answer.ContentLength} bytes.`, {
+    const { Body, ContentLength } = answer;
+    const bytes = await readBody(Body, ContentLength, key, maxBytes, signal);
+    if (bytes.length === (ContentLength ?? bytes.length)) return bytes;
+    throw new Retryable(
+      `"${key}" in ${this.url} broke off after ${bytes.length} of ${ContentLength} bytes.`,
+      {
         failureType: 'network',
-      });
-    }
-    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes);
+      },
+    );
   }
 
-  async function head(Key: string): Promise<{ bytes: number; modified: Date } | undefined> {
+  async #head(Key: string): Promise<ObjectStat | undefined> {
     try {
-      const { ContentLength = 0, LastModified = new Date(0) } = await client.send(
-        new HeadObjectCommand({ Bucket, Key }),
+      const { ContentLength = 0, LastModified = new Date(0) } = await this.#client.send(
+        new HeadObjectCommand({ Bucket: this.#bucket, Key }),
       );
       return { bytes: ContentLength, modified: LastModified };
     } catch (error) {
@@ -119,109 +173,57 @@ function s3Storage(location: S3Location, client: S3Client, warn: (message: strin
     }
   }
 
-  async function put(
+  async #put(
     Key: string,
-    bytes: Uint8Array,
-    { contentType, signal }: WriteOptions,
+    Body: Uint8Array,
+    { contentType: ContentType, signal }: WriteOptions,
     IfNoneMatch?: string,
-  ) {
-    const command = new PutObjectCommand({ Bucket, Key, Body: bytes, ContentType: contentType, IfNoneMatch });
-    await client.send(command, { abortSignal: signal });
+  ): Promise<void> {
+    const command = new PutObjectCommand({ Bucket: this.#bucket, Key, Body, ContentType, IfNoneMatch });
+    await this.#client.send(command, { abortSignal: signal });
   }
 
-  async function putIfAbsent(Key: string, bytes: Uint8Array, options: WriteOptions): Promise<boolean> {
+  async #putIfAbsent(Key: string, bytes: Uint8Array, options: WriteOptions): Promise<boolean> {
     // Asked first, because some servers ignore the condition, and to spare sending the bytes in vain.
-    if (await head(Key)) return false;
-    for (let attempt = 1; knowsConditions; attempt++) {
-      try {
-        await put(Key, bytes, options, '*');
-        return true;
-      } catch (error) {
-        if (statusOf(error) === 412) return false;
-        if (codeOf(error) === 'ConditionalRequestConflict' && attempt < CONFLICT_ATTEMPTS) continue;
-        if (statusOf(error) !== 501 && codeOf(error) !== 'NotImplemented') throw error;
-        knowsConditions = false;
-        warn(`${url} does not know conditional writes: of two writers at one moment, the last one wins.`);
-      }
-    }
-    await put(Key, bytes, options);
+    if (await this.#head(Key)) return false;
+    const stored = this.#knowsConditions ? await this.#putNew(Key, bytes, options) : undefined;
+    if (stored !== undefined) return stored;
+    await this.#put(Key, bytes, options);
     return true;
   }
 
-  async function* objectsUnder(prefix: string, doing: string) {
+  /** Stores under a condition; undefined when the server does not know conditions. */
+  async #putNew(Key: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<boolean | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#put(Key, bytes, options, '*');
+        return true;
+      } catch (error) {
+        if (statusOf(error) === 412) return false;
+        if (s3ErrorCode(error) === 'ConditionalRequestConflict' && attempt < CONFLICT_ATTEMPTS) continue;
+        if (statusOf(error) !== 501 && s3ErrorCode(error) !== 'NotImplemented') throw error;
+        this.#knowsConditions = false;
+        this.#warn(
+          `${this.url} does not know conditional writes: of two writers at one moment, the last one wins.`,
+        );
+        return undefined;
+      }
+    }
+  }
+
+  async #delete(Key: string): Promise<void> {
+    await this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key }));
+  }
+
+  async *#objectsUnder(prefix: string, doing: string): AsyncGenerator<ListedObject> {
     let ContinuationToken: string | undefined;
     do {
-      const command = new ListObjectsV2Command({ Bucket, Prefix: prefix, ContinuationToken });
-      const page = await perform(doing, () => client.send(command));
+      const command = new ListObjectsV2Command({ Bucket: this.#bucket, Prefix: prefix, ContinuationToken });
+      const page = await this.#perform(doing, () => this.#client.send(command));
       for (const { Key = '', Size = 0, LastModified = new Date(0) } of page.Contents ?? []) {
-        yield { key: Key.slice(base.length), bytes: Size, modified: LastModified };
+        yield { key: Key.slice(this.#base.length), bytes: Size, modified: LastModified };
       }
       ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (ContinuationToken !== undefined);
   }
-
-  const storage: Storage = {
-    url,
-    async read(key, { maxBytes = Number.POSITIVE_INFINITY, signal } = {}) {
-      const Key = objectKey(key);
-      return await perform(`read "${key}"`, () => get(key, Key, maxBytes, signal), signal);
-    },
-    async write(key, bytes, options = {}) {
-      const Key = objectKey(key);
-      const write = async () => {
-        if (options.ifAbsent) return await putIfAbsent(Key, bytes, options);
-        await put(Key, bytes, options);
-        return true;
-      };
-      return await perform(`write "${key}"`, write, options.signal);
-    },
-    async stat(key) {
-      const Key = objectKey(key);
-      return await perform(`look for "${key}"`, () => head(Key));
-    },
-    async remove(key) {
-      const Key = objectKey(key);
-      await perform(`remove "${key}"`, () => client.send(new DeleteObjectCommand({ Bucket, Key })));
-    },
-    async removeAll(prefix) {
-      const folder = prefix.replace(/\/$/, '');
-      const doing = `remove the folder "${folder}"`;
-      // One by one: not every server knows how to remove many at once.
-      let batch: Promise<unknown>[] = [];
-      for await (const { key } of objectsUnder(`${objectKey(folder)}/`, doing)) {
-        batch.push(client.send(new DeleteObjectCommand({ Bucket, Key: base + key })));
-        if (batch.length < PARALLEL_REMOVALS) continue;
-        await perform(doing, () => Promise.all(batch));
-        batch = [];
-      }
-      await perform(doing, () => Promise.all(batch));
-    },
-    async *list(prefix) {
-      const folder = prefix.replace(/\/$/, '');
-      const under = folder === '' ? base : `${objectKey(folder)}/`;
-      for await (const object of objectsUnder(under, `list "${folder}"`)) {
-        // Consoles store folders as empty objects whose keys end in a slash.
-        if (isKey(object.key) && (folder !== '' || !isRuntimeKey(object.key))) yield object;
-      }
-    },
-    async check() {
-      await checkStorage(storage, REMEDY);
-      await warnOfIgnoredConditions();
-    },
-  };
-
-  async function warnOfIgnoredConditions(): Promise<void> {
-    const key = `${RUNTIME_FOLDER}/check/conditional`;
-    await storage.write(key, Buffer.from('1'));
-    try {
-      await put(objectKey(key), Buffer.from('2'), {}, '*');
-      warn(`${url} ignores conditional writes: of two writers at one moment, the last one wins.`);
-    } catch {
-      // Refused, as it should be, or not known, which the first such write reports.
-    } finally {
-      await storage.remove(key);
-    }
-  }
-
-  return storage;
 }

@@ -2,7 +2,7 @@
  * Where images come from and results go: one small interface over a folder or an S3 bucket, whose writes are
  * atomic and durable and whose keys cannot leave their root.
  */
-import { Retryable } from '../errors.ts';
+import { Rejection, Retryable } from '../errors.ts';
 
 export interface ReadOptions {
   /** More bytes than this are a {@link Rejection} `limit-exceeded`; default: no limit. */
@@ -45,7 +45,7 @@ export interface Storage {
   read(key: string, options?: ReadOptions): Promise<Buffer>;
   /**
    * Stores all the bytes or nothing; when it resolves they survive a crash of the machine.
-   * @returns false only with `ifAbsent`, when something is already there.
+   * @returns false only with `ifAbsent`, when something is already there; `read` gives that.
    */
   write(key: string, bytes: Uint8Array, options?: WriteOptions): Promise<boolean>;
   /** Size and time of the object; undefined when there is none. */
@@ -59,7 +59,15 @@ export interface Storage {
    * runtime's own `.darkroom/`, which is listed only when the prefix names it.
    */
   list(prefix: string): AsyncIterable<ListedObject>;
-  /** Writes, reads and removes a small object. Throws a `UserError` that says how to mend what failed. */
+  /**
+   * Whether of two `ifAbsent` writers at one moment only one is told that it stored: not every S3 server and not every
+   * file system can promise that. Tries it out with a small object.
+   */
+  keepsFirstWrite(): Promise<boolean>;
+  /**
+   * Writes, reads and removes a small object, and warns when the first write is not kept.
+   * @throws {UserError} that says how to correct what failed
+   */
   check(): Promise<void>;
 }
 
@@ -70,7 +78,7 @@ export interface StorageOptions {
   attempts?: number;
   /** S3 credentials; default: the AWS SDK's own chain (environment, files, workload identity). */
   credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
-  /** Told once of what is worth a log line, such as a server without conditional writes. */
+  /** Told of what is worth a log line, such as a server without conditional writes. */
   warn?: (message: string) => void;
 }
 
@@ -79,4 +87,11 @@ export class ObjectNotFound extends Retryable {
   constructor(key: string, url: string, options?: ErrorOptions) {
     super(`Nothing is stored under "${key}" in ${url}.`, { ...options, failureType: 'input-not-found' });
   }
+}
+
+/** @param size in words, such as `30000000 bytes` */
+export function tooLarge(name: string, size: string, maxBytes: number): Rejection {
+  return new Rejection(`"${name}" has ${size}, over the limit of ${maxBytes} bytes.`, {
+    failureType: 'limit-exceeded',
+  });
 }

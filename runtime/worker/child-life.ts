@@ -3,6 +3,7 @@ import { fork, type ChildProcess as Process } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { asError, type FailureType } from '../errors.ts';
+import { isStorageVariable } from '../storage/open.ts';
 import type { ChildSettings } from './child.ts';
 import type { Request, Response } from './protocol.ts';
 
@@ -166,10 +167,12 @@ export class ChildLife {
 
 /** What a child may know: enough to run, to reach the storage and to trust its certificates. Never the broker. */
 const CHILD_VARIABLES =
-  /^(PATH|HOME|TMPDIR|TEMP|TMP|TZ|LANG|LC_.*|SYSTEMROOT|AWS_.*|NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|SSL_CERT_.*|LD_PRELOAD|LD_LIBRARY_PATH|MALLOC_.*|FONTCONFIG_.*|DARKROOM_FAILPOINT)$/;
+  /^(PATH|HOME|TMPDIR|TEMP|TMP|TZ|LANG|LC_.*|SYSTEMROOT|NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|SSL_CERT_.*|LD_PRELOAD|LD_LIBRARY_PATH|MALLOC_.*|FONTCONFIG_.*|DARKROOM_FAILPOINT)$/;
 
 function childEnvironment(env: NodeJS.ProcessEnv, threads: number): NodeJS.ProcessEnv {
-  const kept = Object.fromEntries(Object.entries(env).filter(([name]) => CHILD_VARIABLES.test(name)));
+  const kept = Object.fromEntries(
+    Object.entries(env).filter(([name]) => CHILD_VARIABLES.test(name) || isStorageVariable(name)),
+  );
   return {
     // libvips counts processors, not the container's quota; on glibc sharp uses one thread unless arenas are bounded.
     MALLOC_ARENA_MAX: '2',

@@ -40,6 +40,7 @@ export function storageOf(objects: Objects, turns: Turns, life: Life, choices: C
     list: () => {
       throw new Error('no worker lists');
     },
+    keepsFirstWrite: async () => true,
     check: async () => {},
   };
 }

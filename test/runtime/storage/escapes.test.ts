@@ -3,11 +3,11 @@ import { link, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from '
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Rejection } from '../../../runtime/errors.ts';
-import { openFileStorage } from '../../../runtime/storage/file.ts';
 import { folderOpener, pathOpener } from '../../../runtime/storage/folder.ts';
 import { openInputs } from '../../../runtime/storage/inputs.ts';
 import { assertUserKey } from '../../../runtime/storage/keys.ts';
 import { openStorage } from '../../../runtime/storage/open.ts';
+import { openFileStorage } from '../../../runtime/storage/open-file.ts';
 import type { Storage } from '../../../runtime/storage/storage.ts';
 import { startS3Server } from '../../support/s3-server.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -274,7 +274,7 @@ describe.each([
     await using site = await startSite(opener);
     const root = path.join(site.parent, 'link');
     await symlink('root', root);
-    const storage = await openFileStorage(root, opener);
+    const storage = await openFileStorage(root, {}, opener);
 
     await storage.write('a/b', Buffer.from('x'));
 
@@ -441,7 +441,7 @@ async function startSite(opener: typeof folderOpener | typeof pathOpener): Promi
   await writeFile(path.join(folder.path, 'outside', 'secret'), 'SECRET');
   return {
     parent: folder.path,
-    storage: await openFileStorage(root, opener),
+    storage: await openFileStorage(root, {}, opener),
     inside: (name) => path.join(root, name),
     async outside() {
       const names = await readdir(folder.path, { recursive: true, withFileTypes: true });

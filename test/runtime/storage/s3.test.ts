@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { Retryable, UserError } from '../../../runtime/errors.ts';
-import { openStorage } from '../../../runtime/storage/open.ts';
+import { isStorageVariable, openStorage } from '../../../runtime/storage/open.ts';
 import { ObjectNotFound, type StorageOptions } from '../../../runtime/storage/storage.ts';
 import { type S3Fault, type S3Server, type S3ServerOptions, startS3Server } from '../../support/s3-server.ts';
 
@@ -70,7 +70,7 @@ test('takes its credentials from the environment of the AWS SDK', async () => {
   const { execFile } = await import('node:child_process');
   const { promisify } = await import('node:util');
   const module = new URL('../../../runtime/storage/open.ts', import.meta.url).pathname;
-  const program = `import { openStorage } from ${JSON.stringify(module)};
+  const program = `import { isStorageVariable, openStorage } from ${JSON.stringify(module)};
     const storage = await openStorage(${JSON.stringify(server.url)});
     await storage.write('a', Buffer.from('from a child'));`;
 
@@ -204,6 +204,27 @@ test('finds out in its check that a server ignores conditions', async () => {
   expect(warnings.join()).toContain('ignores conditional writes');
   expect(await site.storage.write('a', Buffer.from('1'), { ifAbsent: true })).toBe(true);
   expect(await site.storage.write('a', Buffer.from('2'), { ifAbsent: true })).toBe(false);
+});
+
+test.each(['ignored', 'unknown'] as const)(
+  'says of a server to which conditions are %s that it does not keep the first write',
+  async (conditionalWrites) => {
+    await using site = await startSite({ conditionalWrites });
+
+    expect(await site.storage.keepsFirstWrite()).toBe(false);
+  },
+);
+
+test('has its own variables of the environment, and no others, passed on to a child', () => {
+  const names = [
+    'AWS_SECRET_ACCESS_KEY',
+    'AWS_WEB_IDENTITY_TOKEN_FILE',
+    'AMQP_URL',
+    'MY_AWS_KEY',
+    'STORAGE_URL',
+  ];
+
+  expect(names.filter(isStorageVariable)).toEqual(['AWS_SECRET_ACCESS_KEY', 'AWS_WEB_IDENTITY_TOKEN_FILE']);
 });
 
 test('tells in its check what is wrong and how to mend it', async () => {

@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { Rejection, Retryable } from '../../../runtime/errors.ts';
-import { openFileStorage } from '../../../runtime/storage/file.ts';
 import { pathOpener } from '../../../runtime/storage/folder.ts';
 import { openStorage } from '../../../runtime/storage/open.ts';
+import { openFileStorage } from '../../../runtime/storage/open-file.ts';
 import { ObjectNotFound, type Storage } from '../../../runtime/storage/storage.ts';
 import { startS3Server } from '../../support/s3-server.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -13,7 +13,7 @@ type Opened = { storage: Storage } & AsyncDisposable;
 
 const KINDS: [kind: string, open: () => Promise<Opened>][] = [
   ['a folder', () => inFolder((folder) => openStorage(folder))],
-  ['a folder without /proc', () => inFolder((folder) => openFileStorage(folder, pathOpener))],
+  ['a folder without /proc', () => inFolder((folder) => openFileStorage(folder, {}, pathOpener))],
   ['an S3 bucket', inBucket],
 ];
 
@@ -183,6 +183,13 @@ describe.each(KINDS)('storage in %s', (_kind, open) => {
     await expect(storage.write('key', Buffer.from('y'), { signal })).rejects.toBe(reason);
     await expect(storage.write('other', Buffer.from('y'), { signal, ifAbsent: true })).rejects.toBe(reason);
     expect(String(await storage.read('key'))).toBe('x');
+  });
+
+  test('keeps the first of two conditional writes', async () => {
+    await using opened = await open();
+
+    expect(await opened.storage.keepsFirstWrite()).toBe(true);
+    expect(await Array.fromAsync(opened.storage.list('.darkroom'))).toEqual([]);
   });
 
   test('passes its own check and leaves nothing behind', async () => {
