@@ -5,23 +5,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Counter, Histogram, UpDownCounter } from '@opentelemetry/api';
 
-/** Parts of a task's way; `queue` is the wait before a worker took it. */
+/** Parts of a task's time; `queue` is the wait before a worker took it. */
 export type Phase = 'queue' | 'fetch' | 'decode' | 'filter' | 'encode' | 'store';
-
-export interface Metrics {
-  /** One delivery settled: completed, retried, failed, rejected, forwarded, repeated, cancelled, restarted, given-back. */
-  task(filter: string, outcome: string): void;
-  phase(filter: string, phase: Phase, ms: number): void;
-  bytes(filter: string, direction: 'in' | 'out', bytes: number): void;
-  inFlight(filter: string, change: 1 | -1): void;
-  /** What is read at each scrape; to be given before the first. */
-  observe(observed: Observed): void;
-  /** Loads the SDK, once. It blocks the process for a few hundred milliseconds. */
-  load(): Promise<void>;
-  /** Answers GET /metrics; the first time it loads the SDK, if nothing has before. */
-  handler(request: IncomingMessage, response: ServerResponse): Promise<void>;
-  shutdown(): Promise<void>;
-}
 
 /** Read at each scrape. */
 export interface Observed {
@@ -43,41 +28,66 @@ const PHASE_BUCKETS_SECONDS = [
 /** Far more than a worker does before the SDK is there. */
 const MAX_KEPT = 10_000;
 
-export function createMetrics(): Metrics {
-  const kept: ((instruments: Instruments) => void)[] = [];
-  let observed: Observed | undefined;
-  let instruments: Instruments | undefined;
-  let loading: Promise<Loaded> | undefined;
+export class Metrics {
+  readonly #kept: ((instruments: Instruments) => void)[] = [];
+  #observed: Observed | undefined;
+  #instruments: Instruments | undefined;
+  #loading: Promise<Loaded> | undefined;
 
-  const record = (write: (instruments: Instruments) => void) => {
-    if (instruments !== undefined) write(instruments);
-    else if (kept.length < MAX_KEPT) kept.push(write);
-  };
-  const load = async (): Promise<Loaded> => {
-    const loaded = await loadSdk(observed);
-    instruments = loaded.instruments;
-    for (const write of kept.splice(0)) write(instruments);
+  /** One delivery settled: completed, retried, failed, rejected, forwarded, repeated, cancelled, restarted, given-back. */
+  task(filter: string, outcome: string): void {
+    this.#record(({ tasks }) => tasks.add(1, { filter, outcome }));
+  }
+
+  phase(filter: string, phase: Phase, ms: number): void {
+    this.#record(({ phases }) => phases.record(ms / 1_000, { filter, phase }));
+  }
+
+  bytes(filter: string, direction: 'in' | 'out', bytes: number): void {
+    this.#record((into) => into.bytes.add(bytes, { filter, direction }));
+  }
+
+  inFlight(filter: string, change: 1 | -1): void {
+    this.#record((into) => into.inFlight.add(change, { filter }));
+  }
+
+  /** Sets what is read at each scrape; to be called before the first. */
+  observe(observed: Observed): void {
+    this.#observed = observed;
+  }
+
+  /** Loads the SDK, once. It blocks the process for a few hundred milliseconds. */
+  async load(): Promise<void> {
+    await this.#loaded();
+  }
+
+  /** Answers GET /metrics; the first time it loads the SDK, if nothing has before. */
+  async handler(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { handler } = await this.#loaded();
+    handler(request, response);
+  }
+
+  async shutdown(): Promise<void> {
+    const loaded = await this.#loading;
+    await loaded?.shutdown();
+  }
+
+  #record(write: (instruments: Instruments) => void) {
+    if (this.#instruments !== undefined) write(this.#instruments);
+    else if (this.#kept.length < MAX_KEPT) this.#kept.push(write);
+  }
+
+  #loaded(): Promise<Loaded> {
+    this.#loading ??= this.#load();
+    return this.#loading;
+  }
+
+  async #load(): Promise<Loaded> {
+    const loaded = await loadSdk(this.#observed);
+    this.#instruments = loaded.instruments;
+    for (const write of this.#kept.splice(0)) write(loaded.instruments);
     return loaded;
-  };
-
-  return {
-    task: (filter, outcome) => record(({ tasks }) => tasks.add(1, { filter, outcome })),
-    phase: (filter, phase, ms) => record(({ phases }) => phases.record(ms / 1_000, { filter, phase })),
-    bytes: (filter, direction, bytes) => record((into) => into.bytes.add(bytes, { filter, direction })),
-    inFlight: (filter, change) => record((into) => into.inFlight.add(change, { filter })),
-    observe(given) {
-      observed = given;
-    },
-    async load() {
-      loading ??= load();
-      await loading;
-    },
-    async handler(request, response) {
-      loading ??= load();
-      (await loading).handler(request, response);
-    },
-    shutdown: async () => (await loading)?.shutdown(),
-  };
+  }
 }
 
 interface Loaded {

@@ -14,27 +14,22 @@ export interface Span {
   end(failure?: string): void;
 }
 
-export interface Tracing {
-  /** Loads the API; until then trace context is carried on and no spans are made. */
-  load(): Promise<void>;
-  start(filter: string, task: Task, hop: Hop, headers: Record<string, unknown>): Span;
-}
-
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-export function createTracing(): Tracing {
-  let api: Api | undefined;
-  return {
-    async load() {
-      api = await import('@opentelemetry/api');
-    },
-    start(filter, task, hop, headers) {
-      const { traceparent: given, tracestate } = headers;
-      const carried = typeof given === 'string' && TRACEPARENT.test(given) ? given : undefined;
-      if (api === undefined) return { traceparent: carried, traceId: traceIdOf(carried), end: () => {} };
-      return startSpan(api, filter, task, hop, { traceparent: carried, tracestate });
-    },
-  };
+export class Tracing {
+  #api: Api | undefined;
+
+  /** Loads the API; until then trace context is carried on and no spans are made. */
+  async load(): Promise<void> {
+    this.#api = await import('@opentelemetry/api');
+  }
+
+  start(filter: string, task: Task, hop: Hop, headers: Record<string, unknown>): Span {
+    const { traceparent: given, tracestate } = headers;
+    const traceparent = typeof given === 'string' && TRACEPARENT.test(given) ? given : undefined;
+    if (this.#api === undefined) return { traceparent, traceId: traceIdOf(traceparent), end: () => {} };
+    return startSpan(this.#api, filter, task, hop, { traceparent, tracestate });
+  }
 }
 
 function startSpan(

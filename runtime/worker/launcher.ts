@@ -5,9 +5,9 @@ import type { Config } from '../config.ts';
 import { UserError } from '../errors.ts';
 import { listFunctions } from '../functions.ts';
 import { createLog, type Logger } from '../telemetry/log.ts';
-import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
-import { startProbeServer } from '../telemetry/server.ts';
-import { createTracing, type Tracing } from '../telemetry/tracing.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+import { ProbeServer } from '../telemetry/probe-server.ts';
+import { Tracing } from '../telemetry/tracing.ts';
 import { nearest } from '../validation-message.ts';
 import { cpuLimit, memoryLimit } from './cgroup.ts';
 import { ChildProcess } from './child-process.ts';
@@ -26,8 +26,8 @@ export async function runWorker(config: Config): Promise<void> {
   checkFilters(filters, config.functionsDir);
   const name = `${config.pod.name ?? hostname()}/${process.pid}`;
   const log = createLog(config.logLevel, { worker: name });
-  const metrics = createMetrics();
-  const tracing = createTracing();
+  const metrics = new Metrics();
+  const tracing = new Tracing();
   const stop = new StopSignal();
   const deletionCost = startDeletionCost(config.pod, log);
   const broker = openBroker({ ...config.amqp, name: `darkroom ${filters.join(',')} ${name}`, log });
@@ -37,7 +37,7 @@ export async function runWorker(config: Config): Promise<void> {
     filters.map((filter) => startSlot(filter, parts)),
     stop.signal,
   );
-  const server = await startProbeServer(config.http, worker, metrics);
+  const server = await ProbeServer.open(config.http, worker, metrics);
   log.info({ filters, port: server.port, threads: threadsPerChild(config) }, 'worker started');
   metrics.observe(worker);
   await Promise.race([worker.whenConsuming(), stop.requested]);

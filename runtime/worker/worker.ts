@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Broker } from '../amqp/broker.ts';
 import type { Observed } from '../telemetry/metrics.ts';
-import type { Health } from '../telemetry/server.ts';
+import type { Health } from '../telemetry/probe-server.ts';
 import type { Slot } from './slot.ts';
 
 /** Connected, yet without a consumer for this long: the supervisor is stuck and a restart is better. */

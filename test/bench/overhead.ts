@@ -9,8 +9,8 @@ import { openBroker } from '../../runtime/amqp/broker.ts';
 import { names } from '../../runtime/amqp/topology.ts';
 import { readConfig } from '../../runtime/config.ts';
 import { createLog } from '../../runtime/telemetry/log.ts';
-import { createMetrics } from '../../runtime/telemetry/metrics.ts';
-import { createTracing } from '../../runtime/telemetry/tracing.ts';
+import { Metrics } from '../../runtime/telemetry/metrics.ts';
+import { Tracing } from '../../runtime/telemetry/tracing.ts';
 import type { Child } from '../../runtime/worker/child-process.ts';
 import { Slot } from '../../runtime/worker/slot.ts';
 import { type Installation, startInstallation, type WorkerHandle } from '../support/installation.ts';
@@ -82,8 +82,8 @@ async function withoutChild(at: Installation, amqpUrl: string, round: number): P
     name: 'bench',
     broker,
     child: IDLE_CHILD,
-    metrics: createMetrics(),
-    tracing: createTracing(),
+    metrics: new Metrics(),
+    tracing: new Tracing(),
     log,
     taskTimeoutMs: 60_000,
     retryDelaysMs: config.retry.delaysMs,
