@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Pixels } from '../../../runtime/filter.ts';
-import { isIntermediate, packIntermediate, unpackIntermediate } from '../../../runtime/image/intermediate.ts';
+import {
+  DamagedIntermediate,
+  isIntermediate,
+  packIntermediate,
+  unpackIntermediate,
+} from '../../../runtime/image/intermediate.ts';
 import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
 import { largestDifference } from '../../support/filters.ts';
 import { KINDS, picture, pngOf, sourceOf } from '../../support/pictures.ts';
@@ -49,6 +54,16 @@ describe('an intermediate', () => {
         failureType: 'not-an-image',
         message: expect.stringMatching(/^The intermediate image is damaged: /),
       });
+    }
+  });
+
+  it('is refused when any bit of it is flipped', async () => {
+    const whole = await pack(picture({ channels: 3, bits: 8 }, 4, 4));
+    for (let bit = 0; bit < whole.length * 8; bit++) {
+      const flipped = Buffer.from(whole);
+      flipped[bit >> 3]! ^= 1 << (bit & 7);
+      const error = await unpack(flipped).catch((thrown: unknown) => thrown);
+      expect(error, `bit ${bit}`).toBeInstanceOf(DamagedIntermediate);
     }
   });
 
