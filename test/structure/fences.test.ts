@@ -22,7 +22,7 @@ interface Fence {
 const LIBRARIES = ['zod', 'sharp', 'node:fs'];
 const DOORS = ['runtime/cli/main.ts', 'runtime/cli/commands/run.ts', 'runtime/gateway/main.ts'];
 const KEDA = ['keda/model.ts', 'keda/model/hpa.ts'];
-const FUNCTIONS = ['functions/resize.ts', 'functions/kernels/fit.ts'];
+const FUNCTIONS = ['functions/resize.ts', 'functions/kernels/samples.ts'];
 const NEVER_IN_PRODUCT = ['helm/files/a.ts', 'test/support/until.ts'];
 const AMQPLIB = ['amqplib', 'amqplib/lib/defs.js'];
 const CORE = [
@@ -102,7 +102,7 @@ const FENCES: Fence[] = [
       ...KEDA,
       ...NEVER_IN_PRODUCT,
     ],
-    allowed: [...CONTRACT, 'functions/kernels/fit.ts', ...LIBRARIES],
+    allowed: [...CONTRACT, 'functions/kernels/samples.ts', ...LIBRARIES],
   },
   {
     place: 'a kernel',
@@ -120,7 +120,7 @@ const FENCES: Fence[] = [
     allowed: [
       'runtime/filter.ts',
       'runtime/image/sample-memory.ts',
-      'functions/kernels/fit.ts',
+      'functions/kernels/samples.ts',
       ...LIBRARIES,
     ],
   },
