@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -206,25 +207,26 @@ async function check(files: ScratchFile[]): Promise<(ScratchFile & { message: st
   );
 }
 
-interface Diagnostics {
-  exitCode: number;
-  diagnostics: { path: string; message: string }[];
+interface FailedRun {
+  code: number;
+  stdout: string;
 }
 
 /** In reviewdog's format, which has a specification. */
 interface Report {
-  diagnostics: { message: string; location: { path: string } }[];
+  diagnostics: { message: string; location?: { path: string } }[];
 }
 
-async function runBiome(cwd: string): Promise<Diagnostics> {
+async function runBiome(cwd: string) {
   const options = ['--vcs-enabled=false', '--reporter=rdjson', '--max-diagnostics=none'];
-  const { promise, resolve } = Promise.withResolvers<Diagnostics>();
-  const child = execFile(process.execPath, [BIOME, 'check', ...options], { cwd }, (_error, stdout) => {
-    const { diagnostics } = JSON.parse(stdout) as Report;
-    resolve({
-      exitCode: child.exitCode!,
-      diagnostics: diagnostics.map(({ message, location }) => ({ message, path: location.path })),
-    });
-  });
-  return promise;
+  const passed = promisify(execFile)(process.execPath, [BIOME, 'check', ...options], { cwd });
+  const { code, stdout } = await passed.then(
+    ({ stdout }) => ({ code: 0, stdout }),
+    (failed: FailedRun) => failed,
+  );
+  const { diagnostics } = JSON.parse(stdout) as Report;
+  return {
+    exitCode: code,
+    diagnostics: diagnostics.map(({ message, location }) => ({ message, path: location?.path })),
+  };
 }
