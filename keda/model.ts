@@ -5,7 +5,7 @@
  */
 import { sync } from './model/hpa.ts';
 import { poll } from './model/keda.ts';
-import type { Decision, Observation, ScalingSettings, ScalingState } from './model/types.ts';
+import type { Observation, ScalingDecision, ScalingSettings, ScalingState } from './model/types.ts';
 
 export { DEFAULT_RULES, DEFAULT_SETTINGS, settingsFromValues } from './model/settings.ts';
 export type * from './model/types.ts';
@@ -34,8 +34,12 @@ export function nextDueMs(state: ScalingState): number {
 }
 
 /** Does what is due at `observation.nowMs`: KEDA's poll, the HPA's sync, both (the poll first) or nothing. */
-export function step(state: ScalingState, observation: Observation, settings: ScalingSettings): Decision {
-  let decision: Decision = { state, replicas: state.replicas, reasons: [] };
+export function step(
+  state: ScalingState,
+  observation: Observation,
+  settings: ScalingSettings,
+): ScalingDecision {
+  let decision: ScalingDecision = { state, replicas: state.replicas, reasons: [] };
   if (observation.nowMs >= state.nextPollMs) decision = poll(state, observation, settings);
   if (observation.nowMs < state.nextSyncMs) return decision;
   const synced = sync(decision.state, observation, settings);

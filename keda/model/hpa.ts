@@ -6,11 +6,11 @@ import { nextRandom } from '../random.ts';
 import { type Limited, limitWithBehavior, limitWithoutBehavior } from './behavior.ts';
 import { readCached, readMetric } from './metric.ts';
 import type {
-  Decision,
   Observation,
   Reading,
   Reason,
   ReasonKind,
+  ScalingDecision,
   ScalingSettings,
   ScalingState,
 } from './types.ts';
@@ -19,7 +19,11 @@ import type {
 const LONGEST_WINDOW_MS = 3_600_000;
 
 /** One sync. With 0 replicas the HPA rests: only KEDA wakes from zero. */
-export function sync(state: ScalingState, observation: Observation, settings: ScalingSettings): Decision {
+export function sync(
+  state: ScalingState,
+  observation: Observation,
+  settings: ScalingSettings,
+): ScalingDecision {
   const { nowMs } = observation;
   const due = scheduleNext(state, nowMs, settings);
   const current = due.replicas;
@@ -76,7 +80,7 @@ function conclude(
   limited: Limited,
   observation: Observation,
   settings: ScalingSettings,
-): Decision {
+): ScalingDecision {
   const current = state.replicas;
   const recommendations = [
     ...(state.recommendations ?? []),
@@ -99,7 +103,7 @@ function clampTo(
   bound: string,
   { nowMs }: Observation,
   settings: ScalingSettings,
-): Decision {
+): ScalingDecision {
   const words = `brought to ${bound}: ${state.replicas} → ${replicas}`;
   return decide(rescale(state, replicas, nowMs, settings), [reason('clamped', words)]);
 }
@@ -139,6 +143,6 @@ function reason(kind: ReasonKind, text: string): Reason {
   return { by: 'hpa', kind, text };
 }
 
-function decide(state: ScalingState, reasons: Reason[]): Decision {
+function decide(state: ScalingState, reasons: Reason[]): ScalingDecision {
   return { state, replicas: state.replicas, reasons };
 }

@@ -3,10 +3,21 @@
  * the count to the HPA. After pkg/scaling/executor/scale_scaledobjects.go.
  */
 import { isActive, readMetric } from './metric.ts';
-import type { Decision, Observation, Reason, ReasonKind, ScalingSettings, ScalingState } from './types.ts';
+import type {
+  Observation,
+  Reason,
+  ReasonKind,
+  ScalingDecision,
+  ScalingSettings,
+  ScalingState,
+} from './types.ts';
 
 /** One poll: reads the metric, then decides about 0 and about the minimum. */
-export function poll(state: ScalingState, observation: Observation, settings: ScalingSettings): Decision {
+export function poll(
+  state: ScalingState,
+  observation: Observation,
+  settings: ScalingSettings,
+): ScalingDecision {
   const { reading, failures } = readMetric(state, observation, settings);
   const polled: ScalingState = {
     ...state,
@@ -29,7 +40,7 @@ function whenActive(
   state: ScalingState,
   { nowMs, ...seen }: Observation,
   settings: ScalingSettings,
-): Decision {
+): ScalingDecision {
   // The Kubernetes API keeps times in whole seconds, so a cooldown can end up to a second early.
   const active: ScalingState = { ...state, lastActiveMs: Math.floor(nowMs / 1_000) * 1_000 };
   const work =
@@ -43,7 +54,11 @@ function whenActive(
   );
 }
 
-function whenInactive(state: ScalingState, observation: Observation, settings: ScalingSettings): Decision {
+function whenInactive(
+  state: ScalingState,
+  observation: Observation,
+  settings: ScalingSettings,
+): ScalingDecision {
   const { minReplicas } = settings;
   if (state.replicas > 0 && minReplicas === 0) return towardsZero(state, observation, settings);
   if (state.replicas < minReplicas) {
@@ -54,7 +69,11 @@ function whenInactive(state: ScalingState, observation: Observation, settings: S
 }
 
 /** Zero is reached in one step from any count, whatever the HPA's behavior says. */
-function towardsZero(state: ScalingState, { nowMs }: Observation, settings: ScalingSettings): Decision {
+function towardsZero(
+  state: ScalingState,
+  { nowMs }: Observation,
+  settings: ScalingSettings,
+): ScalingDecision {
   const endsMs =
     state.lastActiveMs === null
       ? state.createdAtMs + settings.initialCooldownMs
@@ -74,7 +93,7 @@ function freezeWords(state: ScalingState, { fallback }: ScalingSettings): string
   return `stays at ${state.replicas}, failure ${state.failures} of ${fallback.failureThreshold} before the fallback`;
 }
 
-function decide(state: ScalingState, kind: ReasonKind, text: string): Decision {
+function decide(state: ScalingState, kind: ReasonKind, text: string): ScalingDecision {
   const reason: Reason = { by: 'keda', kind, text };
   return { state, replicas: state.replicas, reasons: [reason] };
 }

@@ -131,7 +131,7 @@ export interface Reason {
   text: string;
 }
 
-export interface Decision {
+export interface ScalingDecision {
   state: ScalingState;
   /** The count wanted from now on; the same as `state.replicas`. */
   replicas: number;

@@ -1,8 +1,8 @@
 /** The page of a simulation: figures, sentences, charts and tables. */
 import type { Report, ReportPanel, ReportSeries } from '../report.ts';
 import { evenly } from '../report.ts';
-import type { Suggestion } from '../simulator/suggest.ts';
 import { type Series, type Summary, waitCourse } from '../simulator.ts';
+import type { Suggestion } from '../suggest.ts';
 import { spanLabel } from './scale.ts';
 import { findings, type Scenario, suggestionWords, summaryRows, whole } from './words.ts';
 

@@ -1,7 +1,7 @@
 /** What simulations say: a row a figure, and sentences on what stands out. */
 
-import type { Candidate, Suggestion } from '../simulator/suggest.ts';
 import type { Simulation, SimulationOptions, Summary } from '../simulator.ts';
+import type { Candidate, Suggestion } from '../suggest.ts';
 import { spanLabel } from './scale.ts';
 
 /** One set of values under the load. */

@@ -1,11 +1,13 @@
 /** The event loop of one simulated queue: arrivals, workers, outages, and the scaling model that watches them. */
-import { initialState, nextDueMs, type ScalingSettings, type ScalingState, step } from '../model.ts';
+import { nextDueMs, type ScalingState, step } from '../model.ts';
 import { randomStream } from '../random.ts';
 import { EventHeap } from './event-heap.ts';
 import { Fleet, type Pod } from './fleet.ts';
+import { Outages } from './outages.ts';
+import { firstRun, firstState, type RunFigures } from './run-start.ts';
 import { type Level, SeriesRecorder } from './series.ts';
 import { serviceTimes } from './service.ts';
-import type { Outage, Run, SimulationInput } from './types.ts';
+import type { Run, SimulationInput } from './types.ts';
 
 /** After the last arrival and the last outage, this long is allowed for draining and scaling in. */
 const LONGEST_TAIL_MS = 7 * 86_400_000;
@@ -23,10 +25,10 @@ class Simulation {
   readonly #events = new EventHeap<PodEvent>();
   readonly #serviceTime: () => number;
   readonly #recorder = new SeriesRecorder();
-  readonly #run: Omit<Run, 'series'>;
+  readonly #run: RunFigures;
   /** Messages that came back, served before the others. */
   readonly #returned: number[] = [];
-  readonly #outageEdges: number[];
+  readonly #outages: Outages;
   #scaling: ScalingState;
   #nowMs = 0;
   #arrived = 0;
@@ -36,40 +38,22 @@ class Simulation {
   #seen = { atMs: 0, ready: 0, unacked: 0 };
 
   constructor(input: SimulationInput) {
-    const { load, seed, settings } = input;
-    const count = load.arrivalsMs.length;
+    const { seed } = input;
     this.#input = input;
     this.#serviceTime = serviceTimes(input.service, randomStream(seed, 2));
     this.#fleet = new Fleet({ preferIdle: input.deletionCost, random: randomStream(seed, 3) });
-    this.#outageEdges = input.outages
-      .flatMap(({ fromMs, untilMs }) => [fromMs, untilMs])
-      .sort((a, b) => a - b);
-    this.#scaling = this.#firstState(seed, settings);
-    this.#run = {
-      waitsMs: new Float32Array(count).fill(Number.NaN),
-      latenciesMs: new Float32Array(count).fill(Number.NaN),
-      changes: [],
-      completed: 0,
-      drainedMs: 0,
-      restedMs: null,
-      endMs: 0,
-      podMs: 0,
-      busyMs: 0,
-      maxReplicas: input.initialReplicas,
-      maxDepth: 0,
-      busyPodsHit: 0,
-      returned: 0,
-      gaveUp: false,
-    };
+    this.#outages = new Outages(input.outages);
+    this.#scaling = firstState(input);
+    this.#run = firstRun(input);
     for (let i = 0; i < input.initialReplicas; i++) this.#fleet.rest(this.#fleet.add());
   }
 
   run(): Run {
-    const last = Math.max(this.#input.load.durationMs, this.#outageEdges.at(-1) ?? 0);
+    const last = Math.max(this.#input.load.durationMs, this.#outages.lastMs);
     while (!this.#run.gaveUp && this.#nowMs <= last + LONGEST_TAIL_MS && !this.#isOver()) {
       const nextMs = this.#nextMs();
       this.#passTo(nextMs);
-      if (nextMs === this.#outageEdges[0]) this.#onOutageEdge();
+      if (nextMs === this.#outages.nextMs) this.#onOutageEdge();
       else if (nextMs === this.#nextArrivalMs()) this.#onArrival();
       else if (nextMs === this.#events.nextMs) this.#onPodEvent();
       else this.#onScaler();
@@ -77,26 +61,9 @@ class Simulation {
     return { ...this.#run, endMs: this.#nowMs, series: this.#recorder.finish(this.#level()) };
   }
 
-  /** Polls and syncs of a real cluster stand in no fixed relation to the first message. */
-  #firstState(seed: number, settings: ScalingSettings): ScalingState {
-    const random = randomStream(seed, 4);
-    const state = initialState(0, this.#input.initialReplicas, seed);
-    const { pollingIntervalMs, hpaSyncIntervalMs } = settings;
-    if (this.#input.phase === 'worst') {
-      // The first poll a whole interval away, and the HPA's sync just before it.
-      const nextSyncMs = (pollingIntervalMs - 1) % hpaSyncIntervalMs;
-      return { ...state, nextPollMs: pollingIntervalMs, nextSyncMs };
-    }
-    return {
-      ...state,
-      nextPollMs: Math.round(random() * pollingIntervalMs),
-      nextSyncMs: Math.round(random() * hpaSyncIntervalMs),
-    };
-  }
-
   #nextMs(): number {
-    const edge = this.#outageEdges[0] ?? Number.POSITIVE_INFINITY;
-    return Math.min(edge, this.#nextArrivalMs(), this.#events.nextMs, nextDueMs(this.#scaling));
+    const { nextMs: nextPodMs } = this.#events;
+    return Math.min(this.#outages.nextMs, this.#nextArrivalMs(), nextPodMs, nextDueMs(this.#scaling));
   }
 
   #nextArrivalMs(): number {
@@ -141,7 +108,7 @@ class Simulation {
 
   /** Hands waiting messages to waiting workers, one each: prefetch 1. */
   #deliver(): void {
-    if (this.#inOutage('broker')) return;
+    if (this.#outages.isOut(this.#nowMs, 'broker')) return;
     while (this.#depth > 0) {
       const pod = this.#fleet.takeIdle();
       if (pod === undefined) return;
@@ -188,17 +155,10 @@ class Simulation {
   }
 
   #onOutageEdge(): void {
-    this.#outageEdges.shift();
-    if (this.#inOutage('broker')) for (const pod of this.#fleet.working) this.#giveBack(pod);
+    this.#outages.passEdge();
+    if (this.#outages.isOut(this.#nowMs, 'broker'))
+      for (const pod of this.#fleet.working) this.#giveBack(pod);
     this.#deliver();
-  }
-
-  #inOutage(kind?: Outage['kind']): boolean {
-    const now = this.#nowMs;
-    return this.#input.outages.some(
-      (outage) =>
-        now >= outage.fromMs && now < outage.untilMs && (kind === undefined || outage.kind === kind),
-    );
   }
 
   #onScaler(): void {
@@ -210,7 +170,7 @@ class Simulation {
         nowMs: this.#nowMs,
         ready: live ? this.#depth : this.#seen.ready,
         unacked: live ? this.#fleet.busy : this.#seen.unacked,
-        error: this.#inOutage() ? 'outage' : undefined,
+        error: this.#outages.isOut(this.#nowMs) ? 'outage' : undefined,
       },
       this.#input.settings,
     );
@@ -248,7 +208,7 @@ class Simulation {
   #isOver(): boolean {
     const { settings, load, statsIntervalMs } = this.#input;
     if (this.#arrived < load.arrivalsMs.length || this.#fleet.size > settings.minReplicas) return false;
-    if (this.#outageEdges.length > 0) return false;
+    if (this.#outages.nextMs !== Number.POSITIVE_INFINITY) return false;
     const open = this.#arrived - this.#run.completed;
     const atRest = this.#scaling.replicas === settings.minReplicas;
     if (!atRest || open > settings.activationMessages) return false;

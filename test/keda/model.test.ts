@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import {
   DEFAULT_SETTINGS,
-  type Decision,
   initialState,
   nextDueMs,
   type Observation,
+  type ScalingDecision,
   type ScalingSettings,
   type ScalingState,
   settingsFromValues,
@@ -34,7 +34,7 @@ interface Seen extends Partial<Observation> {
 
 /** Steps at every due moment up to `until` seconds, seeing the latest of `seen`; returns each decision with its second. */
 function play(start: ScalingState, config: ScalingSettings, until: number, seen: Seen[]) {
-  const decisions: { at: number; decision: Decision }[] = [];
+  const decisions: { at: number; decision: ScalingDecision }[] = [];
   let state = start;
   while (nextDueMs(state) <= START + until * SECOND) {
     const nowMs = nextDueMs(state);

@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { settingsFromValues } from '../../keda/model.ts';
 import { suggestionWords } from '../../keda/report/words.ts';
-import { suggest } from '../../keda/simulator/suggest.ts';
 import { valuesSnippet } from '../../keda/simulator/values-snippet.ts';
 import { type Load, parseServiceTime, profileLoad, simulate } from '../../keda/simulator.ts';
+import { suggest } from '../../keda/suggest.ts';
 import { mergeValues, type Values } from '../../keda/values.ts';
 
 const HOUR = 3_600_000;

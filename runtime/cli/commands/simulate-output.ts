@@ -2,8 +2,8 @@
 
 import { spanLabel } from '../../../keda/report/scale.ts';
 import { findings, type Scenario, suggestionWords, summaryRows } from '../../../keda/report/words.ts';
-import type { Candidate, Suggestion } from '../../../keda/simulator/suggest.ts';
 import { valuesSnippet } from '../../../keda/simulator/values-snippet.ts';
+import type { Candidate, Suggestion } from '../../../keda/suggest.ts';
 import { bold, dim, print, printTable } from '../terminal.ts';
 
 const DECIMALS = 3;

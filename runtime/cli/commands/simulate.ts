@@ -7,7 +7,6 @@ import { settingsFromValues } from '../../../keda/model.ts';
 import { simulationReport } from '../../../keda/report/simulation.ts';
 import type { Scenario } from '../../../keda/report/words.ts';
 import { renderReport } from '../../../keda/report.ts';
-import { type Suggestion, suggest } from '../../../keda/simulator/suggest.ts';
 import {
   type Load,
   type Outage,
@@ -15,6 +14,7 @@ import {
   type SimulationOptions,
   simulate,
 } from '../../../keda/simulator.ts';
+import { type Suggestion, suggest } from '../../../keda/suggest.ts';
 import { functionValues, isMap, loadValues } from '../../../keda/values.ts';
 import { asError, UserError } from '../../errors.ts';
 import { conventional, note, print, printJson, progress } from '../terminal.ts';

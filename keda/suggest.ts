@@ -1,7 +1,7 @@
 /** Searches for settings that meet a target wait for the fewest pod-hours, and says what they cost. */
-import { DEFAULT_RULES, type ScalingRules, type ScalingSettings } from '../model.ts';
-import { SIMULATION_DEFAULTS, type Simulation, type SimulationOptions, simulate } from '../simulator.ts';
-import type { Load } from './load.ts';
+import { DEFAULT_RULES, type ScalingRules, type ScalingSettings } from './model.ts';
+import type { Load } from './simulator/load.ts';
+import { SIMULATION_DEFAULTS, type Simulation, type SimulationOptions, simulate } from './simulator.ts';
 
 export interface SuggestOptions extends SimulationOptions {
   /** 95 % of the messages should begin within this time. */
