@@ -2,8 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
+import { closestName } from '../runtime/closest-name.ts';
 import { asError, UserError } from '../runtime/errors.ts';
-import { nearest } from '../runtime/validation-message.ts';
 
 /** A parsed values file: nested maps, lists and scalars. */
 export type Values = Record<string, unknown>;
@@ -69,7 +69,7 @@ function readValues(file: string): Values {
 }
 
 function unknownFunction(name: string, known: readonly string[]): UserError {
-  const guess = nearest(name, known);
+  const guess = closestName(name, known);
   if (known.length === 0) return new UserError(`no function ${name}: the values have no \`functions\``);
   const hint = guess === undefined ? `known are ${known.join(', ')}` : `did you mean ${guess}?`;
   return new UserError(`no function ${name} in the values: ${hint}`);

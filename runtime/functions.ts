@@ -3,9 +3,10 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { z } from 'zod';
+import { closestName } from './closest-name.ts';
 import { asError, Rejection, UserError } from './errors.ts';
 import type { Filter } from './filter.ts';
-import { expectation, explainIssues, type JsonSchema, nearest, toJsonSchema } from './validation-message.ts';
+import { expectedType, type JsonSchema, toJsonSchema, validationMessage } from './validation-message.ts';
 
 /** The folder of filters that Darkroom ships. */
 export const FUNCTIONS_DIR = fileURLToPath(new URL('../functions/', import.meta.url));
@@ -78,7 +79,7 @@ export async function loadFunction(name: string, dir: string = FUNCTIONS_DIR): P
  * A step's parameters, checked and with defaults filled in.
  *
  * @param at where the parameters stand in the task, such as `steps[0].params`
- * @throws Rejection `invalid-params`, naming path, value and expectation of every fault
+ * @throws Rejection `invalid-params`, naming path, value and expectedType of every fault
  */
 export function parseParams<Params extends z.ZodType>(
   filter: Filter<Params>,
@@ -88,7 +89,7 @@ export function parseParams<Params extends z.ZodType>(
   const given = params ?? {};
   const parsed = filter.params.safeParse(given);
   if (parsed.success) return parsed.data;
-  throw new Rejection(explainIssues(parsed.error, given, filter.params, at), {
+  throw new Rejection(validationMessage(parsed.error, given, filter.params, at), {
     failureType: 'invalid-params',
   });
 }
@@ -116,7 +117,7 @@ function describeParameter(name: string, schema: JsonSchema, required: boolean):
     ...(schema.maximum !== undefined &&
       schema.maximum < Number.MAX_SAFE_INTEGER && { maximum: schema.maximum }),
     ...(schema.enum !== undefined && { values: schema.enum }),
-    accepts: expectation(schema) ?? 'anything',
+    accepts: expectedType(schema) ?? 'anything',
     description: schema.description ?? '',
   };
 }
@@ -156,7 +157,7 @@ function faultOf(exported: unknown): string | undefined {
 
 /** The sender asked for a filter that is not there; `at` is the path in the task, such as `steps[0].filter`. */
 export function unknownFilter(name: string, known: readonly string[], at = 'a filter'): Rejection {
-  const near = nearest(name, known);
+  const near = closestName(name, known);
   const guess = near === undefined ? '' : `; did you mean "${near}"?`;
   return new Rejection(
     `${at}: expected one of ${known.join(', ')}, got ${JSON.stringify(name.slice(0, 60))}${guess}`,

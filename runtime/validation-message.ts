@@ -1,7 +1,8 @@
-/** Turns schema faults into sentences that name the path, the value and what was expected. */
+/** Messages for values that a zod schema refuses: where, what was expected, what was found. */
 import { z } from 'zod';
+import { closestName } from './closest-name.ts';
 
-/** The part of JSON Schema that zod writes and these sentences use. */
+/** The part of JSON Schema that zod writes and these messages need. */
 export interface JsonSchema {
   type?: string;
   description?: string;
@@ -32,21 +33,21 @@ type Path = readonly PropertyKey[];
 const SHOWN_CHARACTERS = 60;
 
 /**
- * All faults in one line, separated by `; `. For example
+ * All faults in one line, separated by `; `, such as
  * `steps[0].params.radius: expected a number from 0 to 1000, got "big"`.
  *
- * @param root the value that was parsed
- * @param schema the schema that refused it: with it, expectations carry bounds and unknown keys a suggestion
+ * @param root the refused value
+ * @param schema the schema that refused it; adds bounds, and a suggestion for an unknown key
  * @param at the path of `root` itself, such as `steps[0].params`
  */
-export function explainIssues(error: z.ZodError, root: unknown, schema?: z.ZodType, at = ''): string {
-  return issueLines(error, root, schema, at).join('; ');
+export function validationMessage(error: z.ZodError, root: unknown, schema?: z.ZodType, at = ''): string {
+  return validationMessages(error, root, schema, at).join('; ');
 }
 
-/** The same as {@link explainIssues}, one line a fault. */
-export function issueLines(error: z.ZodError, root: unknown, schema?: z.ZodType, at = ''): string[] {
+/** The same as {@link validationMessage}, one line a fault. */
+export function validationMessages(error: z.ZodError, root: unknown, schema?: z.ZodType, at = ''): string[] {
   const json = schema === undefined ? undefined : toJsonSchema(schema);
-  const lines = error.issues.flatMap((issue) => explainIssue(issue, root, json, at));
+  const lines = error.issues.flatMap((issue) => messagesOf(issue, root, json, at));
   return [...new Set(lines)];
 }
 
@@ -55,17 +56,17 @@ export function toJsonSchema(schema: z.ZodType): JsonSchema {
   return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any', cycles: 'ref' }) as JsonSchema;
 }
 
-/** What a schema accepts, in words: `a number from 0 to 1000`. */
-export function expectation(schema: JsonSchema): string | undefined {
+/** What a schema accepts, such as `a number from 0 to 1000`. */
+export function expectedType(schema: JsonSchema): string | undefined {
   if (schema.enum !== undefined) return `one of ${schema.enum.join(', ')}`;
-  if (schema.const !== undefined) return show(schema.const);
+  if (schema.const !== undefined) return formatValue(schema.const);
   const options = schema.anyOf ?? schema.oneOf;
-  if (options !== undefined) return joinOr(options.map(expectation));
+  if (options !== undefined) return joinOr(options.map(expectedType));
   switch (schema.type) {
     case 'number':
       return `a number${range(schema.minimum, schema.maximum, schema)}`;
     case 'integer':
-      return `a whole number${range(safe(schema.minimum), safe(schema.maximum), schema)}`;
+      return `a whole number${range(shownBound(schema.minimum), shownBound(schema.maximum), schema)}`;
     case 'string':
       return `a string${lengthRange(schema.minLength, schema.maxLength, 'characters')}`;
     case 'array':
@@ -79,58 +80,51 @@ export function expectation(schema: JsonSchema): string | undefined {
   }
 }
 
-/** The known name nearest to a mistyped one, or nothing when none is near. */
-export function nearest(name: string, known: readonly string[]): string | undefined {
-  const ranked = known
-    .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance);
-  const best = ranked[0];
-  return best !== undefined && best.distance <= Math.max(2, name.length / 3) ? best.candidate : undefined;
-}
-
-function explainIssue(issue: Issue, root: unknown, schema: JsonSchema | undefined, at: string): string[] {
+function messagesOf(issue: Issue, root: unknown, schema: JsonSchema | undefined, at: string): string[] {
   const places = schema === undefined ? [] : schemasAt(schema, issue.path);
   const where = formatPath(at, issue.path);
   if (issue.code === 'unrecognized_keys') {
     const known = places.flatMap((place) => Object.keys(place.properties ?? {}));
-    return issue.keys.map((key) => `${formatPath(at, [...issue.path, key])}: ${unknownKey(key, known)}`);
+    return issue.keys.map(
+      (key) => `${formatPath(at, [...issue.path, key])}: ${unknownKeyMessage(key, known)}`,
+    );
   }
   const value = valueAt(root, issue.path);
   if (issue.code === 'invalid_union') {
-    const branch = likelyBranch(issue.errors);
+    const branch = meantBranch(issue.errors);
     if (branch !== undefined) {
       const inner = branch.map((fault) => ({ ...fault, path: [...issue.path, ...fault.path] }));
-      return inner.flatMap((fault) => explainIssue(fault, root, schema, at));
+      return inner.flatMap((fault) => messagesOf(fault, root, schema, at));
     }
   }
-  if (issue.code === 'custom') return [`${where}: ${customFault(issue.message, value)}`];
-  const fromSchema = joinOr(places.map(expectation));
-  const expected = ownWords(issue.message) ?? fromSchema ?? expectationOf(issue);
-  const got = value === undefined ? 'it is missing' : `got ${show(value)}`;
+  if (issue.code === 'custom') return [`${where}: ${refinementMessage(issue.message, value)}`];
+  const fromSchema = joinOr(places.map(expectedType));
+  const expected = authorsMessage(issue.message) ?? fromSchema ?? expectedBy(issue);
+  const got = value === undefined ? 'it is missing' : `got ${formatValue(value)}`;
   return [`${where}: expected ${expected}, ${got}`];
 }
 
-/** The expectation that a schema's author wrote, as in `z.string('a storage key')`; zod's own words are less exact. */
-function ownWords(message: string): string | undefined {
+/** What the schema's author wrote, as in `z.string('a storage key')`; zod's own messages are less exact. */
+function authorsMessage(message: string): string | undefined {
   return /^(?:Invalid|Too (?:small|big)|Unrecognized|Required)\b/.test(message)
     ? undefined
     : message.replace(/^expected /, '');
 }
 
-/** A refinement's sentence; one that only says what was expected is given the value too. */
-function customFault(message: string, value: unknown): string {
+/** A refinement's message; the value is added to one that only says what was expected. */
+function refinementMessage(message: string, value: unknown): string {
   const complete = !message.startsWith('expected ') || message.includes(', got ') || value === undefined;
-  return complete ? message : `${message}, got ${show(value)}`;
+  return complete ? message : `${message}, got ${formatValue(value)}`;
 }
 
-/** What an issue alone says was expected. */
-function expectationOf(issue: Issue): string {
+/** What was expected, from the issue alone. */
+function expectedBy(issue: Issue): string {
   switch (issue.code) {
     case 'invalid_type':
       return withArticle(issue.expected === 'int' ? 'whole number' : issue.expected);
     case 'invalid_value':
       return issue.values.length === 1
-        ? show(issue.values[0])
+        ? formatValue(issue.values[0])
         : `one of ${issue.values.map(String).join(', ')}`;
     case 'too_small':
       return `${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}${unitOf(issue.origin)}`;
@@ -139,14 +133,14 @@ function expectationOf(issue: Issue): string {
     case 'not_multiple_of':
       return `a multiple of ${issue.divisor}`;
     case 'invalid_union':
-      return joinOr(issue.errors.flat().map(expectationOf)) ?? 'another value';
+      return joinOr(issue.errors.flat().map(expectedBy)) ?? 'another value';
     default:
       return issue.message.replace(/^Invalid (?:string|input): /, '').replace(/^expected /, '');
   }
 }
 
 /** The branch of a union whose faults lie deepest: the one the sender meant. None when all fail at the top. */
-function likelyBranch(branches: readonly Issue[][]): Issue[] | undefined {
+function meantBranch(branches: readonly Issue[][]): Issue[] | undefined {
   const depth = (branch: Issue[]) =>
     Math.max(0, ...branch.map((issue) => issue.path.length + (issue.code === 'unrecognized_keys' ? 1 : 0)));
   const deepest = [...branches].sort((a, b) => depth(b) - depth(a))[0];
@@ -183,8 +177,8 @@ function formatPath(at: string, path: Path): string {
   return text === '' ? 'the value' : text;
 }
 
-function unknownKey(key: string, known: readonly string[]): string {
-  const guess = nearest(key, known);
+function unknownKeyMessage(key: string, known: readonly string[]): string {
+  const guess = closestName(key, known);
   if (guess !== undefined) return `unknown, did you mean ${guess}?`;
   return known.length === 0 ? 'unknown' : `unknown, known are ${known.join(', ')}`;
 }
@@ -206,8 +200,8 @@ function lengthRange(minimum: number | undefined, maximum: number | undefined, u
   return maximum === undefined ? '' : ` of at most ${maximum} ${unit}`;
 }
 
-/** zod bounds whole numbers by what a double holds exactly; no reader wants to see that. */
-function safe(bound: number | undefined): number | undefined {
+/** zod bounds whole numbers by what a double holds exactly. No reader wants to see that. */
+function shownBound(bound: number | undefined): number | undefined {
   return bound === undefined || Math.abs(bound) >= Number.MAX_SAFE_INTEGER ? undefined : bound;
 }
 
@@ -226,20 +220,7 @@ function joinOr(options: readonly (string | undefined)[]): string | undefined {
 }
 
 /** A value as a message shows it: JSON, cut to a readable length. */
-export function show(value: unknown): string {
+export function formatValue(value: unknown): string {
   const text = (typeof value === 'number' ? undefined : JSON.stringify(value)) ?? String(value);
   return text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, SHOWN_CHARACTERS)}…`;
-}
-
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let row = 1; row <= a.length; row++) {
-    const current = [row];
-    for (let column = 1; column <= b.length; column++) {
-      const substituted = (previous[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1);
-      current.push(Math.min(substituted, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
-    }
-    previous = current;
-  }
-  return previous[b.length] ?? 0;
 }

@@ -1,7 +1,7 @@
 /** Settings of the scaling model from the chart's values, with the defaults that KEDA and Kubernetes fill in. */
 import { z } from 'zod';
 import { UserError } from '../../runtime/errors.ts';
-import { explainIssues } from '../../runtime/validation-message.ts';
+import { validationMessage } from '../../runtime/validation-message.ts';
 import { functionValues, type Values } from '../values.ts';
 import type { Fallback, ScalingBehavior, ScalingRules, ScalingSettings } from './types.ts';
 
@@ -98,7 +98,7 @@ export function settingsFromValues(values: Values, functionName: string): Scalin
   const given = functionValues(values, functionName).scaling ?? {};
   const parsed = scaling.safeParse(given);
   const at = functionName === '' ? 'defaults.scaling' : `functions.${functionName}.scaling`;
-  if (!parsed.success) throw new UserError(explainIssues(parsed.error, given, scaling, at));
+  if (!parsed.success) throw new UserError(validationMessage(parsed.error, given, scaling, at));
   const {
     pollingInterval,
     cooldownPeriod,

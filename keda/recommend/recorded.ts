@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { asError, UserError } from '../../runtime/errors.ts';
-import { explainIssues } from '../../runtime/validation-message.ts';
+import { validationMessage } from '../../runtime/validation-message.ts';
 import type { QueueSample } from './sample.ts';
 
 const count = z.number().min(0);
@@ -42,7 +42,7 @@ export function readRecorded(file: string, fallbackName: string): Map<string, Qu
   }
   const schema = Array.isArray(content) ? samples : recorded;
   const parsed = schema.safeParse(content);
-  if (!parsed.success) throw new UserError(`${file}: ${explainIssues(parsed.error, content)}`);
+  if (!parsed.success) throw new UserError(`${file}: ${validationMessage(parsed.error, content)}`);
   const byName = Array.isArray(parsed.data) ? { [fallbackName]: parsed.data } : parsed.data;
   return new Map(
     Object.entries(byName).map(([name, list]) => [name, list.toSorted((a, b) => a.atMs - b.atMs)]),

@@ -1,8 +1,8 @@
 /** `darkroom …`: finds the command, loads only that one, and turns failures into one clear line and an exit code. */
 import { Command, CommanderError } from 'commander';
+import { closestName } from '../closest-name.ts';
 import { asError, type FailureType, TaskFailure, UserError } from '../errors.ts';
 import { redactText } from '../redact.ts';
-import { nearest } from '../validation-message.ts';
 
 /** Exit codes: 0 done, 1 work failed, 2 a mistake in the call or the configuration, 70 a fault of Darkroom. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, internal: 70 } as const;
@@ -103,7 +103,7 @@ async function programFor(argv: string[]): Promise<Command> {
   for (const command of withSubcommands(program))
     command.exitOverride().configureOutput({ writeErr: () => {} });
   if (wanted !== undefined && wanted !== 'help' && COMMANDS[wanted] === undefined) {
-    const near = nearest(wanted, Object.keys(COMMANDS));
+    const near = closestName(wanted, Object.keys(COMMANDS));
     throw new UserError(
       `There is no command "${wanted}"${near ? `; did you mean "${near}"?` : '.'} See darkroom --help.`,
     );

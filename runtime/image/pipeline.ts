@@ -7,7 +7,7 @@ import { asError, Rejection, TaskFailure } from '../errors.ts';
 import type { Context, Encoding, Filter, Image, ImageFilter, Pixels, Source } from '../filter.ts';
 import { listFunctions, loadFunction, parseParams, unknownFilter } from '../functions.ts';
 import type { Step, Task } from '../task/task.ts';
-import { explainIssues } from '../validation-message.ts';
+import { validationMessage } from '../validation-message.ts';
 import { checkOutputSize, encode, isPipeline } from './encode.ts';
 import { encodingSchema } from './formats.ts';
 import { explainFailure, forgetPixels, readSamples } from './images.ts';
@@ -82,7 +82,7 @@ function planEncoding(output: Task['output'], steps: Plan['steps']): Encoding {
   const written: unknown = Object.assign({}, ...asked.filter(Boolean).slice(-1), own);
   const result = encodingSchema.safeParse(written);
   if (result.success) return result.data as Encoding;
-  throw new Rejection(explainIssues(result.error, written, encodingSchema, 'output'), {
+  throw new Rejection(validationMessage(result.error, written, encodingSchema, 'output'), {
     failureType: 'invalid-task',
   });
 }

@@ -3,7 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { Rejection } from '../errors.ts';
 import { assertUserKey } from '../storage/keys.ts';
-import { explainIssues } from '../validation-message.ts';
+import { validationMessage } from '../validation-message.ts';
 
 export const MAX_STEPS = 20;
 /** A task is a reference with a few steps; anything larger is a mistake. */
@@ -266,7 +266,7 @@ function fingerprint(written: Written, image: Buffer | undefined): string {
 function validated<T extends z.ZodType>(schema: T, root: unknown): z.output<T> {
   const result = schema.safeParse(root);
   if (result.success) return result.data;
-  throw new Rejection(explainIssues(result.error, root, schema), { failureType: 'invalid-task' });
+  throw new Rejection(validationMessage(result.error, root, schema), { failureType: 'invalid-task' });
 }
 
 function parseJson(json: string, what: string): unknown {

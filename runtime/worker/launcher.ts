@@ -1,6 +1,7 @@
 /** The worker's composition root: one broker, a slot with its child process for each filter, probes, a clean end. */
 import { hostname } from 'node:os';
 import { type Broker, openBroker } from '../amqp/broker.ts';
+import { closestName } from '../closest-name.ts';
 import type { Config } from '../config.ts';
 import { UserError } from '../errors.ts';
 import { listFunctions } from '../functions.ts';
@@ -8,7 +9,6 @@ import { createLog, type Logger } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { ProbeServer } from '../telemetry/probe-server.ts';
 import { Tracing } from '../telemetry/tracing.ts';
-import { nearest } from '../validation-message.ts';
 import { cpuLimit, memoryLimit } from './cgroup.ts';
 import { ChildProcess } from './child-process.ts';
 import { startDeletionCost } from './deletion-cost.ts';
@@ -63,7 +63,7 @@ function checkFilters(filters: string[], functionsDir: string): void {
     );
   for (const filter of filters) {
     if (known.includes(filter)) continue;
-    const near = nearest(filter, known);
+    const near = closestName(filter, known);
     throw new UserError(
       `There is no filter "${filter}"${near === undefined ? '.' : `; did you mean "${near}"?`} There are ${known.join(', ')}.`,
     );

@@ -2,9 +2,9 @@
 import { fileURLToPath } from 'node:url';
 import { randomStream } from '../../keda/random.ts';
 import { parseStep } from '../../runtime/cli/step-syntax.ts';
+import { closestName } from '../../runtime/closest-name.ts';
 import { UserError } from '../../runtime/errors.ts';
 import type { Step } from '../../runtime/task/task.ts';
-import { nearest } from '../../runtime/validation-message.ts';
 import type { LoadProfile } from './profiles.ts';
 
 export const PHOTOS = fileURLToPath(new URL('../fixtures/photos', import.meta.url));
@@ -56,7 +56,7 @@ export function recipesOf(
   const recipes = written.map((steps) => steps.map(parseStep));
   for (const { filter } of recipes.flat()) {
     if (known.includes(filter)) continue;
-    const near = nearest(filter, known);
+    const near = closestName(filter, known);
     throw new UserError(
       `--filter ${filter}: there is no such filter; ${near === undefined ? `there are ${known.join(', ')}` : `did you mean ${near}?`}`,
     );

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { explainIssues, issueLines, nearest } from '../../runtime/validation-message.ts';
+import { validationMessage, validationMessages } from '../../runtime/validation-message.ts';
 
 const schema = z.strictObject({
   radius: z.number().min(0).max(1000),
@@ -23,10 +23,10 @@ const schema = z.strictObject({
 function explain(value: unknown, at = ''): string {
   const parsed = schema.safeParse(value);
   if (parsed.success) throw new Error('the value is accepted');
-  return explainIssues(parsed.error, value, schema, at);
+  return validationMessage(parsed.error, value, schema, at);
 }
 
-describe('explainIssues', () => {
+describe('validationMessage', () => {
   it.each([
     [{ radius: 'big' }, 'radius: expected a number from 0 to 1000, got "big"'],
     [{ radius: -1 }, 'radius: expected a number from 0 to 1000, got -1'],
@@ -67,17 +67,9 @@ describe('explainIssues', () => {
   it('works without the schema, with the words of the issue', () => {
     const value = { radius: 2000, extra: 1 };
     const { error } = schema.safeParse(value);
-    expect(error && issueLines(error, value)).toEqual([
+    expect(error && validationMessages(error, value)).toEqual([
       'radius: expected at most 1000, got 2000',
       'extra: unknown',
     ]);
-  });
-});
-
-describe('nearest', () => {
-  it('finds a mistyped name and nothing far away', () => {
-    expect(nearest('blurr', ['blur', 'resize'])).toBe('blur');
-    expect(nearest('Resize', ['blur', 'resize'])).toBe('resize');
-    expect(nearest('watermark', ['blur', 'resize'])).toBeUndefined();
   });
 });

@@ -1,9 +1,9 @@
 /** `darkroom functions [NAME]`: which filters there are and what they take. */
 import { Command } from 'commander';
+import { closestName } from '../../closest-name.ts';
 import { readConfig } from '../../config.ts';
 import { asError, UserError } from '../../errors.ts';
 import { describeFunction, listFunctions, loadFunction } from '../../functions.ts';
-import { nearest } from '../../validation-message.ts';
 import { bold, conventional, print, printJson, printTable } from '../terminal.ts';
 
 export function functionsCommand(): Command {
@@ -45,7 +45,7 @@ async function summaryOf(name: string, functionsDir: string): Promise<string> {
 async function show(name: string, functionsDir: string, json: boolean): Promise<void> {
   const known = listFunctions(functionsDir);
   if (!known.includes(name)) {
-    const near = nearest(name, known);
+    const near = closestName(name, known);
     throw new UserError(
       `There is no filter "${name}"${near ? `; did you mean "${near}"?` : '.'} There are ${known.join(', ')}.`,
     );

@@ -1,10 +1,10 @@
 /** `darkroom queues …`: what the broker holds for Darkroom. */
 import { Command } from 'commander';
 import { inspectQueue, names } from '../../amqp/topology.ts';
+import { closestName } from '../../closest-name.ts';
 import { readConfig } from '../../config.ts';
 import { UserError } from '../../errors.ts';
 import { listFunctions } from '../../functions.ts';
-import { nearest } from '../../validation-message.ts';
 import { declareAll, topologyOf, withBroker } from '../session.ts';
 import { conventional, print, printJson, printTable } from '../terminal.ts';
 import { confirmed } from './dead.ts';
@@ -88,7 +88,7 @@ async function purge(filters: string[], options: { yes?: boolean; json?: boolean
   const queues = filters.map((filter) => {
     if (filter === 'dead') return at.dead;
     if (known.includes(filter)) return at.queue(filter);
-    const near = nearest(filter, known);
+    const near = closestName(filter, known);
     throw new UserError(`There is no filter "${filter}"${near ? `; did you mean "${near}"?` : '.'}`);
   });
   if (options.yes !== true) await confirmed(`Remove all waiting messages of ${queues.join(', ')}?`);

@@ -11,9 +11,9 @@ import {
   readCounts,
   scaleCounts,
 } from '../../../keda/simulator.ts';
+import { closestName } from '../../closest-name.ts';
 import { UserError } from '../../errors.ts';
 import { parseDuration } from '../../units.ts';
-import { nearest } from '../../validation-message.ts';
 
 const DEFAULT_MESSAGES = 1_000;
 const HOUR_MS = 3_600_000;
@@ -39,7 +39,7 @@ export function loadFrom({ load, messages, duration, seed }: LoadOptions): Load 
     return profileLoad(load, messages ?? DEFAULT_MESSAGES, duration ?? defaultMs, seed);
   }
   if (!existsSync(load)) {
-    const guess = nearest(load, PROFILES);
+    const guess = closestName(load, PROFILES);
     const hint = guess === undefined ? `profiles are ${PROFILES.join(', ')}` : `did you mean ${guess}?`;
     throw new UserError(`--load ${load}: neither a profile nor a file; ${hint}`);
   }

@@ -5,7 +5,7 @@ import { decode } from '../../../runtime/image/decode.ts';
 import { encode } from '../../../runtime/image/encode.ts';
 import { encodingSchema, OUTPUT_FORMATS } from '../../../runtime/image/formats.ts';
 import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
-import { explainIssues } from '../../../runtime/validation-message.ts';
+import { validationMessage } from '../../../runtime/validation-message.ts';
 import { imageOf, largestDifference } from '../../support/filters.ts';
 import { KINDS, picture, pipelineOver, pngOf } from '../../support/pictures.ts';
 
@@ -154,7 +154,7 @@ describe('encodingSchema', () => {
     [{ format: 'jpeg', background: 'blurple' }, /^output\.background: expected a colour: .*, got "blurple"$/],
   ])('refuses %j', (encoding, words) => {
     const { error } = encodingSchema.safeParse(encoding);
-    expect(error && explainIssues(error, encoding, encodingSchema, 'output')).toMatch(words);
+    expect(error && validationMessage(error, encoding, encodingSchema, 'output')).toMatch(words);
   });
 
   it('lets the options of a palette be beside one', () => {
