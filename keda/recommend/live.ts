@@ -1,10 +1,10 @@
 /** Samples queues through RabbitMQ's management API. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Management, QueueReport } from '../../runtime/amqp/management.ts';
+import type { ManagementClient, QueueReport } from '../../runtime/amqp/management.ts';
 import type { QueueSample } from './sample.ts';
 
 export interface LiveOptions {
-  management: Pick<Management, 'queues'>;
+  management: Pick<ManagementClient, 'queues'>;
   /** What queue names start with; `<prefix>.<function>`. */
   prefix: string;
   functions: readonly string[];

@@ -15,14 +15,6 @@ export interface TlsFiles {
   keyPassphraseFile?: string;
 }
 
-/** The contents of {@link TlsFiles}, under the names of Node's TLS options. */
-export interface TlsSecrets {
-  ca: string | undefined;
-  cert: string | undefined;
-  key: string | undefined;
-  passphrase: string | undefined;
-}
-
 export async function readLogin({ usernameFile, passwordFile }: LoginFiles) {
   const [username, password] = await Promise.all([
     readSecret('AMQP_USERNAME_FILE', usernameFile),
@@ -31,7 +23,8 @@ export async function readLogin({ usernameFile, passwordFile }: LoginFiles) {
   return { username, password };
 }
 
-export async function readTlsSecrets(files: TlsFiles): Promise<TlsSecrets> {
+/** Under the names of Node's TLS options. */
+export async function readTlsSecrets(files: TlsFiles) {
   const [ca, cert, key, passphrase] = await Promise.all([
     readSecret('AMQP_CA_FILE', files.caFile),
     readSecret('AMQP_CERT_FILE', files.certFile),

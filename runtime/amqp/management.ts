@@ -7,10 +7,13 @@ import { getCACertificates } from 'node:tls';
 import { asError } from '../errors.ts';
 import { type LoginFiles, readLogin, readTlsSecrets, type TlsFiles } from './connection-files.ts';
 
-/** Files hold the same as those of the AMQP connection: the login, and for https the certificates. */
+/** The files are those of the AMQP connection: its login, and for https its certificates. */
 export interface ManagementOptions extends LoginFiles, TlsFiles {
   amqpUrl: string;
-  /** Default: the AMQP URL's host and credentials at port 15672, over http or, for amqps, https at 15671. */
+  /**
+   * Default: the AMQP URL's host at port 15672, over http or, for amqps, https at 15671. Credentials in it come first,
+   * then those of the files, then those of the AMQP URL.
+   */
   managementUrl?: string;
   /** Per request. Default 5 s. */
   timeoutMs?: number;
@@ -48,15 +51,6 @@ export interface ConsumerReport {
   connection: string;
 }
 
-export interface Management {
-  overview(): Promise<Overview>;
-  /** The queues of the AMQP URL's vhost. */
-  queues(): Promise<QueueReport[]>;
-  /** @throws ManagementError with status 404 when it is not there */
-  queue(name: string): Promise<QueueReport>;
-  consumers(): Promise<ConsumerReport[]>;
-}
-
 /** The API refused or could not be reached; `status` is the HTTP status, if there was an answer. */
 export class ManagementError extends Error {
   override readonly name = 'ManagementError';
@@ -70,7 +64,7 @@ export class ManagementError extends Error {
 
 const TIMEOUT_MS = 5000;
 
-export class ManagementClient implements Management {
+export class ManagementClient {
   readonly #options: ManagementOptions;
   readonly #base: URL;
   readonly #vhost: string;
@@ -87,10 +81,12 @@ export class ManagementClient implements Management {
     return { rabbitmqVersion: rabbitmq_version, erlangVersion: erlang_version, node };
   }
 
+  /** The queues of the AMQP URL's vhost. */
   async queues(): Promise<QueueReport[]> {
     return ((await this.#get(`queues/${this.#vhost}`)) as RawQueue[]).map(toQueueReport);
   }
 
+  /** @throws ManagementError with status 404 when it is not there */
   async queue(name: string): Promise<QueueReport> {
     const found = await this.#get(`queues/${this.#vhost}/${encodeURIComponent(name)}`);
     return toQueueReport(found as RawQueue);
@@ -118,13 +114,8 @@ export class ManagementClient implements Management {
 
   /** Not by fetch, which takes no certificates. */
   async #request(path: string, signal: AbortSignal): Promise<IncomingMessage> {
-    const { origin, pathname, protocol, username, password } = this.#base;
-    const login = await readLogin(this.#options);
-    const options = {
-      auth: `${login.username ?? decodeURIComponent(username)}:${login.password ?? decodeURIComponent(password)}`,
-      headers: { accept: 'application/json' },
-      signal,
-    };
+    const { origin, pathname, protocol } = this.#base;
+    const options = { auth: await this.#login(), headers: { accept: 'application/json' }, signal };
     const tlsOptions = protocol === 'https:' ? await this.#tlsOptions() : undefined;
     const url = `${origin}${pathname.replace(/\/$/, '')}/api/${path}`;
     return new Promise((resolve, reject) => {
@@ -134,6 +125,18 @@ export class ManagementClient implements Management {
           : httpsRequest(url, { ...options, ...tlsOptions }, resolve);
       request.once('error', reject).end();
     });
+  }
+
+  /** `user:password` */
+  async #login(): Promise<string> {
+    const amqp = new URL(this.#options.amqpUrl);
+    const isOwn = this.#base.username !== '' || this.#base.password !== '';
+    const fromUrl = isOwn ? this.#base : amqp;
+    const fromFiles = isOwn ? undefined : await readLogin(this.#options);
+    const isGuest = fromUrl.username === '' && fromUrl.password === '';
+    const username = fromFiles?.username ?? (isGuest ? 'guest' : decodeURIComponent(fromUrl.username));
+    const password = fromFiles?.password ?? (isGuest ? 'guest' : decodeURIComponent(fromUrl.password));
+    return `${username}:${password}`;
   }
 
   /** The private authority is trusted beside the public ones: a proxy before the API may have its own certificate. */
@@ -196,15 +199,9 @@ function rateOf({ message_stats: stats }: RawQueue, kind: string): number {
 }
 
 function baseUrl({ amqpUrl, managementUrl }: ManagementOptions): URL {
-  const amqp = new URL(amqpUrl);
-  const secure = amqp.protocol === 'amqps:';
-  const url = new URL(
-    managementUrl ?? `${secure ? 'https' : 'http'}://${amqp.hostname}:${secure ? 15671 : 15672}`,
-  );
-  if (url.username !== '' || url.password !== '') return url;
-  url.username = amqp.username || 'guest';
-  url.password = amqp.password || (amqp.username === '' ? 'guest' : '');
-  return url;
+  if (managementUrl !== undefined) return new URL(managementUrl);
+  const { protocol, hostname } = new URL(amqpUrl);
+  return new URL(protocol === 'amqps:' ? `https://${hostname}:15671` : `http://${hostname}:15672`);
 }
 
 function refusal(status: number, path: string): string {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Broker, openBroker, PublishRefused, Unroutable } from '../../runtime/amqp/broker.ts';
-import type { Management } from '../../runtime/amqp/management.ts';
+import type { ManagementClient } from '../../runtime/amqp/management.ts';
 import { inspectQueue, inspectTopology, names } from '../../runtime/amqp/topology.ts';
 import { eachDeadLetter } from '../../runtime/cli/dead-letters.ts';
 import { declareAll, management, topologyOf } from '../../runtime/cli/session.ts';
@@ -209,7 +209,7 @@ async function upload(
 }
 
 /** AMQP tells what waits now; only the management API tells what is in work. */
-async function countQueue(broker: Broker, api: Management, queue: string): Promise<QueueCounts> {
+async function countQueue(broker: Broker, api: ManagementClient, queue: string): Promise<QueueCounts> {
   const [live, report] = await Promise.all([
     broker.withChannel((channel) => inspectQueue(channel, queue)).catch(() => undefined),
     api.queue(queue).catch(() => undefined),

@@ -1,11 +1,7 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { connect } from 'amqplib';
 import { expect, test } from 'vitest';
 import { socketOf, writeThrough } from '../../../runtime/amqp/amqplib-internals.ts';
-import { tolerateDeepHeaders } from '../../../runtime/amqp/sendable-properties.ts';
-import { openTestBroker, testBroker, testQueue, uniqueName } from '../../support/rabbit.ts';
-import { until } from '../../support/until.ts';
+import { testBroker, uniqueName } from '../../support/rabbit.ts';
 
 const { amqpUrl } = await testBroker();
 
@@ -33,43 +29,7 @@ test('writes acks and publishes to the socket within the call', async () => {
   expect(ack).toBe(21);
 });
 
-test('receives a message whose headers are nested too deeply, without them', async () => {
-  await using opened = openTestBroker(amqpUrl);
-  const { broker } = opened;
-  await using queue = await testQueue(broker);
-  await publishDeepHeader(queue.name, 5_000);
-  await broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('next'), mandatory: true });
-  const received: [string, string[]][] = [];
-
-  broker.consume(queue.name, (delivery) => {
-    received.push([delivery.body.toString(), Object.keys(delivery.headers)]);
-    delivery.ack();
-  });
-
-  await until(() => received.length === 2, 'both messages');
-  expect(received).toEqual([
-    ['deep', []],
-    ['next', []],
-  ]);
-});
-
-/** amqplib encodes by calling itself too, so this takes a process with a larger stack. */
-async function publishDeepHeader(queue: string, depth: number): Promise<void> {
-  const script = `
-    import { connect } from 'amqplib';
-    const model = await connect(${JSON.stringify(amqpUrl)});
-    const channel = await model.createConfirmChannel();
-    let deep = 1;
-    for (let level = 0; level < ${depth}; level++) deep = [deep];
-    channel.sendToQueue('${queue}', Buffer.from('deep'), { headers: { deep } });
-    await channel.waitForConfirms();
-    await model.close();`;
-  const flags = ['--stack-size=6000', '--input-type=module', '--eval', script];
-  await promisify(execFile)(process.execPath, flags);
-}
-
 test('leaves an amqplib that looks otherwise alone', () => {
   expect(() => writeThrough({} as never)).not.toThrow();
-  expect(() => tolerateDeepHeaders({} as never)).not.toThrow();
   expect(socketOf({} as never)).toBeUndefined();
 });

@@ -1,25 +1,9 @@
 import { expect, test } from 'vitest';
 import type { Delivery } from '../../../runtime/amqp/broker.ts';
-import { startFaultProxy } from '../../support/fault-proxy.ts';
-import {
-  declareQuorum,
-  openTestBroker,
-  takeOne,
-  testBroker,
-  testQueue,
-  uniqueName,
-} from '../../support/rabbit.ts';
+import { faultProxyTo, openTestBroker, takeOne, testBroker, testQueue } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 
 const { amqpUrl } = await testBroker();
-
-function proxied() {
-  const { hostname, port } = new URL(amqpUrl);
-  return startFaultProxy({ host: hostname, port: Number(port) || 5672 });
-}
-
-/** basic.ack of delivery tag 9999 on channel 1, which RabbitMQ answers with 406. */
-const ACK_OF_UNKNOWN_DELIVERY = Buffer.from('0100010000000d003c0050000000000000270f00ce', 'hex');
 
 test('delivers one message at a time, the next one after the ack', async () => {
   await using opened = openTestBroker(amqpUrl);
@@ -49,6 +33,31 @@ test('delivers one message at a time, the next one after the ack', async () => {
   const second = await until(() => inHand[1], 'the second delivery');
   expect(second.body.toString()).toBe('2');
   expect(second.ack()).toBe(true);
+});
+
+test('holds as many messages as it has consumers, over one connection', async () => {
+  await using proxy = await faultProxyTo(amqpUrl);
+  await using opened = openTestBroker(proxy.through(amqpUrl));
+  const { broker } = opened;
+  await using queue = await testQueue(broker);
+  const slots = [0, 1, 2].map(() => {
+    const inHand: Delivery[] = [];
+    const consumer = broker.consume(queue.name, (delivery) => inHand.push(delivery));
+    return { inHand, consumer };
+  });
+  await until(() => slots.every(({ consumer }) => consumer.consuming), 'all to consume');
+  for (const body of ['1', '2', '3', '4'])
+    await broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from(body) });
+  await until(() => slots.every(({ inHand }) => inHand.length === 1), 'one in each hand');
+
+  const [first, second, third] = slots;
+  await second!.consumer.close();
+  expect(first!.inHand[0]!.ack()).toBe(true);
+
+  await until(() => first!.inHand.length === 2, 'the next message of the first');
+  expect([first!.inHand[1]!.alive, third!.inHand[0]!.alive]).toEqual([true, true]);
+  expect(second!.inHand[0]!.ack()).toBe(false);
+  expect(proxy.accepted).toBe(2);
 });
 
 test('settles a delivery only once', async () => {
@@ -106,118 +115,6 @@ test('gives a message back when its handler throws', async () => {
   expect(logged.join('\n')).toContain('the delivery handler threw');
 });
 
-test('consumes again after the connection is lost; the old delivery can no longer be acknowledged', async () => {
-  await using proxy = await proxied();
-  await using opened = openTestBroker(proxy.through(amqpUrl));
-  const { broker } = opened;
-  await using queue = await testQueue(broker);
-  const inHand: Delivery[] = [];
-  const consumer = broker.consume(queue.name, (delivery) => inHand.push(delivery));
-  await broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('1') });
-  const first = await until(() => inHand[0], 'the first delivery');
-
-  proxy.reset();
-
-  const second = await until(() => inHand[1], 'the redelivery');
-  expect(second).toMatchObject({ redelivered: true, alive: true });
-  expect([first.alive, first.ack()]).toEqual([false, false]);
-  expect(second.ack()).toBe(true);
-  expect(consumer.consuming).toBe(true);
-});
-
-test('notices a peer that has vanished, by heartbeat, and consumes again', async () => {
-  await using proxy = await proxied();
-  await using opened = openTestBroker(proxy.through(amqpUrl), { heartbeatMs: 1000 });
-  const { broker, logged } = opened;
-  await using queue = await testQueue(broker);
-  const inHand: Delivery[] = [];
-  const consumer = broker.consume(queue.name, (delivery) => inHand.push(delivery));
-  await until(() => consumer.consuming, 'consuming');
-
-  proxy.halfOpen();
-
-  await until(() => !consumer.consuming, 'the loss to be noticed');
-  await broker.ready();
-  await until(() => consumer.consuming, 'consuming again');
-  expect(logged.join('\n')).toContain('Heartbeat timeout');
-  await broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('1') });
-  await until(() => inHand.at(-1)?.ack(), 'a delivery');
-});
-
-test('gets through a line that carries a byte a second for a while', async () => {
-  await using proxy = await proxied();
-  proxy.throttle(1);
-  await using opened = openTestBroker(proxy.through(amqpUrl), { connectTimeoutMs: 700 });
-  const { broker, logged } = opened;
-  await until(
-    () => logged.some((line) => line.includes('no answer within 700 ms')),
-    'the attempt to be given up',
-  );
-
-  await proxy.heal();
-
-  await broker.ready();
-});
-
-test('waits for a queue that is not there, says so, and consumes it once it is', async () => {
-  await using opened = openTestBroker(amqpUrl);
-  const { broker, logged } = opened;
-  const name = uniqueName('late');
-  const consumer = broker.consume(name, (delivery) => delivery.ack());
-  await until(() => logged.some((line) => line.includes(`not consuming ${name}`)), 'the warning');
-  expect(consumer.consuming).toBe(false);
-
-  await declareQuorum(broker, name);
-
-  await until(() => consumer.consuming, 'consuming');
-  expect(logged.join('\n')).toMatch(/NOT_FOUND - no queue .*darkroom queues declare/);
-  expect(logged.filter((line) => line.includes('NOT_FOUND'))).toHaveLength(1);
-  await broker.withChannel((channel) => channel.deleteQueue(name));
-});
-
-test('survives the deletion of its queue and consumes it again when it is declared again', async () => {
-  await using opened = openTestBroker(amqpUrl);
-  const { broker } = opened;
-  await using queue = await testQueue(broker);
-  const bodies: string[] = [];
-  const consumer = broker.consume(queue.name, (delivery) => {
-    bodies.push(delivery.body.toString());
-    delivery.ack();
-  });
-  await until(() => consumer.consuming, 'consuming');
-
-  await broker.withChannel((channel) => channel.deleteQueue(queue.name));
-  await until(() => !consumer.consuming, 'the cancel');
-  await declareQuorum(broker, queue.name);
-  await until(() => consumer.consuming, 'consuming again');
-  await broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('after'), mandatory: true });
-
-  await until(() => bodies.length > 0, 'the delivery');
-  expect(bodies).toEqual(['after']);
-  expect(broker.state.consume).toBe('connected');
-});
-
-test('consumes again on the same connection when the broker closes the channel (406)', async () => {
-  await using proxy = await proxied();
-  await using opened = openTestBroker(proxy.through(amqpUrl));
-  const { broker, logged } = opened;
-  await using queue = await testQueue(broker);
-  const inHand: Delivery[] = [];
-  const consumer = broker.consume(queue.name, (delivery) => inHand.push(delivery));
-  await broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('1') });
-  const first = await until(() => inHand[0], 'the delivery');
-
-  proxy.inject(ACK_OF_UNKNOWN_DELIVERY);
-
-  const second = await until(() => inHand[1], 'the redelivery');
-  expect(second).toMatchObject({ redelivered: true, alive: true });
-  expect([first.alive, first.ack()]).toEqual([false, false]);
-  await until(() => consumer.consuming, 'consuming again');
-  expect(logged.join('\n')).toMatch(/not consuming .*406.*unknown delivery tag/);
-  expect(proxy.accepted).toBe(2);
-  second.ack();
-});
-
 test('takes no more after cancel, and what is in hand can still be acknowledged', async () => {
   await using opened = openTestBroker(amqpUrl);
   const { broker } = opened;
@@ -255,7 +152,7 @@ test('gives back what is in hand when the consumer is closed', async () => {
 });
 
 test('can be cancelled and closed before it has ever consumed', async () => {
-  await using proxy = await proxied();
+  await using proxy = await faultProxyTo(amqpUrl);
   await proxy.refuse();
   await using opened = openTestBroker(proxy.through(amqpUrl));
   const consumer = opened.broker.consume('anything', () => {});

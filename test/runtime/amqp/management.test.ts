@@ -1,9 +1,13 @@
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ManagementClient, ManagementError } from '../../../runtime/amqp/management.ts';
+import { type HttpsServer, startHttpsServer } from '../../support/https-server.ts';
 import { openTestBroker, testBroker, testQueue, uniqueName } from '../../support/rabbit.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { until } from '../../support/until.ts';
 
 const { amqpUrl, managementUrl } = await testBroker();
@@ -87,4 +91,57 @@ test('gives up a management API that hangs', async () => {
   await expect(hanging).rejects.toThrow(/did not answer: timeout/);
   server.closeAllConnections();
   server.close();
+});
+
+function startApi(): Promise<HttpsServer> {
+  return startHttpsServer(['localhost'], (_request, response) => response.end('{"node":"private"}'));
+}
+
+test('asks over https with the certificate authority that it is told, and no other', async () => {
+  await using api = await startApi();
+  await using folder = await temporaryFolder();
+  const caFile = join(folder.path, 'ca.pem');
+  await writeFile(caFile, api.ca);
+  const options = { amqpUrl, managementUrl: `https://localhost:${api.port}` };
+
+  const trusting = await new ManagementClient({ ...options, caFile }).overview();
+  const doubting = new ManagementClient(options).overview();
+
+  expect(trusting.node).toBe('private');
+  await expect(doubting).rejects.toThrow(/did not answer: self-signed certificate/);
+});
+
+test('logs in as the URL of the API says, else as the files, else as the AMQP URL', async () => {
+  await using folder = await temporaryFolder();
+  const [usernameFile, passwordFile] = [join(folder.path, 'username'), join(folder.path, 'password')];
+  await writeFile(usernameFile, 'from-file\n');
+  await writeFile(passwordFile, 'päss:word\n');
+  const logins: (string | undefined)[] = [];
+  const server = createServer(({ headers }, response) => {
+    logins.push(Buffer.from(String(headers.authorization).slice('Basic '.length), 'base64').toString());
+    response.end('{}');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const managementUrl = `http://127.0.0.1:${port}`;
+  const files = { usernameFile, passwordFile };
+  const withLogin = managementUrl.replace('//', '//monitor:p%25w@');
+
+  for (const options of [
+    { amqpUrl: 'amqp://user:pw@host', managementUrl: withLogin, ...files },
+    { amqpUrl: 'amqp://user:pw@host', managementUrl, ...files },
+    { amqpUrl: 'amqp://user:p%40w@host', managementUrl },
+    { amqpUrl: 'amqp://host', managementUrl },
+  ])
+    await new ManagementClient(options).overview();
+
+  expect(logins).toEqual(['monitor:p%w', 'from-file:päss:word', 'user:p@w', 'guest:guest']);
+  server.closeAllConnections();
+  server.close();
+});
+
+test('names the credential file that it cannot read', async () => {
+  const unreadable = new ManagementClient({ amqpUrl, passwordFile: '/no/such/file' }).overview();
+
+  await expect(unreadable).rejects.toThrow(/cannot read AMQP_PASSWORD_FILE \/no\/such\/file/);
 });

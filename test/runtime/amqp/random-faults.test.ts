@@ -3,12 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Broker } from '../../../runtime/amqp/broker.ts';
-import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
-import { openTestBroker, testBroker, testQueue } from '../../support/rabbit.ts';
+import type { FaultProxy } from '../../support/fault-proxy.ts';
+import { faultProxyTo, openTestBroker, testBroker, testQueue } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 
 const { amqpUrl } = await testBroker();
-const { hostname, port } = new URL(amqpUrl);
 const SCHEDULES = Number(process.env.FAULT_SCHEDULES ?? 3);
 const PUBLISHERS = 4;
 
@@ -64,7 +63,7 @@ test('loses no confirmed message under any schedule of faults, and ends up consu
     fc.asyncProperty(schedule, async (steps) => {
       await using direct = openTestBroker(amqpUrl);
       await using queue = await testQueue(direct.broker);
-      await using proxy = await startFaultProxy({ host: hostname, port: Number(port) || 5672 });
+      await using proxy = await faultProxyTo(amqpUrl);
       await using opened = openTestBroker(proxy.through(amqpUrl), { confirmTimeoutMs: 3000 });
       const confirmed = new Set<string>();
       const acknowledged = new Set<string>();

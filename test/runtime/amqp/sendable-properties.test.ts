@@ -1,5 +1,11 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { fittingHeaders, sendableProperties } from '../../../runtime/amqp/sendable-properties.ts';
+import {
+  fittingHeaders,
+  sendableProperties,
+  tolerateDeepHeaders,
+} from '../../../runtime/amqp/sendable-properties.ts';
 import { openTestBroker, testBroker, testQueue } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 
@@ -43,10 +49,10 @@ test('leaves out what cannot be sent on', () => {
     nan: Number.NaN,
   };
 
-  const carried = received({ headers, messageId: '\ufffd'.repeat(100), timestamp: 2 ** 64 });
+  const sendable = received({ headers, messageId: '\ufffd'.repeat(100), timestamp: 2 ** 64 });
 
-  expect(carried.headers).toEqual({ kept: 1, list: [2] });
-  expect([carried.messageId, carried.timestamp]).toEqual([undefined, undefined]);
+  expect(sendable.headers).toEqual({ kept: 1, list: [2] });
+  expect([sendable.messageId, sendable.timestamp]).toEqual([undefined, undefined]);
 });
 
 test('leaves out what is nested beyond reason', () => {
@@ -187,4 +193,43 @@ test('does not believe a publisher about how often its message was delivered', a
 
   await until(() => counts.length > 1, 'the second delivery');
   expect(counts).toEqual([0, 1]);
+});
+
+test('receives a message whose headers are nested too deeply, without them', async () => {
+  await using opened = openTestBroker(amqpUrl);
+  const { broker } = opened;
+  await using queue = await testQueue(broker);
+  await publishDeepHeader(queue.name, 5_000);
+  await broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('next'), mandatory: true });
+  const received: [string, string[]][] = [];
+
+  broker.consume(queue.name, (delivery) => {
+    received.push([delivery.body.toString(), Object.keys(delivery.headers)]);
+    delivery.ack();
+  });
+
+  await until(() => received.length === 2, 'both messages');
+  expect(received).toEqual([
+    ['deep', []],
+    ['next', []],
+  ]);
+});
+
+/** amqplib encodes by calling itself too, so this takes a process with a larger stack. */
+async function publishDeepHeader(queue: string, depth: number): Promise<void> {
+  const script = `
+    import { connect } from 'amqplib';
+    const model = await connect(${JSON.stringify(amqpUrl)});
+    const channel = await model.createConfirmChannel();
+    let deep = 1;
+    for (let level = 0; level < ${depth}; level++) deep = [deep];
+    channel.sendToQueue('${queue}', Buffer.from('deep'), { headers: { deep } });
+    await channel.waitForConfirms();
+    await model.close();`;
+  const flags = ['--stack-size=6000', '--input-type=module', '--eval', script];
+  await promisify(execFile)(process.execPath, flags);
+}
+
+test('leaves an amqplib that receives otherwise alone', () => {
+  expect(() => tolerateDeepHeaders({} as never)).not.toThrow();
 });
