@@ -183,7 +183,13 @@ function shape(read: Variables) {
       confirmTimeoutMs: read.AMQP_CONFIRM_TIMEOUT,
       connectTimeoutMs: read.AMQP_CONNECT_TIMEOUT,
     },
-    managementUrl: read.AMQP_MANAGEMENT_URL,
+    /** All that the management API's client takes. */
+    management: {
+      amqpUrl: read.AMQP_URL,
+      managementUrl: read.AMQP_MANAGEMENT_URL,
+      usernameFile: read.AMQP_USERNAME_FILE,
+      passwordFile: read.AMQP_PASSWORD_FILE,
+    },
     prefix: read.DARKROOM_PREFIX,
     functions: read.FUNCTION,
     functionsDir: read.FUNCTIONS_DIR,

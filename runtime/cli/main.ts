@@ -14,7 +14,7 @@ interface Entry {
 
 const COMMANDS: Record<string, Entry> = {
   demo: {
-    summary: 'See the whole of it: a broker, workers from zero, photos, results',
+    summary: 'See all of it at work: a broker, workers from zero, photos, results',
     load: async () => (await import('./commands/demo.ts')).demoCommand(),
   },
   run: {
@@ -70,7 +70,7 @@ const COMMANDS: Record<string, Entry> = {
     load: async () => (await import('./commands/sweep.ts')).sweepCommand(),
   },
   doctor: {
-    summary: 'Check Node, broker, rights and storage, and say how to mend them',
+    summary: 'Check Node, broker, rights and storage, and say how to fix them',
     load: async () => (await import('./commands/doctor.ts')).doctorCommand(),
   },
 };
@@ -82,7 +82,7 @@ export async function main(argv: string[] = process.argv.slice(2)): Promise<numb
     await program.parseAsync(argv, { from: 'user' });
     return Number(process.exitCode ?? EXIT.ok);
   } catch (thrown) {
-    return report(asError(thrown), argv.includes('--json'));
+    return await report(asError(thrown), argv.includes('--json'));
   }
 }
 
@@ -124,23 +124,23 @@ async function version(): Promise<string> {
 /** Failures of a task that was wrong from the start. */
 const MISTAKES = new Set<FailureType>(['unknown-filter', 'invalid-params', 'invalid-task']);
 
-function report(error: Error, json: boolean): number {
+async function report(error: Error, json: boolean): Promise<number> {
   if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok; // --help, --version
-  const mistake =
+  const { note, printJsonLine } = await import('./terminal.ts');
+  const isMistake =
     error instanceof UserError ||
     error instanceof CommanderError ||
     (error instanceof TaskFailure && MISTAKES.has(error.failureType));
-  const expected = mistake || error instanceof TaskFailure;
   const message = redactText(error.message.replace(/^error: /, ''));
   if (json)
-    process.stdout.write(
-      `${JSON.stringify({ error: message, ...(error instanceof TaskFailure && { failure_type: error.failureType }) })}\n`,
-    );
-  else
-    process.stderr.write(
-      `error: ${message}\n${expected ? '' : 'This is a fault of Darkroom. DEBUG=1 shows where it happened.\n'}`,
-    );
-  if (process.env.DEBUG && error.stack) process.stderr.write(`${redactText(error.stack)}\n`);
-  if (mistake) return EXIT.usage;
+    printJsonLine({
+      error: message,
+      ...(error instanceof TaskFailure && { failure_type: error.failureType }),
+    });
+  else note(`error: ${message}`);
+  if (!json && !isMistake && !(error instanceof TaskFailure))
+    note('This is a fault of Darkroom. DEBUG=1 shows where it happened.');
+  if (process.env.DEBUG && error.stack) note(redactText(error.stack));
+  if (isMistake) return EXIT.usage;
   return error instanceof TaskFailure ? EXIT.failed : EXIT.internal;
 }

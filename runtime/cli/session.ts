@@ -1,7 +1,6 @@
-/** A command's connection to the broker: opened with words about what is wrong, closed whatever happens. */
+/** A command's connection to the broker: opened with a clear error when that fails, closed whatever happens. */
 import { type Broker, openBroker } from '../amqp/broker.ts';
-import { ManagementClient } from '../amqp/management.ts';
-import { declareTopology } from '../amqp/topology.ts';
+import { declareTopology, deleteTopology } from '../amqp/topology.ts';
 import type { Config } from '../config.ts';
 import { asError, UserError } from '../errors.ts';
 import { listFunctions } from '../functions.ts';
@@ -9,11 +8,12 @@ import { redactUrl } from '../redact.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
-const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+/** A command says itself what went wrong. */
+export const SILENT_LOG = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** @throws UserError when the broker cannot be reached */
 export async function withBroker<T>(config: Config, use: (broker: Broker) => Promise<T>): Promise<T> {
-  const broker = openBroker({ ...config.amqp, name: `darkroom cli ${process.pid}`, log: SILENT });
+  const broker = openBroker({ ...config.amqp, name: `darkroom cli ${process.pid}`, log: SILENT_LOG });
   try {
     await broker.ready(AbortSignal.timeout(CONNECT_TIMEOUT_MS)).catch((error: unknown) => {
       throw new UserError(
@@ -32,6 +32,11 @@ export async function declareAll(broker: Broker, config: Config): Promise<void> 
   await broker.withChannel((channel) => declareTopology(channel, topologyOf(config)));
 }
 
+/** Removes all queues and exchanges, messages included. */
+export async function deleteAll(broker: Broker, config: Config): Promise<void> {
+  await broker.withChannel((channel) => deleteTopology(channel, topologyOf(config)));
+}
+
 export function topologyOf(config: Config) {
   return {
     prefix: config.prefix,
@@ -39,8 +44,4 @@ export function topologyOf(config: Config) {
     retryDelays: config.retry.delaysMs,
     deliveryLimit: config.retry.deliveryLimit,
   };
-}
-
-export function management(config: Config) {
-  return new ManagementClient({ amqpUrl: config.amqp.url, managementUrl: config.managementUrl });
 }

@@ -1,9 +1,10 @@
 /** The options that say what is done to a photo, shared by `run` and `publish`. */
 import { extname } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { UserError } from '../errors.ts';
 import { FORMATS, OUTPUT_FORMATS } from '../image/formats.ts';
 import type { Step, Task } from '../task/task.ts';
+import { wholeNumber } from './option-values.ts';
 import { collectOption, collectStep } from './step-syntax.ts';
 
 export interface StepOptions {
@@ -64,22 +65,3 @@ const FORMATS_BY_EXTENSION: Record<string, string> = Object.fromEntries(
 function formatOf(file: string): string | undefined {
   return FORMATS_BY_EXTENSION[extname(file).slice(1).toLowerCase()];
 }
-
-/** Reads an option's value. */
-export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
-  const bounds = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
-  return (text) => {
-    if (/^\d+$/.test(text) && Number(text) >= min && Number(text) <= max) return Number(text);
-    throw new InvalidArgumentError(`expected a whole number ${bounds}.`);
-  };
-}
-
-/** `30` or `30s`. @throws UserError */
-export function seconds(option: string, text: string): number {
-  const value = Number(text.replace(/s$/, ''));
-  if (value > 0 && value < MAX_WAIT_SECONDS) return value;
-  throw new UserError(`${option}: expected a number of seconds, got "${text}".`);
-}
-
-/** The longest that a timer can run. */
-const MAX_WAIT_SECONDS = 2_147_483;

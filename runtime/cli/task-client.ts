@@ -3,20 +3,25 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { v7 as uuid } from 'uuid';
-import type { Broker } from '../amqp/broker.ts';
+import type { Broker, OutgoingMessage } from '../amqp/broker.ts';
 import { inspectQueue, names } from '../amqp/topology.ts';
 import type { Config } from '../config.ts';
 import { UserError } from '../errors.ts';
 import { planTask } from '../image/pipeline.ts';
 import type { Storage } from '../storage/storage.ts';
 import { HEADERS, parseTask, type Step, type Task } from '../task/task.ts';
-import { intermediatesFolder, pathName, readLatestMarker, type TaskMarker } from '../task/task-marker.ts';
+import { pathName, readLatestMarker, type TaskMarker } from '../task/task-marker.ts';
+import { ReplyQueue } from './reply-queue.ts';
+import { currentStep, writeSubmissionRecord } from './submission-record.ts';
 
 /** Looked at beside the reply, which a broken connection can lose. */
 const MARKER_POLL_MS = 1_000;
 const QUEUE_POLL_MS = 2_000;
 
-export interface Submission {
+/** What is to be done to a photo. */
+export type TaskRequest = Pick<Task, 'steps' | 'output'> & { id?: string; priority?: number };
+
+export interface SubmittedTask {
   id: string;
   photo: string;
   input: string;
@@ -25,100 +30,125 @@ export interface Submission {
   fingerprint: string;
 }
 
-/** What `darkroom status` reads while a task has not ended. */
-export interface SubmissionRecord {
-  time: string;
-  steps: Step[];
-}
-
-export interface Outcome extends Omit<Submission, 'fingerprint'> {
-  outcome: 'completed' | 'failed' | 'cancelled';
+export interface TaskOutcome extends Omit<SubmittedTask, 'fingerprint'> {
+  outcome: TaskMarker['outcome'];
+  /** What the final event says. */
   data: Record<string, unknown>;
 }
 
-export interface Publisher {
-  /** Uploads the photo (unless it names something in storage), publishes its task, resolves when confirmed. */
-  submit(
-    photo: string,
-    task: Pick<Task, 'steps' | 'output'> & { id?: string; priority?: number },
-  ): Promise<Submission>;
-  /** Resolves when the task has ended; `waiting` is told what is in the way. */
-  outcome(submission: Submission, waiting?: (reason: string) => void, signal?: AbortSignal): Promise<Outcome>;
+/** What a completed task's final event says of its result. */
+export interface TaskResult {
+  key: string;
+  format: string;
+  bytes: number;
+  width?: number;
+  height?: number;
+  json?: unknown;
 }
 
-/** Where submitted tasks leave their record, inside the folder that goes when the task ends. */
-export function submissionKey(id: string): string {
-  return `${intermediatesFolder(id)}/submitted.json`;
+export function resultOf({ data }: Pick<TaskOutcome, 'data'>): TaskResult | undefined {
+  return data.output as TaskResult | undefined;
 }
 
-export async function createPublisher(broker: Broker, storage: Storage, config: Config): Promise<Publisher> {
-  const at = names(config.prefix);
-  const settled = new Map<string, () => void>();
-  const reply = await openReplyQueue(broker, (id) => settled.get(id)?.());
+export class TaskClient {
+  readonly #broker: Broker;
+  readonly #storage: Storage;
+  readonly #config: Config;
+  readonly #replies: ReplyQueue;
 
-  return {
-    async submit(photo, { steps, output, id = uuid(), priority }) {
-      await planTask({ steps, output }, config.functionsDir);
-      const { input, bytes, file } = await locate(photo, id, storage);
-      const message = messageOf({ id, input, steps, ...(Object.keys(output).length > 0 && { output }) });
-      if (file !== undefined) await storage.write(input, await readFile(file));
-      const record: SubmissionRecord = { time: new Date().toISOString(), steps };
-      await storage.write(submissionKey(id), Buffer.from(JSON.stringify(record)), {
-        contentType: 'application/json',
-      });
-      await broker.publish({
-        exchange: '',
-        routingKey: at.queue(steps[0]!.filter),
-        mandatory: true,
-        body: message.body,
-        properties: {
-          contentType: 'application/json',
-          messageId: id,
-          correlationId: id,
-          replyTo: reply,
-          timestamp: Math.floor(Date.now() / 1_000),
-          ...(priority !== undefined && { priority }),
-          headers: { [HEADERS.published]: Date.now(), [HEADERS.recorded]: true },
-        },
-      });
-      return { id, photo, input, bytes, fingerprint: message.fingerprint };
-    },
-    async outcome(submission, waiting = () => {}, signal) {
-      const { fingerprint, ...shown } = submission;
-      const replied = Promise.withResolvers<void>();
-      settled.set(submission.id, replied.resolve);
-      const done = new AbortController();
-      void watchQueues(broker, at.queue, storage, submission.id, waiting, done.signal);
-      try {
-        for (;;) {
-          signal?.throwIfAborted();
-          const ended = await readLatestMarker(storage, submission.id);
-          if (ended !== undefined) return { ...shown, ...outcomeOf(ended, fingerprint) };
-          await Promise.race([replied.promise, sleep(MARKER_POLL_MS)]);
-        }
-      } finally {
-        done.abort();
-        settled.delete(submission.id);
+  static async open(broker: Broker, storage: Storage, config: Config): Promise<TaskClient> {
+    return new TaskClient(broker, storage, config, await ReplyQueue.open(broker));
+  }
+
+  constructor(broker: Broker, storage: Storage, config: Config, replies: ReplyQueue) {
+    this.#broker = broker;
+    this.#storage = storage;
+    this.#config = config;
+    this.#replies = replies;
+  }
+
+  /** Uploads the photo (unless it names something in storage) and publishes its task; resolves when confirmed. */
+  async submit(photo: string, request: TaskRequest): Promise<SubmittedTask> {
+    const { steps, output, id = uuid(), priority } = request;
+    await planTask({ steps, output }, this.#config.functionsDir);
+    const { input, bytes, file } = await locate(photo, id, this.#storage);
+    const { body, fingerprint } = messageOf({
+      id,
+      input,
+      steps,
+      ...(Object.keys(output).length > 0 && { output }),
+    });
+    if (file !== undefined) await this.#storage.write(input, await readFile(file));
+    await writeSubmissionRecord(this.#storage, id, steps);
+    await this.#broker.publish({
+      exchange: '',
+      routingKey: this.#queueOf(steps[0]!.filter),
+      mandatory: true,
+      body,
+      properties: this.#propertiesOf(id, priority),
+    });
+    return { id, photo, input, bytes, fingerprint };
+  }
+
+  /** Resolves when the task has ended; `onWaiting` is told what is in the way. */
+  async outcome(
+    submitted: SubmittedTask,
+    onWaiting: (reason: string) => void = () => {},
+    signal?: AbortSignal,
+  ): Promise<TaskOutcome> {
+    const { fingerprint, ...shown } = submitted;
+    const reply = this.#replies.reply(submitted.id);
+    const done = new AbortController();
+    void this.#watchQueue(submitted.id, onWaiting, done.signal);
+    try {
+      for (;;) {
+        signal?.throwIfAborted();
+        const marker = await readLatestMarker(this.#storage, submitted.id);
+        if (marker !== undefined) return { ...shown, ...outcomeOf(marker, fingerprint) };
+        await Promise.race([reply, sleep(MARKER_POLL_MS)]);
       }
-    },
-  };
-}
+    } finally {
+      done.abort();
+      this.#replies.forget(submitted.id);
+    }
+  }
 
-/** A queue of this connection alone, which goes with it. */
-async function openReplyQueue(broker: Broker, onReply: (id: string) => void): Promise<string> {
-  const opened = Promise.withResolvers<string>();
-  const forever = new Promise<never>(() => {});
-  broker
-    .withChannel(async (channel) => {
-      const { queue } = await channel.assertQueue('', { exclusive: true, autoDelete: true });
-      await channel.consume(queue, (message) => onReply(String(message?.properties.correlationId)), {
-        noAck: true,
-      });
-      opened.resolve(queue);
-      await forever;
-    })
-    .catch(opened.reject); // After it opened, the markers alone tell.
-  return await opened.promise;
+  #propertiesOf(id: string, priority: number | undefined): OutgoingMessage['properties'] {
+    return {
+      contentType: 'application/json',
+      messageId: id,
+      correlationId: id,
+      replyTo: this.#replies.name,
+      timestamp: Math.floor(Date.now() / 1_000),
+      ...(priority !== undefined && { priority }),
+      headers: { [HEADERS.published]: Date.now(), [HEADERS.recorded]: true },
+    };
+  }
+
+  /** Says when a task waits for a worker that is not there. */
+  async #watchQueue(id: string, onWaiting: (reason: string) => void, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(QUEUE_POLL_MS, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      // The wait goes on without an explanation when one cannot be had.
+      const explanation = await this.#explainWait(id).catch(() => undefined);
+      if (explanation !== undefined) onWaiting(explanation);
+    }
+  }
+
+  async #explainWait(id: string): Promise<string | undefined> {
+    const place = await currentStep(this.#storage, id);
+    if (place === undefined) return undefined;
+    const queue = this.#queueOf(place.filter);
+    const { messages, consumers } = await this.#broker.withChannel((channel) => inspectQueue(channel, queue));
+    return consumers === 0
+      ? `queued since ${place.since}: no worker consumes ${queue}`
+      : `${messages} waiting in ${queue}, ${consumers} workers`;
+  }
+
+  #queueOf(filter: string): string {
+    return names(this.#config.prefix).queue(filter);
+  }
 }
 
 /** A task's message, checked as the worker will. @throws Rejection */
@@ -129,11 +159,11 @@ function messageOf(task: { id: string; input: string; steps: Step[]; output?: Ta
 }
 
 /** An id ends once; a second task under it has failed, whatever the first one came to. */
-function outcomeOf(ended: TaskMarker, fingerprint: string): Pick<Outcome, 'outcome' | 'data'> {
+function outcomeOf(marker: TaskMarker, fingerprint: string): Pick<TaskOutcome, 'outcome' | 'data'> {
   // A cancellation does not know the task that it cancels.
-  if (ended.fingerprint === '' || ended.fingerprint === fingerprint)
-    return { outcome: ended.outcome, data: ended.data };
-  const reason = `The id ${JSON.stringify(ended.task_id)} belongs to another task, which ended (${ended.outcome}) at ${ended.time}; expected an id of its own.`;
+  if (marker.fingerprint === '' || marker.fingerprint === fingerprint)
+    return { outcome: marker.outcome, data: marker.data };
+  const reason = `The id ${JSON.stringify(marker.task_id)} belongs to another task, which ended (${marker.outcome}) at ${marker.time}; expected an id of its own.`;
   return { outcome: 'failed', data: { failure_type: 'task-id-reused', failure_reason: reason } };
 }
 
@@ -153,48 +183,4 @@ async function locate(
   if (stored === undefined)
     throw new UserError(`${photo}: neither a file here nor a key in the storage ${storage.url}.`);
   return { input: photo, bytes: stored.bytes };
-}
-
-/** Says when a task waits for a worker that is not there. */
-async function watchQueues(
-  broker: Broker,
-  queueOf: (filter: string) => string,
-  storage: Storage,
-  id: string,
-  waiting: (reason: string) => void,
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    await sleep(QUEUE_POLL_MS, undefined, { signal }).catch(() => {});
-    if (signal.aborted) return;
-    const place = await currentStep(storage, id).catch(() => undefined);
-    if (place === undefined) continue;
-    const state = await broker
-      .withChannel((channel) => inspectQueue(channel, queueOf(place.filter)))
-      .catch(() => undefined);
-    if (state === undefined) continue;
-    waiting(
-      state.consumers === 0
-        ? `queued since ${place.since}: no worker consumes ${queueOf(place.filter)}`
-        : `${state.messages} waiting in ${queueOf(place.filter)}, ${state.consumers} workers`,
-    );
-  }
-}
-
-/** The step that a task which has not ended waits for or is in; undefined when nothing is known of it. */
-export async function currentStep(
-  storage: Storage,
-  id: string,
-): Promise<{ step: number; steps: Step[]; filter: string; since: string } | undefined> {
-  const stat = await storage.stat(submissionKey(id));
-  if (stat === undefined) return undefined;
-  const record = JSON.parse((await storage.read(submissionKey(id))).toString('utf8')) as SubmissionRecord;
-  let step = 0;
-  let since = record.time;
-  for await (const { key, modified } of storage.list(intermediatesFolder(id))) {
-    const done = Number(/-step-(\d+)$/.exec(key)?.[1] ?? -1) + 1;
-    if (done > step) [step, since] = [done, modified.toISOString()];
-  }
-  const filter = record.steps[Math.min(step, record.steps.length - 1)]!.filter;
-  return { step, steps: record.steps, filter, since };
 }

@@ -1,96 +1,97 @@
-/** How commands speak: JSON for programs, tables and a live line for people. */
-import { styleText } from 'node:util';
-import Table from 'cli-table3';
-import type { Command } from 'commander';
+/** What commands print: JSON for programs; lines, tables and a live view for people. All of it is harmless. */
+import { LiveLines } from './live-lines.ts';
+import { tableLines } from './terminal-table.ts';
+import { escapeControls, isMark, toAnsi } from './terminal-text.ts';
 
-/** Adds `--json` and the examples that every command has. */
-export function conventional(command: Command, ...examples: string[]): Command {
-  const shown = examples.map((example) => `  $ ${example}`).join('\n');
-  return command.option('--json', 'print JSON for programs').addHelpText('after', `\nExample:\n${shown}`);
-}
+export { bold, dim, escapeControls, green, red, yellow } from './terminal-text.ts';
 
-export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
-}
+/** The width of tables where there is no terminal, unless COLUMNS says another. */
+const DEFAULT_COLUMNS = 80;
+const PLAIN_VIEW_MS = 2_000;
 
-export function print(line = ''): void {
-  process.stdout.write(`${line}\n`);
+type Output = NodeJS.WriteStream;
+
+export function print(text = ''): void {
+  write(process.stdout, escapeControls(text, isComposed));
 }
 
 /** For people who wait: on standard error, so that standard output stays clean. */
-export function note(line: string): void {
-  process.stderr.write(`${line}\n`);
+export function note(text: string): void {
+  write(process.stderr, escapeControls(text, isComposed));
 }
 
-/** A table that fits logs and terminals alike. */
+export function printJson(value: unknown): void {
+  write(process.stdout, jsonText(value, 2));
+}
+
+/** One value on one line, for programs that read as it comes. */
+export function printJsonLine(value: unknown): void {
+  write(process.stdout, jsonText(value));
+}
+
+/** A table within the width of the terminal; long cells end in an ellipsis. */
 export function printTable(head: string[], rows: (string | number)[][]): void {
-  const table = new Table({ head: head.map(bold), style: { head: [], border: [] }, chars: PLAIN_BORDERS });
-  table.push(...rows.map((row) => row.map(String)));
-  print(table.toString());
+  const cells = rows.map((row) => row.map((cell) => escapeControls(String(cell), isMark)));
+  write(process.stdout, tableLines(head, cells, columnsOf(process.stdout)).join('\n'));
 }
 
-const PLAIN_BORDERS = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '  ',
-};
+/** Lines that are drawn over one another on a terminal, and now and then a line of text where there is none. */
+export class LiveView {
+  readonly #output: Output;
+  readonly #lines: LiveLines | undefined;
+  #plainMs = Number.NEGATIVE_INFINITY;
 
-export function bold(text: string): string {
-  return styleText('bold', text);
+  constructor(output: Output = process.stderr) {
+    this.#output = output;
+    this.#lines = output.isTTY ? new LiveLines(output, hasColours(output)) : undefined;
+  }
+
+  show(text: string): void {
+    this.#lines?.draw(escapeControls(text, isComposed).split('\n'));
+  }
+
+  /** Where there is no terminal: writes a text, unless it wrote one less than two seconds ago. */
+  tell(text: () => string, isLast = false): void {
+    const nowMs = performance.now();
+    if (this.#lines !== undefined || (nowMs - this.#plainMs < PLAIN_VIEW_MS && !isLast)) return;
+    this.#plainMs = nowMs;
+    write(this.#output, escapeControls(text(), isComposed));
+  }
+
+  /** Takes the lines away. */
+  clear(): void {
+    this.#lines?.clear();
+    this.#lines?.end();
+  }
+
+  /** Leaves the last lines where they are. */
+  end(): void {
+    this.#lines?.end();
+  }
 }
 
-export function dim(text: string): string {
-  return styleText('dim', text);
+/** Whether to write colours: on a terminal that has them, unless NO_COLOR is set (https://no-color.org). */
+function hasColours(output: Output): boolean {
+  return output.isTTY === true && !process.env.NO_COLOR && output.hasColors();
 }
 
-export function green(text: string): string {
-  return styleText('green', text);
+function columnsOf(output: Output): number {
+  return output.columns || Number(process.env.COLUMNS) || DEFAULT_COLUMNS;
 }
 
-export function red(text: string): string {
-  return styleText('red', text);
+function write(output: Output, text: string): void {
+  const live = [...LiveLines.shown];
+  for (const lines of live) lines.clear();
+  output.write(`${toAnsi(text, hasColours(output))}\n`);
+  for (const lines of live) lines.redraw();
 }
 
-export function yellow(text: string): string {
-  return styleText('yellow', text);
+/** JSON means the same when its control characters are written as escapes. */
+function jsonText(value: unknown, indent?: number): string {
+  return escapeControls(JSON.stringify(value, null, indent), (character) => character === '\n');
 }
 
-export interface Progress {
-  update(done: number, text?: string): void;
-  stop(): void;
-}
-
-const BAR_CHARACTERS = 24;
-const PLAIN_STEP_MS = 2_000;
-
-/** A progress bar on standard error; where that is no terminal, a line every two seconds. */
-export function progress(total: number, what: string): Progress {
-  const tty = process.stderr.isTTY;
-  let lastMs = 0;
-  return {
-    update(done, text = '') {
-      const nowMs = performance.now();
-      if (!tty && nowMs - lastMs < PLAIN_STEP_MS && done < total) return;
-      lastMs = nowMs;
-      const filled = Math.round((BAR_CHARACTERS * done) / Math.max(1, total));
-      const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_CHARACTERS - filled)}`;
-      if (tty) process.stderr.write(`\r\x1b[K${bar} ${done}/${total} ${what} ${dim(text)}`);
-      else note(`${done}/${total} ${what} ${text}`.trimEnd());
-    },
-    stop() {
-      if (tty) process.stderr.write('\r\x1b[K');
-    },
-  };
+/** Line breaks and styles are meant in a text that Darkroom composed. */
+function isComposed(character: string): boolean {
+  return character === '\n' || isMark(character);
 }

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
-import Table from 'cli-table3';
 import sharp from 'sharp';
+import { printTable } from '../../runtime/cli/terminal.ts';
 import type { Pixels } from '../../runtime/filter.ts';
 import { packIntermediate, unpackIntermediate } from '../../runtime/image/intermediate.ts';
 import { DEFAULT_LIMITS } from '../../runtime/image/limits.ts';
@@ -80,11 +80,16 @@ export async function benchIntermediates(
     const photo = await photoOf(width, height);
     for (const form of FORMS) figures.push(await measure(form, photo));
   }
-  const table = new Table({ head: ['megapixels', 'form', 'write ms', 'read ms', 'MB'] });
-  for (const { megapixels, form, writeMs, readMs, megabytes } of figures) {
-    table.push([megapixels.toFixed(1), form, writeMs.toFixed(1), readMs.toFixed(1), megabytes.toFixed(2)]);
-  }
-  console.log(table.toString());
+  printTable(
+    ['megapixels', 'form', 'write ms', 'read ms', 'MB'],
+    figures.map(({ megapixels, form, writeMs, readMs, megabytes }) => [
+      megapixels.toFixed(1),
+      form,
+      writeMs.toFixed(1),
+      readMs.toFixed(1),
+      megabytes.toFixed(2),
+    ]),
+  );
   return figures;
 }
 

@@ -4,8 +4,8 @@
  */
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
 import { findBroker } from '../../runtime/cli/broker.ts';
+import { note, print, printJson, printTable } from '../../runtime/cli/terminal.ts';
 import { UserError } from '../../runtime/errors.ts';
 import { EXIT, runCommand } from '../support/run-command.ts';
 import { benchFilters } from './filters.ts';
@@ -46,30 +46,30 @@ async function measure(wanted: string[], json: boolean): Promise<void> {
     throw new UserError(
       `There is no benchmark "${unknown}". There are ${Object.keys(BENCHMARKS).join(', ')}.`,
     );
-  await using broker = await findBroker({ onProgress: (text) => console.error(text), allowInstall: true });
+  await using broker = await findBroker({ onProgress: note, allowInstall: true });
   const rows: Row[] = [];
   for (const name of wanted) {
-    console.error(`measuring ${name} …`);
+    note(`measuring ${name} …`);
     rows.push(...(await BENCHMARKS[name]!(broker.amqpUrl)));
   }
   const machine = `${cpus().length} × ${cpus()[0]?.model}, Node ${process.versions.node}, RabbitMQ ${broker.version ?? '(yours)'}`;
-  if (json) console.log(JSON.stringify({ machine, time: new Date().toISOString(), rows }, null, 2));
-  else print(rows, machine);
+  if (json) printJson({ machine, time: new Date().toISOString(), rows });
+  else printRows(rows, machine);
 }
 
-function print(rows: Row[], machine: string): void {
-  const table = new Table({ head: ['benchmark', 'ours', 'theirs', 'ratio', 'goal', 'against'] });
-  for (const { name, unit, ours, theirs, ratio, goal, met, against, note } of rows) {
-    table.push([
+function printRows(rows: Row[], machine: string): void {
+  printTable(
+    ['benchmark', 'ours', 'theirs', 'ratio', 'goal', 'against'],
+    rows.map(({ name, unit, ours, theirs, ratio, goal, met, against, note }) => [
       name,
       `${round(ours)} ${unit}`,
       theirs === undefined ? '' : `${round(theirs)} ${unit}`,
       ratio === undefined ? '' : round(ratio),
       goal === undefined ? '' : `${goal} ${met ? '✓' : '✗'}`,
       `${against ?? ''}${note === undefined ? '' : ` (${note})`}`,
-    ]);
-  }
-  console.log(`${table}\n${machine}`);
+    ]),
+  );
+  print(machine);
 }
 
 function round(value: number): string {

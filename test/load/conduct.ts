@@ -7,7 +7,7 @@ import { compare } from './comparison.ts';
 import { type Account, accountOf, type Ledger, openLedger } from './ledger.ts';
 import { measure } from './measured.ts';
 import { type Amount, arrivalsOf, type LoadProfile } from './profiles.ts';
-import type { Progress } from './progress.ts';
+import type { LoadProgress } from './progress.ts';
 import { type Recorder, startRecorder } from './recorder.ts';
 import type { Result } from './result.ts';
 import { sendOnSchedule } from './schedule.ts';
@@ -31,7 +31,7 @@ export interface LoadTest {
   /** Give up when no task has ended for so long. */
   stallMs: number;
   limits: Limits;
-  progress: Progress;
+  progress: LoadProgress;
   /** Ends publishing. */
   stop: AbortSignal;
   /** Ends waiting for what was published. */

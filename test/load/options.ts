@@ -2,8 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { positiveDuration, positiveWhole } from '../../runtime/cli/commands/simulate-options.ts';
-import { conventional } from '../../runtime/cli/terminal.ts';
+import { conventional, positiveDuration, positiveWhole } from '../../runtime/cli/option-values.ts';
 import { KINDS, LOAD_PROFILES, type LoadProfile } from './profiles.ts';
 import { TARGETS, type TargetKind } from './targets.ts';
 import { DEFAULT_FILTER } from './tasks.ts';

@@ -1,50 +1,47 @@
 /** Shows how a run goes: a live line on a terminal, a line every two seconds elsewhere. */
-import { createLogUpdate } from 'log-update';
 import { timeLabel } from '../../keda/report/scale.ts';
-import { bold, dim, note } from '../../runtime/cli/terminal.ts';
+import { bold, dim, LiveView, note } from '../../runtime/cli/terminal.ts';
 import type { Sample } from './recorder.ts';
 
-export interface Progress {
-  /** What the run is doing: `publishing`, `draining`. */
-  phase(text: string): void;
-  show(sample: Sample): void;
-  /** A line that stays. */
-  say(text: string): void;
-  stop(): void;
-}
-
-const PLAIN_INTERVAL_MS = 2_000;
 /** Over which the shown throughput is meant. */
 const RATE_SAMPLES = 5;
 const SPARK = '▁▂▃▄▅▆▇█';
 const SPARK_CHARACTERS = 30;
 const TIME_CHARACTERS = 10;
 
-export function startProgress(total: number, quiet: boolean): Progress {
-  const live = process.stderr.isTTY === true && !quiet;
-  const update = createLogUpdate(process.stderr);
-  const samples: Sample[] = [];
-  let doing = '';
-  let shownMs = Number.NEGATIVE_INFINITY;
-  return {
-    phase(text) {
-      doing = text;
-    },
-    show(sample) {
-      samples.push(sample);
-      if (live) return update(`${lineOf(samples, total, doing)}\n${dim(sparkline(samples))}`);
-      if (quiet || sample.atMs - shownMs < PLAIN_INTERVAL_MS - 100) return;
-      shownMs = sample.atMs;
-      note(lineOf(samples, total, doing));
-    },
-    say(text) {
-      if (live) update.clear();
-      if (!quiet) note(text);
-    },
-    stop() {
-      if (live) update.done();
-    },
-  };
+export class LoadProgress {
+  readonly #view = new LiveView(process.stderr);
+  readonly #samples: Sample[] = [];
+  readonly #total: number;
+  readonly #isQuiet: boolean;
+  #doing = '';
+
+  constructor(total: number, isQuiet: boolean) {
+    this.#total = total;
+    this.#isQuiet = isQuiet;
+  }
+
+  /** What the run is doing: `publishing`, `draining`. */
+  phase(text: string): void {
+    this.#doing = text;
+  }
+
+  show(sample: Sample): void {
+    this.#samples.push(sample);
+    if (this.#isQuiet) return;
+    const line = () => lineOf(this.#samples, this.#total, this.#doing);
+    this.#view.show(`${line()}\n${dim(sparkline(this.#samples))}`);
+    this.#view.tell(line);
+  }
+
+  /** A line that stays. */
+  say(text: string): void {
+    if (!this.#isQuiet) note(text);
+  }
+
+  stop(): void {
+    this.#view.end();
+  }
 }
 
 /** `42 s        publishing  sent 310/2000  waiting 201  in work 2  workers 2/2  done 107  8.4/s  failed 0`. */

@@ -19,7 +19,7 @@ import { conduct } from './conduct.ts';
 import { type LoadOptions, loadCommand } from './options.ts';
 import { loadPage } from './page.ts';
 import { amountOf } from './profiles.ts';
-import { startProgress } from './progress.ts';
+import { LoadProgress } from './progress.ts';
 import { failuresOf, type Result, resultJson } from './result.ts';
 import { openLocal } from './targets/local.ts';
 import { openCluster, openRemote } from './targets/remote.ts';
@@ -67,7 +67,7 @@ async function main(options: LoadOptions): Promise<number> {
       lost: options.lost,
       failed: options.failed,
     },
-    progress: startProgress(amount.messages, options.json === true),
+    progress: new LoadProgress(amount.messages, options.json === true),
     ...interrupts(),
     command: commandLine(),
   });

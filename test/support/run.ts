@@ -4,13 +4,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { aptInstall, canAptInstall } from '../../runtime/cli/apt.ts';
-import { findBroker, type Way } from '../../runtime/cli/broker.ts';
+import { type BrokerWay, findBroker } from '../../runtime/cli/broker.ts';
+import { aptInstall, canAptInstall } from '../../runtime/cli/local-broker/apt.ts';
 import { asError, UserError } from '../../runtime/errors.ts';
 import { pikaPython } from './pika.ts';
 import { countTests, formatCounts } from './test-counts.ts';
 
-const WAY_TO_VERSION: Record<string, Way> = { '3.10': 'debian', '4': 'docker' };
+const WAY_TO_VERSION: Record<string, BrokerWay> = { '3.10': 'debian', '4': 'docker' };
 const VITEST = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
 const CONFIG = fileURLToPath(new URL('../vitest.config.ts', import.meta.url));
 

@@ -1,5 +1,6 @@
 /** `darkroom cancel ID`: ends a task before its work does. */
 import { Command } from 'commander';
+import type { Broker } from '../../amqp/broker.ts';
 import { names } from '../../amqp/topology.ts';
 import { readConfig } from '../../config.ts';
 import { openStorage } from '../../storage/open.ts';
@@ -11,12 +12,13 @@ import {
   type TaskMarker,
   writeMarker,
 } from '../../task/task-marker.ts';
+import { conventional } from '../option-values.ts';
 import { withBroker } from '../session.ts';
-import { conventional, print, printJson } from '../terminal.ts';
+import { escapeControls, print, printJson } from '../terminal.ts';
 
 interface Cancellation {
   /** The marker that stands. */
-  ended: TaskMarker;
+  marker: TaskMarker;
   /** The task had ended already; nothing was done. */
   before: boolean;
   /** Something shows that such a task was published. */
@@ -26,31 +28,31 @@ interface Cancellation {
 export function cancelCommand(): Command {
   const command = new Command('cancel')
     .description(
-      'Ends a task: what is queued is dropped, what is running stops within about a second. Its final event is "failed" with failure_type "cancelled". Of a task published elsewhere nothing may be known yet: its cancellation is recorded and holds when a worker takes it up. Exit code 1 when it had ended before.',
+      'Ends a task: what is queued is dropped, what is running stops within about a second. Its final event is "failed" with failure_type "cancelled". A task that was published elsewhere may not be known yet: its cancellation is recorded, and holds when a worker takes it up. Exit code 1 when it had ended before.',
     )
     .argument('<id>', 'the task’s id')
     .action(async (id: string, options: { json?: boolean }) => {
       const cancellation = await cancel(id);
-      const { ended, before, known } = cancellation;
+      const { marker, before, known } = cancellation;
       if (before) process.exitCode = 1;
       if (options.json === true)
-        printJson({ id, outcome: ended.outcome, time: ended.time, cancelled: !before, known });
-      else print(inWords(id, cancellation));
+        printJson({ id, outcome: marker.outcome, time: marker.time, cancelled: !before, known });
+      else print(explanationOf(cancellation, escapeControls(id)));
     });
   return conventional(command, 'darkroom cancel 0198c1d2-…');
 }
 
-function inWords(id: string, { ended, before, known }: Cancellation): string {
-  if (before) return `Task ${id} had ended before: ${ended.outcome} at ${ended.time}.`;
+function explanationOf({ marker, before, known }: Cancellation, id: string): string {
+  if (before) return `Task ${id} had ended before: ${escapeControls(`${marker.outcome} at ${marker.time}`)}.`;
   if (known) return `Task ${id} is cancelled.`;
-  return `The cancellation of ${id} is recorded, but no such task is known: it was not published from here, and no worker has done a step of it. If it waits in a queue or is yet to come, it will be dropped; else the id is wrong.`;
+  return `The cancellation of ${id} is recorded, but no such task is known: it was not published from here, and no worker has done a step of it. If it waits in a queue or is published later, it will be dropped; else the id is wrong.`;
 }
 
 async function cancel(id: string): Promise<Cancellation> {
   const config = readConfig();
   const storage = await openStorage(config.storage.url);
   const earlier = await readLatestMarker(storage, id);
-  if (earlier !== undefined) return { ended: earlier, before: true, known: true };
+  if (earlier !== undefined) return { marker: earlier, before: true, known: true };
   const known = await hasTraces(storage, id);
   const mine: TaskMarker = {
     task_id: id,
@@ -61,25 +63,29 @@ async function cancel(id: string): Promise<Cancellation> {
     data: { failure_type: 'cancelled', failure_reason: 'The task was cancelled.' },
   };
   return await withBroker(config, async (broker) => {
-    const ended = await writeMarker(storage, mine);
-    if (ended !== mine) return { ended, before: true, known: true };
-    const event: TaskEvent = {
-      type: 'failed',
-      taskId: id,
-      step: 0,
-      generation: 0,
-      attempt: 0,
-      filter: 'cancel',
-      time: ended.time,
-      data: { outcome: 'cancelled', ...ended.data },
-    };
-    await broker.publish({
-      exchange: names(config.prefix).events,
-      routingKey: 'task.failed',
-      body: encodeEvent(event),
-      properties: { contentType: EVENT_CONTENT_TYPE, messageId: eventId(event) },
-    });
-    return { ended, before: false, known };
+    const marker = await writeMarker(storage, mine);
+    if (marker !== mine) return { marker, before: true, known: true };
+    await publishCancelled(broker, config.prefix, marker);
+    return { marker, before: false, known };
+  });
+}
+
+async function publishCancelled(broker: Broker, prefix: string, marker: TaskMarker): Promise<void> {
+  const event: TaskEvent = {
+    type: 'failed',
+    taskId: marker.task_id,
+    step: 0,
+    generation: 0,
+    attempt: 0,
+    filter: 'cancel',
+    time: marker.time,
+    data: { outcome: 'cancelled', ...marker.data },
+  };
+  await broker.publish({
+    exchange: names(prefix).events,
+    routingKey: 'task.failed',
+    body: encodeEvent(event),
+    properties: { contentType: EVENT_CONTENT_TYPE, messageId: eventId(event) },
   });
 }
 

@@ -1,32 +1,32 @@
 /** `darkroom dead …`: what failed for good, why, and the way back. */
 import { appendFile, writeFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import type { Broker } from '../../amqp/broker.ts';
 import type { GotMessage } from '../../amqp/browse-queue.ts';
-import { names } from '../../amqp/topology.ts';
-import { type Config, readConfig } from '../../config.ts';
+import { readConfig } from '../../config.ts';
 import { asError, UserError } from '../../errors.ts';
 import { listFunctions } from '../../functions.ts';
 import { openStorage } from '../../storage/open.ts';
-import { HEADERS } from '../../task/task.ts';
 import { intermediatesFolder } from '../../task/task-marker.ts';
-import { type DeadLetter, eachDeadLetter, type Selection } from '../dead-letters.ts';
+import { confirmed } from '../confirm.ts';
+import type { DeadLetter } from '../dead-letter.ts';
+import type { DeadLetterSelection } from '../dead-letter-selection.ts';
+import { eachDeadLetter, replayOf } from '../dead-letters.ts';
+import { conventional, wholeNumber } from '../option-values.ts';
+import { ProgressBar } from '../progress-bar.ts';
 import { withBroker } from '../session.ts';
-import { wholeNumber } from '../step-options.ts';
-import { conventional, print, printJson, printTable, progress } from '../terminal.ts';
+import { escapeControls, print, printJson, printTable } from '../terminal.ts';
 
-interface DeadOptions extends Selection {
+interface DeadOptions extends DeadLetterSelection {
   json?: boolean;
   dryRun?: boolean;
   rate?: number;
   yes?: boolean;
 }
 
-/** Headers that tell of the failure, and that a replay starts without. */
-const DEATH_HEADERS =
-  /^(x-death|x-first-death-.*|x-last-death-.*|x-delivery-count|darkroom-(failure-type|failure-reason|failed-at|attempts|worker|filter|first-failed-ms))$/;
+const LISTED = 100;
+const NAME_CHARACTERS = 16;
+const BODY_CHARACTERS = 10_000;
 
 export function deadCommand(): Command {
   const dead = new Command('dead').description(
@@ -87,7 +87,7 @@ function selecting(command: Command, example: string): Command {
 async function list(options: DeadOptions): Promise<void> {
   const config = readConfig();
   const letters = await withBroker(config, (broker) =>
-    eachDeadLetter(broker, config.prefix, { limit: 100, ...options }),
+    eachDeadLetter(broker, config.prefix, { limit: LISTED, ...options }),
   );
   if (options.json === true) return printJson(letters);
   if (letters.length === 0) return print('No dead letters.');
@@ -99,7 +99,7 @@ async function list(options: DeadOptions): Promise<void> {
       letter.failed_at ?? '',
       letter.attempts || '',
       letter.failure_type,
-      letter.reason.slice(0, 100),
+      letter.reason,
     ]),
   );
 }
@@ -117,21 +117,24 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
   const { letter, message } = found;
   const shown = { ...letter, headers: message.properties.headers, body: bodyText(message) };
   if (options.json === true) return printJson(shown);
-  for (const [name, value] of Object.entries(shown))
-    print(`${name.padEnd(16)} ${typeof value === 'object' ? JSON.stringify(value) : value}`);
+  for (const [name, value] of Object.entries(shown)) {
+    const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+    print(`${name.padEnd(NAME_CHARACTERS)} ${escapeControls(text)}`);
+  }
 }
 
 async function replay(options: DeadOptions): Promise<void> {
   const config = readConfig();
   const known = listFunctions(config.functionsDir);
   const skipped: DeadLetter[] = [];
-  const bar = progress(options.limit ?? 0, 'replayed');
+  const bar = new ProgressBar(options.limit ?? 0, 'replayed');
   let done = 0;
   const letters = await withBroker(config, (broker) =>
     eachDeadLetter(broker, config.prefix, options, async (letter, message) => {
       if (!known.includes(letter.filter)) return skipped.push(letter) === 0;
       if (options.dryRun === true) return false;
-      await republish(broker, config, letter, message);
+      // It stays a dead letter unless the broker confirms.
+      await broker.publish(replayOf(letter, message, config.prefix));
       bar.update(++done, letter.id);
       if (options.rate !== undefined) await sleep(1_000 / options.rate);
       return true;
@@ -141,38 +144,8 @@ async function replay(options: DeadOptions): Promise<void> {
   const replayed = letters.filter((letter) => !skipped.includes(letter));
   if (options.json === true) return printJson({ dry_run: options.dryRun === true, replayed, skipped });
   print(`${options.dryRun === true ? 'Would replay' : 'Replayed'} ${replayed.length} of ${letters.length}.`);
-  for (const { id, filter } of skipped) print(`${id} stays: there is no filter "${filter}" to send it to.`);
-}
-
-/** To the step where it failed. It stays a dead letter unless the broker confirms. */
-async function republish(
-  broker: Broker,
-  config: Config,
-  letter: DeadLetter,
-  message: GotMessage,
-): Promise<void> {
-  const { properties, body } = message;
-  const kept = Object.entries((properties.headers ?? {}) as Record<string, unknown>).filter(
-    ([name]) => !DEATH_HEADERS.test(name),
-  );
-  await broker.publish({
-    exchange: '',
-    routingKey: names(config.prefix).queue(letter.filter),
-    mandatory: true,
-    body,
-    properties: {
-      ...properties,
-      expiration: undefined,
-      persistent: true,
-      headers: {
-        ...Object.fromEntries(kept),
-        [HEADERS.attempt]: 0,
-        [HEADERS.generation]: letter.generation + 1,
-        [HEADERS.published]: Date.now(),
-        'darkroom-replayed-from': `${letter.failed_at ?? 'unknown time'}: ${letter.failure_type}`,
-      },
-    },
-  });
+  for (const { id, filter } of skipped)
+    print(escapeControls(`${id} stays: there is no filter "${filter}" to send it to.`));
 }
 
 async function exportTo(file: string, options: DeadOptions): Promise<void> {
@@ -187,7 +160,7 @@ async function exportTo(file: string, options: DeadOptions): Promise<void> {
     }),
   );
   if (options.json === true) printJson({ exported: letters.length, file });
-  else print(`Exported ${letters.length} letters to ${file}; they stay in the queue.`);
+  else print(`Exported ${letters.length} letters to ${file}. They stay in the queue.`);
 }
 
 async function purge(options: DeadOptions): Promise<void> {
@@ -206,18 +179,9 @@ async function purge(options: DeadOptions): Promise<void> {
   else print(`${options.dryRun === true ? 'Would remove' : 'Removed'} ${letters.length} letters.`);
 }
 
-/** @throws UserError unless a person says yes; without a terminal only --yes does */
-export async function confirmed(question: string): Promise<void> {
-  if (!process.stdin.isTTY) throw new UserError(`${question} Say --yes to go ahead without being asked.`);
-  const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await prompt.question(`${question} [y/N] `);
-  prompt.close();
-  if (!/^y(es)?$/i.test(answer.trim())) throw new UserError('Nothing was removed.');
-}
-
 function bodyText({ body, properties }: GotMessage): string {
   const isText = !String(properties.contentType ?? '').startsWith('image/');
   return isText
-    ? body.toString('utf8').slice(0, 10_000)
+    ? body.toString('utf8').slice(0, BODY_CHARACTERS)
     : `${body.length} bytes of ${properties.contentType}`;
 }

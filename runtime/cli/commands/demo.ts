@@ -1,38 +1,38 @@
 /** `npm run demo`: the whole of Darkroom on this machine, from nothing to results and back to nothing. */
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Command } from 'commander';
-import { createLogUpdate } from 'log-update';
-import type { Autoscaler } from '../../../keda/autoscaler.ts';
 import { settingsFromValues } from '../../../keda/model.ts';
 import { loadValues } from '../../../keda/values.ts';
 import { readConfig } from '../../config.ts';
 import { UserError } from '../../errors.ts';
 import { openStorage } from '../../storage/open.ts';
-import type { Step, StepRecord } from '../../task/task.ts';
-import { humanDuration, humanSize } from '../../units.ts';
+import { humanDuration } from '../../units.ts';
 import { findBroker } from '../broker.ts';
+import { printDemoReport, stepsDone } from '../demo-report.ts';
+import { LocalScaling } from '../local-scaling.ts';
+import { conventional, positiveNumber, wholeNumber } from '../option-values.ts';
 import { findPhotos } from '../photos.ts';
-import { withBroker } from '../session.ts';
-import { wholeNumber } from '../step-options.ts';
+import { renderScaling, scalingSummary } from '../scaling-view.ts';
+import { deleteAll, withBroker } from '../session.ts';
+import { stopRequested } from '../signals.ts';
 import { parseStep } from '../step-syntax.ts';
-import { createPublisher, type Outcome } from '../task-client.ts';
-import { conventional, dim, note, print, printJson, printTable } from '../terminal.ts';
-import { resultOf } from './publish.ts';
-import { renderView, startScaling, stopRequested } from './up.ts';
+import { TaskClient, type TaskOutcome } from '../task-client.ts';
+import { dim, LiveView, note, print, printJson } from '../terminal.ts';
 
 const PHOTOS = fileURLToPath(new URL('../../../test/fixtures/photos', import.meta.url));
 const VALUES = fileURLToPath(new URL('../../../helm/values.yaml', import.meta.url));
 /** As a shell says of a program that Ctrl-C ended. */
 const INTERRUPTED = 130;
 const VIEW_MS = 250;
-const PLAIN_VIEW_MS = 2_000;
 const TO_ZERO_TIMEOUT_MS = 60_000;
 const MAX_WORKERS_PER_FILTER = 3;
 /** So many copies of each recipe and photo, so that there is something to scale for. */
 const DEFAULT_ROUNDS = 4;
+const CHANGES_SHOWN = 4;
 
 /** What is done to the photos, in turn. */
 const RECIPES: { steps: string[]; format: string }[] = [
@@ -42,10 +42,19 @@ const RECIPES: { steps: string[]; format: string }[] = [
   { steps: ['resize:width=900', 'edges:method=canny'], format: 'png' },
 ];
 
+const NO_PHOTOS =
+  'The demo needs the photos and the starters of a broker that are in Darkroom’s repository, and not in this image. Run it from a checkout: npm run demo.';
+
 interface DemoOptions {
   rounds: number;
   speed: string;
   json?: boolean;
+}
+
+interface DemoResult {
+  outcomes: TaskOutcome[];
+  peakWorkers: number;
+  isBackAtZero: boolean;
 }
 
 export function demoCommand(): Command {
@@ -61,60 +70,84 @@ export function demoCommand(): Command {
 
 async function demo(options: DemoOptions): Promise<void> {
   const started = performance.now();
-  const speed = Number(options.speed);
-  if (!(speed > 0)) throw new UserError(`--speed: expected a number above 0, got "${options.speed}".`);
+  const speed = positiveNumber('--speed', options.speed);
+  if (!existsSync(PHOTOS)) throw new UserError(NO_PHOTOS);
   await using broker = await findBroker({ onProgress: note, allowInstall: true });
   // Until here a signal ends the process at once, and what was started goes with it.
-  const interrupted = stopRequested().then(() => true);
+  const interrupted = stopRequested().then(() => true as const);
   await using kept = await openFolder();
-  const { folder } = kept;
-  const storageUrl = pathToFileURL(join(folder, 'storage')).href;
-  await mkdir(join(folder, 'storage'));
+  const storage = join(kept.folder, 'storage');
+  await mkdir(storage);
   const env = {
     ...process.env,
-    AMQP_URL: broker.amqpUrl,
-    STORAGE_URL: storageUrl,
+    ...broker.env,
+    STORAGE_URL: pathToFileURL(storage).href,
     DARKROOM_PREFIX: `demo-${process.pid}`,
-    ...(broker.managementUrl !== undefined && { AMQP_MANAGEMENT_URL: broker.managementUrl }),
   };
-  const filters = [...new Set(RECIPES.flatMap(({ steps }) => steps.map((step) => parseStep(step).filter)))];
+  await using _queues = { [Symbol.asyncDispose]: () => removeQueues(env) };
+  const result = await runDemo(env, { ...options, speed }, interrupted, kept);
+  if (result === undefined) {
+    process.exitCode = INTERRUPTED;
+    return;
+  }
+  const { outcomes, isBackAtZero, peakWorkers } = result;
+  if (outcomes.some(({ outcome }) => outcome !== 'completed') || !isBackAtZero) process.exitCode = 1;
+  const ms = performance.now() - started;
+  if (options.json === true)
+    return printJson({
+      broker: broker.version ?? null,
+      seconds: ms / 1_000,
+      peak_workers: peakWorkers,
+      back_to_zero: isBackAtZero,
+      storage: env.STORAGE_URL,
+      tasks: outcomes,
+    });
+  printDemoReport(outcomes, storage);
+  const steps = outcomes.reduce((sum, outcome) => sum + stepsDone(outcome).length, 0);
+  print(
+    `\n${outcomes.length} tasks, ${steps} steps; workers 0 → ${peakWorkers} → ${isBackAtZero ? 0 : 'still running'}; ${humanDuration(ms)} in all, RabbitMQ ${broker.version ?? '(yours)'}.`,
+  );
+  print(`Results: ${join(storage, 'out')}`);
+}
+
+/** From zero workers to all results and back to zero; undefined when it was interrupted before the results. */
+async function runDemo(
+  env: NodeJS.ProcessEnv,
+  { rounds, speed }: { rounds: number; speed: number },
+  interrupted: Promise<true>,
+  kept: { keep(): void },
+): Promise<DemoResult | undefined> {
+  const changes: string[] = [];
+  const scaling = await LocalScaling.start({
+    functions: functionsOf(RECIPES),
+    env,
+    speed,
+    log: (text) => changes.push(text),
+  });
+  const view = showScaling(scaling, changes);
+  try {
+    const outcomes = await Promise.race([work(env, rounds), interrupted.then(() => undefined)]);
+    if (outcomes === undefined) {
+      view.stop('Interrupted: draining …');
+      return undefined;
+    }
+    kept.keep();
+    const isBackAtZero = await untilZero(scaling, interrupted);
+    view.stop();
+    return { outcomes, peakWorkers: view.peak(), isBackAtZero };
+  } finally {
+    await scaling.stop();
+  }
+}
+
+/** Each filter of the recipes with the chart's settings, for as many workers as a laptop bears. */
+function functionsOf(recipes: typeof RECIPES) {
+  const filters = new Set(recipes.flatMap(({ steps }) => steps.map((step) => parseStep(step).filter)));
   const values = loadValues([VALUES]);
-  const functions = filters.map((filter) => ({
+  return [...filters].map((filter) => ({
     filter,
     settings: { ...settingsFromValues(values, filter), minReplicas: 0, maxReplicas: MAX_WORKERS_PER_FILTER },
   }));
-  const changes: string[] = [];
-  await using _topology = { [Symbol.asyncDispose]: () => removeTopology(env) };
-  const autoscaler = await startScaling(env, functions, speed, (text) => changes.push(text));
-  const view = showScaling(autoscaler, changes);
-  try {
-    const outcomes = await Promise.race([work(env, options.rounds), interrupted.then(() => undefined)]);
-    if (outcomes === undefined) {
-      process.exitCode = INTERRUPTED;
-      return view.stop('interrupted: draining …');
-    }
-    kept.keep();
-    const backToZero = await untilZero(autoscaler, interrupted);
-    view.stop();
-    const peak = view.peak();
-    if (outcomes.some(({ outcome }) => outcome !== 'completed') || !backToZero) process.exitCode = 1;
-    if (options.json === true)
-      return printJson({
-        broker: broker.version ?? null,
-        seconds: (performance.now() - started) / 1_000,
-        peak_workers: peak,
-        back_to_zero: backToZero,
-        storage: storageUrl,
-        tasks: outcomes,
-      });
-    report(outcomes, join(folder, 'storage'));
-    print(
-      `\n${outcomes.length} tasks, ${outcomes.reduce((sum, { data }) => sum + stepsOf(data).length, 0)} steps; workers 0 → ${peak} → ${backToZero ? 0 : 'still running'}; ${humanDuration(performance.now() - started)} in all, RabbitMQ ${broker.version ?? '(yours)'}.`,
-    );
-    print(`Results: ${join(folder, 'storage', 'out')}`);
-  } finally {
-    await autoscaler.stop();
-  }
 }
 
 /** A temporary folder that is removed unless it is kept for its results. */
@@ -133,104 +166,64 @@ async function openFolder() {
 }
 
 /** Publishes every photo with its recipe and waits for all results. */
-async function work(env: NodeJS.ProcessEnv, rounds: number): Promise<Outcome[]> {
+async function work(env: NodeJS.ProcessEnv, rounds: number): Promise<TaskOutcome[]> {
   const config = readConfig(env);
   const storage = await openStorage(config.storage.url);
   const photos = await findPhotos([PHOTOS]);
-  return await withBroker(config, async (connection) => {
-    const publisher = await createPublisher(connection, storage, config);
-    const waits: Promise<Outcome>[] = [];
+  return await withBroker(config, async (broker) => {
+    const client = await TaskClient.open(broker, storage, config);
+    const waits: Promise<TaskOutcome>[] = [];
     for (let round = 0; round < rounds; round++) {
       for (const [index, photo] of photos.entries()) {
-        const recipe = RECIPES[(index + round) % RECIPES.length]!;
-        const steps: Step[] = recipe.steps.map(parseStep);
-        waits.push(
-          publisher.outcome(await publisher.submit(photo, { steps, output: { format: recipe.format } })),
-        );
+        const { steps, format } = RECIPES[(index + round) % RECIPES.length]!;
+        const submitted = await client.submit(photo, { steps: steps.map(parseStep), output: { format } });
+        waits.push(client.outcome(submitted));
       }
     }
     return await Promise.all(waits);
   });
 }
 
-/** The live view; where there is no terminal, a line every two seconds. */
-function showScaling(autoscaler: Autoscaler, changes: string[]) {
-  const live = process.stderr.isTTY === true;
-  const update = createLogUpdate(process.stderr);
+/** The live view; where there is no terminal, the changes and a line of sums every two seconds. */
+function showScaling(scaling: LocalScaling, changes: string[]) {
+  const view = new LiveView(process.stderr);
   let peak = 0;
   const draw = () => {
-    const views = autoscaler.view();
+    const views = scaling.view();
     peak = Math.max(
       peak,
       views.reduce((sum, { running }) => sum + running, 0),
     );
-    if (live) update([renderView(views), '', ...changes.slice(-4).map(dim)].join('\n'));
+    view.show([renderScaling(views), '', ...changes.slice(-CHANGES_SHOWN).map(dim)].join('\n'));
+    view.tell(() => [...changes.splice(0), scalingSummary(views)].join('\n'));
   };
-  const plain = () => {
-    for (const change of changes.splice(0)) note(change);
-    const views = autoscaler.view();
-    note(
-      `workers ${views.reduce((sum, { running }) => sum + running, 0)}, waiting ${views.reduce((sum, { ready }) => sum + ready, 0)}, in work ${views.reduce((sum, { unacked }) => sum + unacked, 0)}`,
-    );
-  };
-  const timers = [setInterval(draw, VIEW_MS), ...(live ? [] : [setInterval(plain, PLAIN_VIEW_MS)])];
+  const timer = setInterval(draw, VIEW_MS);
   return {
     peak: () => peak,
     stop(text?: string) {
-      timers.forEach(clearInterval);
+      clearInterval(timer);
       draw();
-      if (live) update.done();
+      view.end();
       if (text !== undefined) note(text);
     },
   };
 }
 
-async function untilZero(autoscaler: Autoscaler, interrupted: Promise<boolean>): Promise<boolean> {
+async function untilZero(scaling: LocalScaling, interrupted: Promise<true>): Promise<boolean> {
   const deadline = performance.now() + TO_ZERO_TIMEOUT_MS;
-  let stop = false;
+  let isInterrupted = false;
   void interrupted.then(() => {
-    stop = true;
+    isInterrupted = true;
   });
-  while (performance.now() < deadline && !stop) {
-    if (autoscaler.view().every(({ running, draining }) => running + draining === 0)) return true;
+  while (performance.now() < deadline && !isInterrupted) {
+    if (scaling.view().every(({ running, draining }) => running + draining === 0)) return true;
     await new Promise((resolve) => setTimeout(resolve, VIEW_MS));
   }
   return false;
 }
 
-function report(outcomes: Outcome[], storage: string): void {
-  printTable(
-    ['Task', 'Photo', 'Steps', 'In queue', 'Working', 'Before', 'After', 'Result'],
-    outcomes.map(({ id, photo, bytes, outcome, data }) => {
-      const steps = stepsOf(data);
-      const result = resultOf(data);
-      return [
-        id.slice(-8),
-        basename(photo),
-        steps.map(({ filter }) => filter).join(' → '),
-        humanDuration(steps.reduce((sum, { queue_ms }) => sum + (queue_ms ?? 0), 0)),
-        humanDuration(steps.reduce((sum, { work_ms }) => sum + work_ms, 0)),
-        bytes === null ? '' : humanSize(bytes),
-        result === undefined ? '' : humanSize(result.bytes),
-        outcome === 'completed'
-          ? `${result?.key.replace(/^out\/.*(.{12})$/, 'out/…$1')}`
-          : `${outcome}: ${data.failure_reason}`,
-      ];
-    }),
-  );
-  print(dim(`in ${storage}`));
-}
-
-function stepsOf(data: Record<string, unknown>): StepRecord[] {
-  return Array.isArray(data.steps) ? (data.steps as StepRecord[]) : [];
-}
-
 /** A broker that was running already is left as it was found. */
-async function removeTopology(env: NodeJS.ProcessEnv): Promise<void> {
-  const { deleteTopology } = await import('../../amqp/topology.ts');
-  const { topologyOf } = await import('../session.ts');
+async function removeQueues(env: NodeJS.ProcessEnv): Promise<void> {
   const config = readConfig(env);
-  await withBroker(config, (broker) =>
-    broker.withChannel((channel) => deleteTopology(channel, topologyOf(config))),
-  ).catch(() => {});
+  await withBroker(config, (broker) => deleteAll(broker, config)).catch(() => {});
 }

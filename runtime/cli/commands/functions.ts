@@ -4,7 +4,8 @@ import { closestName } from '../../closest-name.ts';
 import { readConfig } from '../../config.ts';
 import { asError, UserError } from '../../errors.ts';
 import { describeFunction, listFunctions, loadFunction } from '../../functions.ts';
-import { bold, conventional, print, printJson, printTable } from '../terminal.ts';
+import { conventional } from '../option-values.ts';
+import { bold, print, printJson, printTable } from '../terminal.ts';
 
 export function functionsCommand(): Command {
   const command = new Command('functions')

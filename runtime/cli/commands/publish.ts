@@ -8,18 +8,20 @@ import { UserError } from '../../errors.ts';
 import { openStorage } from '../../storage/open.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { humanSize } from '../../units.ts';
+import { conventional, seconds, wholeNumber } from '../option-values.ts';
 import { findPhotos, outputFolder, resultNamer } from '../photos.ts';
+import { ProgressBar } from '../progress-bar.ts';
 import { declareAll, withBroker } from '../session.ts';
+import { abortAfter } from '../signals.ts';
+import { encodingOf, type StepOptions, stepsOf, withStepOptions } from '../step-options.ts';
 import {
-  encodingOf,
-  type StepOptions,
-  seconds,
-  stepsOf,
-  wholeNumber,
-  withStepOptions,
-} from '../step-options.ts';
-import { createPublisher, type Outcome, type Publisher, type Submission } from '../task-client.ts';
-import { conventional, note, printJson, printTable, progress } from '../terminal.ts';
+  resultOf,
+  type SubmittedTask,
+  TaskClient,
+  type TaskOutcome,
+  type TaskRequest,
+} from '../task-client.ts';
+import { escapeControls, note, print, printJson, printTable } from '../terminal.ts';
 
 interface PublishOptions extends StepOptions {
   wait?: boolean | string;
@@ -67,16 +69,16 @@ async function publish(args: string[], options: PublishOptions): Promise<void> {
   const storage = await openStorage(config.storage.url);
   await withBroker(config, async (broker) => {
     await declareAll(broker, config);
-    const publisher = await createPublisher(broker, storage, config);
+    const client = await TaskClient.open(broker, storage, config);
     const task = {
       steps,
       output,
       ...(options.id !== undefined && { id: options.id }),
       ...(options.priority !== undefined && { priority: options.priority }),
     };
-    const submissions = await submitAll(publisher, photos, task);
+    const submissions = await submitAll(client, photos, task);
     if (!waits) return reportSubmissions(submissions, options.json === true);
-    const outcomes = await waitForAll(publisher, submissions, waitSeconds);
+    const outcomes = await waitForAll(client, submissions, waitSeconds);
     const files =
       options.output === undefined ? undefined : await fetchAll(storage, outcomes, options.output);
     reportOutcomes(outcomes, files, options.json === true, config);
@@ -93,14 +95,14 @@ async function photosOf(arg: string): Promise<string[]> {
 }
 
 async function submitAll(
-  publisher: Publisher,
+  client: TaskClient,
   photos: string[],
-  task: Parameters<Publisher['submit']>[1],
-): Promise<Submission[]> {
-  const bar = progress(photos.length, 'published');
-  const submissions: Submission[] = [];
+  request: TaskRequest,
+): Promise<SubmittedTask[]> {
+  const bar = new ProgressBar(photos.length, 'published');
+  const submissions: SubmittedTask[] = [];
   for (const photo of photos) {
-    submissions.push(await publisher.submit(photo, task));
+    submissions.push(await client.submit(photo, request));
     bar.update(submissions.length, basename(photo));
   }
   bar.stop();
@@ -108,18 +110,21 @@ async function submitAll(
 }
 
 async function waitForAll(
-  publisher: Publisher,
-  submissions: Submission[],
+  client: TaskClient,
+  submissions: SubmittedTask[],
   waitSeconds: number | undefined,
-): Promise<Outcome[]> {
-  const signal = waitSignal(waitSeconds);
-  const bar = progress(submissions.length, 'done');
+): Promise<TaskOutcome[]> {
+  const late = new UserError(
+    `Not all tasks ended within ${waitSeconds} s. They stay queued: darkroom status ID says where.`,
+  );
+  const signal = waitSeconds === undefined ? undefined : abortAfter(waitSeconds * 1_000, late);
+  const bar = new ProgressBar(submissions.length, 'done');
   let done = 0;
-  const waiting = (reason: string) => bar.update(done, reason);
+  const onWaiting = (reason: string) => bar.update(done, reason);
   try {
     return await Promise.all(
       submissions.map(async (submission) => {
-        const outcome = await publisher.outcome(submission, waiting, signal);
+        const outcome = await client.outcome(submission, onWaiting, signal);
         bar.update(++done, submission.photo);
         return outcome;
       }),
@@ -129,44 +134,25 @@ async function waitForAll(
   }
 }
 
-function waitSignal(seconds: number | undefined): AbortSignal | undefined {
-  if (seconds === undefined) return undefined;
-  const abort = new AbortController();
-  setTimeout(
-    () =>
-      abort.abort(
-        new UserError(
-          `Not all tasks ended within ${seconds} s. They stay queued: darkroom status ID says where.`,
-        ),
-      ),
-    seconds * 1_000,
-  ).unref();
-  return abort.signal;
-}
-
-async function fetchAll(storage: Storage, outcomes: Outcome[], folder: string): Promise<Map<string, string>> {
+/** Writes the results into a folder. @returns the files by the tasks' ids */
+async function fetchAll(
+  storage: Storage,
+  outcomes: TaskOutcome[],
+  folder: string,
+): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   const nameResult = resultNamer();
-  for (const { id, photo, data } of outcomes) {
-    const key = resultOf(data)?.key;
+  for (const outcome of outcomes) {
+    const key = resultOf(outcome)?.key;
     if (key === undefined) continue;
-    const file = join(folder, nameResult(photo, key.split('.').at(-1) ?? 'bin'));
+    const file = join(folder, nameResult(outcome.photo, key.split('.').at(-1) ?? 'bin'));
     await writeFile(file, await storage.read(key));
-    files.set(id, file);
+    files.set(outcome.id, file);
   }
   return files;
 }
 
-/** What a completed task's final event says of its result. */
-export function resultOf(
-  data: Record<string, unknown>,
-):
-  | { key: string; format: string; bytes: number; width?: number; height?: number; json?: unknown }
-  | undefined {
-  return data.output as ReturnType<typeof resultOf>;
-}
-
-function reportSubmissions(submissions: Submission[], json: boolean): void {
+function reportSubmissions(submissions: SubmittedTask[], json: boolean): void {
   if (json) return printJson(submissions.map(({ fingerprint: _, ...shown }) => shown));
   printTable(
     ['Task', 'Photo', 'Input'],
@@ -175,30 +161,32 @@ function reportSubmissions(submissions: Submission[], json: boolean): void {
 }
 
 function reportOutcomes(
-  outcomes: Outcome[],
+  outcomes: TaskOutcome[],
   files: Map<string, string> | undefined,
   json: boolean,
   config: Config,
 ): void {
-  const failed = outcomes.filter(({ outcome }) => outcome !== 'completed').length;
-  if (failed > 0) process.exitCode = 1;
+  const failed = outcomes.filter(({ outcome }) => outcome !== 'completed');
+  if (failed.length > 0) process.exitCode = 1;
   if (json) return printJson(outcomes.map((outcome) => ({ ...outcome, file: files?.get(outcome.id) })));
   printTable(
     ['Task', 'Photo', 'Before', 'After', 'Result'],
-    outcomes.map(({ id, photo, bytes, outcome, data }) => {
-      const result = resultOf(data);
-      const where = files?.get(id) ?? result?.key ?? '';
+    outcomes.map((task) => {
+      const result = resultOf(task);
+      const where = files?.get(task.id) ?? result?.key ?? '';
       return [
-        id,
-        photo,
-        bytes === null ? '' : humanSize(bytes),
+        task.id,
+        task.photo,
+        task.bytes === null ? '' : humanSize(task.bytes),
         result ? humanSize(result.bytes) : '',
-        outcome === 'completed' ? where : `${outcome}: ${data.failure_reason ?? ''}`,
+        task.outcome === 'completed' ? where : task.outcome,
       ];
     }),
   );
-  if (failed > 0)
+  for (const { id, outcome, data } of failed)
+    print(escapeControls(`${id} ${outcome}: ${data.failure_reason ?? ''}`));
+  if (failed.length > 0)
     note(
-      `${failed} of ${outcomes.length} failed; darkroom dead list shows what is kept in ${config.prefix}.dead.`,
+      `${failed.length} of ${outcomes.length} failed; darkroom dead list shows what is kept in ${config.prefix}.dead.`,
     );
 }

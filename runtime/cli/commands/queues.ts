@@ -1,15 +1,16 @@
 /** `darkroom queues …`: what the broker holds for Darkroom. */
 import { Command } from 'commander';
-import { inspectQueue, names } from '../../amqp/topology.ts';
+import { inspectTopology, names } from '../../amqp/topology.ts';
 import { closestName } from '../../closest-name.ts';
 import { readConfig } from '../../config.ts';
-import { UserError } from '../../errors.ts';
+import { asError, UserError } from '../../errors.ts';
 import { listFunctions } from '../../functions.ts';
+import { confirmed } from '../confirm.ts';
+import { conventional } from '../option-values.ts';
 import { declareAll, topologyOf, withBroker } from '../session.ts';
-import { conventional, print, printJson, printTable } from '../terminal.ts';
-import { confirmed } from './dead.ts';
+import { print, printJson, printTable } from '../terminal.ts';
 
-interface QueueState {
+interface ListedQueue {
   queue: string;
   /** Ready to be delivered; null when the queue is not declared. */
   messages: number | null;
@@ -58,26 +59,22 @@ async function declare(options: { json?: boolean }): Promise<void> {
 
 async function list(options: { json?: boolean }): Promise<void> {
   const config = readConfig();
-  const at = names(config.prefix);
-  const wanted = [
-    ...listFunctions(config.functionsDir).map(at.queue),
-    ...config.retry.delaysMs.map(at.retry),
-    at.dead,
-  ];
-  const states = await withBroker(config, async (broker) => {
-    const found: QueueState[] = [];
-    for (const queue of wanted) {
-      const state = await broker
-        .withChannel((channel) => inspectQueue(channel, queue))
-        .catch(() => undefined);
-      found.push({ queue, messages: state?.messages ?? null, consumers: state?.consumers ?? null });
-    }
-    return found;
-  });
-  if (options.json === true) return printJson(states);
+  const states = await withBroker(config, (broker) => inspectTopology(broker, topologyOf(config))).catch(
+    (error: unknown) => {
+      throw new UserError(`The queues cannot be listed: ${asError(error).message}`, { cause: error });
+    },
+  );
+  const listed = [...states].map(
+    ([queue, state]): ListedQueue => ({
+      queue,
+      messages: state?.messages ?? null,
+      consumers: state?.consumers ?? null,
+    }),
+  );
+  if (options.json === true) return printJson(listed);
   printTable(
     ['Queue', 'Ready', 'Consumers'],
-    states.map(({ queue, messages, consumers }) => [queue, messages ?? 'not declared', consumers ?? '']),
+    listed.map(({ queue, messages, consumers }) => [queue, messages ?? 'not declared', consumers ?? '']),
   );
 }
 

@@ -1,6 +1,6 @@
 /** `darkroom recommend`: how many workers each queue needs now, and why. */
 import { fileURLToPath } from 'node:url';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { settingsFromValues } from '../../../keda/model.ts';
 import { sampleQueues } from '../../../keda/recommend/live.ts';
 import { readRecorded } from '../../../keda/recommend/recorded.ts';
@@ -10,18 +10,9 @@ import { functionNames, functionValues, loadValues, type Values } from '../../..
 import { ManagementClient, ManagementError } from '../../amqp/management.ts';
 import { readConfig } from '../../config.ts';
 import { UserError } from '../../errors.ts';
-import { parseDuration } from '../../units.ts';
-import {
-  bold,
-  conventional,
-  green,
-  print,
-  printJson,
-  printTable,
-  progress,
-  red,
-  yellow,
-} from '../terminal.ts';
+import { conventional, positiveDuration } from '../option-values.ts';
+import { ProgressBar } from '../progress-bar.ts';
+import { bold, green, print, printJson, printTable, red, yellow } from '../terminal.ts';
 
 const DEFAULT_VALUES = fileURLToPath(new URL('../../../helm/values.yaml', import.meta.url));
 const DEFAULT_SPAN_MS = 15_000;
@@ -55,7 +46,7 @@ export function recommendCommand(): Command {
       '--management-url <url>',
       "the broker's management API (default: AMQP_MANAGEMENT_URL, else beside AMQP_URL)",
     )
-    .option('--for <time>', 'how long to look at the broker (default 15s)', lookingTime)
+    .option('--for <time>', 'how long to look at the broker (default 15s)', positiveDuration)
     .action(run);
   return conventional(
     command,
@@ -92,20 +83,14 @@ async function look(
   options: RecommendOptions,
 ): Promise<Map<string, QueueSample[]>> {
   const config = readConfig();
-  const { url, usernameFile, passwordFile } = config.amqp;
-  const managementUrl = options.managementUrl ?? config.managementUrl;
-  const client = new ManagementClient({
-    amqpUrl: url,
-    ...(managementUrl !== undefined && { managementUrl }),
-    ...(usernameFile !== undefined && { usernameFile }),
-    ...(passwordFile !== undefined && { passwordFile }),
-  });
+  const { managementUrl = config.management.managementUrl } = options;
+  const management = new ManagementClient({ ...config.management, managementUrl });
   const spanMs = options.for ?? DEFAULT_SPAN_MS;
-  const bar = progress(Math.floor(spanMs / SAMPLE_EVERY_MS) + 1, 'looks at the broker');
+  const bar = new ProgressBar(Math.floor(spanMs / SAMPLE_EVERY_MS) + 1, 'looks at the broker');
   try {
     const onSample = (done: number) => bar.update(done);
     const found = await sampleQueues({
-      management: client,
+      management,
       prefix: config.prefix,
       functions: names,
       spanMs,
@@ -159,10 +144,4 @@ function actionWord(action: Recommendation['action']): string {
     case 'hold':
       return action;
   }
-}
-
-function lookingTime(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === undefined || ms <= 0) throw new InvalidArgumentError('expected a time such as 15s or 1m.');
-  return ms;
 }

@@ -10,16 +10,19 @@ import { packIntermediate, unpackIntermediate } from '../../image/intermediate.t
 import type { ImageLimits } from '../../image/limits.ts';
 import { type Plan, planTask, type ResultFile, renderStep } from '../../image/pipeline.ts';
 import { humanDuration, humanSize } from '../../units.ts';
+import { conventional } from '../option-values.ts';
 import { findPhotos, outputFolder, resultNamer } from '../photos.ts';
+import { ProgressBar } from '../progress-bar.ts';
 import { checkExtension, encodingOf, type StepOptions, stepsOf, withStepOptions } from '../step-options.ts';
-import { conventional, print, printJson, printTable, progress } from '../terminal.ts';
+import { escapeControls, print, printJson, printTable } from '../terminal.ts';
 
 interface RunOptions extends StepOptions {
   output?: string;
   json?: boolean;
 }
 
-interface Outcome {
+/** What became of one photo. */
+interface PhotoResult {
   photo: string;
   output?: string;
   format?: string;
@@ -59,8 +62,8 @@ async function run(args: string[], options: RunOptions): Promise<void> {
   const plan = await planTask({ steps, output: encodingOf(options, file) }, config.functionsDir);
   const folder = file === undefined ? resolve(options.output ?? 'darkroom-results') : dirname(resolve(file));
   await outputFolder(folder);
-  const bar = progress(photos.length, photos.length === 1 ? 'photo' : 'photos');
-  const outcomes: Outcome[] = [];
+  const bar = new ProgressBar(photos.length, photos.length === 1 ? 'photo' : 'photos');
+  const outcomes: PhotoResult[] = [];
   const nameResult = resultNamer();
   const place = (photo: string, { extension }: ResultFile) =>
     file ?? join(folder, nameResult(photo, extension));
@@ -92,7 +95,7 @@ async function runOne(
   plan: Plan,
   limits: ImageLimits,
   place: (result: ResultFile) => string,
-): Promise<Outcome> {
+): Promise<PhotoResult> {
   const start = performance.now();
   const bytes = await readFile(photo);
   const done = () => ({ photo, bytes_before: bytes.length, ms: Math.round(performance.now() - start) });
@@ -157,7 +160,7 @@ async function replaceFile(path: string, bytes: Buffer): Promise<void> {
   }
 }
 
-function report(outcomes: Outcome[], json: boolean): void {
+function report(outcomes: PhotoResult[], json: boolean): void {
   const failed = outcomes.filter(({ error }) => error !== undefined);
   if (failed.length > 0) process.exitCode = 1;
   if (json) return printJson(outcomes);
@@ -170,10 +173,9 @@ function report(outcomes: Outcome[], json: boolean): void {
       humanSize(bytes_before),
       bytes_after === undefined ? '' : humanSize(bytes_after),
       humanDuration(ms),
-      error === undefined
-        ? `${output}${width === undefined ? '' : ` (${width} × ${height})`}`
-        : `failed: ${error}`,
+      error === undefined ? `${output}${width === undefined ? '' : ` (${width} × ${height})`}` : 'failed',
     ]),
   );
+  for (const { photo, error } of failed) print(escapeControls(`${photo} failed: ${error}`));
   if (failed.length > 0) print(`\n${failed.length} of ${outcomes.length} failed.`);
 }

@@ -17,9 +17,16 @@ import {
 import { type Suggestion, suggest } from '../../../keda/suggest.ts';
 import { functionValues, isMap, loadValues } from '../../../keda/values.ts';
 import { asError, UserError } from '../../errors.ts';
-import { conventional, note, print, printJson, progress } from '../terminal.ts';
-import { loadFrom, outageOption, positiveDuration, positiveWhole, price } from './simulate-options.ts';
-import { printScenarios, printSuggestion, scenarioJson, suggestionJson } from './simulate-output.ts';
+import { conventional, positiveDuration, positiveWhole } from '../option-values.ts';
+import { ProgressBar } from '../progress-bar.ts';
+import { loadFrom, outageOption, price } from '../simulate/load-option.ts';
+import {
+  printScenarios,
+  printSuggestion,
+  scenarioJson,
+  suggestionJson,
+} from '../simulate/print-scenarios.ts';
+import { note, print, printJson } from '../terminal.ts';
 
 const DEFAULT_VALUES = fileURLToPath(new URL('../../../helm/values.yaml', import.meta.url));
 /** From here on a run is noticeable, so it is announced. */
@@ -157,10 +164,10 @@ function scenario(files: string[], options: SimulateOptions, load: Load): Scenar
 }
 
 function search({ options }: Scenario, targetWaitP95Ms: number, call: SimulateOptions): Suggestion {
-  let bar = progress(1, 'settings tried');
+  let bar = new ProgressBar(1, 'settings tried');
   let total = 1;
   const onRun = (done: number, expected: number, about: string) => {
-    if (expected !== total) bar = progress(expected, 'settings tried');
+    if (expected !== total) bar = new ProgressBar(expected, 'settings tried');
     total = expected;
     bar.update(done, about);
   };

@@ -1,14 +1,15 @@
 /** `darkroom smoke`: one small image through queue, worker and storage, for `helm test` and for nerves. */
 import { Command } from 'commander';
-import { readConfig } from '../../config.ts';
+import { type Config, readConfig } from '../../config.ts';
 import { asError, Rejection, UserError } from '../../errors.ts';
 import { openStorage } from '../../storage/open.ts';
+import type { Storage } from '../../storage/storage.ts';
+import { conventional, seconds } from '../option-values.ts';
 import { declareAll, withBroker } from '../session.ts';
-import { seconds } from '../step-options.ts';
+import { abortAfter } from '../signals.ts';
 import { parseStep } from '../step-syntax.ts';
-import { createPublisher } from '../task-client.ts';
-import { conventional, note, print, printJson } from '../terminal.ts';
-import { resultOf } from './publish.ts';
+import { resultOf, TaskClient, type TaskOutcome } from '../task-client.ts';
+import { escapeControls, note, print, printJson } from '../terminal.ts';
 
 const TEST_CARD_KEY = 'in/smoke-test-card.png';
 const DEFAULT_WAIT_SECONDS = 120;
@@ -38,33 +39,41 @@ async function smoke(options: SmokeOptions): Promise<void> {
   const storage = await openStorage(config.storage.url);
   await storage.write(TEST_CARD_KEY, await testCard(), { contentType: 'image/png' });
   const started = performance.now();
-  const outcome = await withBroker(config, async (broker) => {
-    if (options.declare) await declareAll(broker, config);
-    const publisher = await createPublisher(broker, storage, config);
-    const submission = await publisher.submit(TEST_CARD_KEY, {
-      steps: [parseStep(options.step)],
-      output: { format: 'png' },
-    });
-    const late = new UserError(
-      `No result within ${waitSeconds} s. darkroom status ${submission.id} says where the task is.`,
-    );
-    return await publisher.outcome(submission, note, abortAfter(waitSeconds * 1_000, late));
-  });
+  const task = await sendTestCard(config, storage, options, waitSeconds);
   const ms = Math.round(performance.now() - started);
-  const result = resultOf(outcome.data);
-  if (outcome.outcome !== 'completed' || result === undefined)
-    throw new Rejection(`The task ${outcome.outcome}: ${outcome.data.failure_reason}`, {
+  const result = resultOf(task);
+  if (task.outcome !== 'completed' || result === undefined)
+    throw new Rejection(`The task ${task.outcome}: ${task.data.failure_reason}`, {
       failureType: 'filter-failed',
     });
   const stored = await storage.read(result.key).catch((error: unknown) => {
     throw new UserError(`The result ${result.key} cannot be read: ${asError(error).message}`);
   });
-  if (options.json === true)
-    printJson({ ok: stored.length === result.bytes, task: outcome.id, ms, ...result });
+  if (options.json === true) printJson({ ok: stored.length === result.bytes, task: task.id, ms, ...result });
   else
     print(
-      `A ${result.width} × ${result.height} result came back in ${ms} ms (task ${outcome.id}, ${result.key}).`,
+      `A ${result.width} × ${result.height} result came back in ${ms} ms (task ${task.id}, ${escapeControls(result.key)}).`,
     );
+}
+
+async function sendTestCard(
+  config: Config,
+  storage: Storage,
+  { step, declare }: SmokeOptions,
+  waitSeconds: number,
+): Promise<TaskOutcome> {
+  return await withBroker(config, async (broker) => {
+    if (declare) await declareAll(broker, config);
+    const client = await TaskClient.open(broker, storage, config);
+    const submitted = await client.submit(TEST_CARD_KEY, {
+      steps: [parseStep(step)],
+      output: { format: 'png' },
+    });
+    const late = new UserError(
+      `No result within ${waitSeconds} s. darkroom status ${submitted.id} says where the task is.`,
+    );
+    return await client.outcome(submitted, note, abortAfter(waitSeconds * 1_000, late));
+  });
 }
 
 /** Colour bars with a gradient, drawn here so that nothing has to be shipped. 64 × 64 pixels. */
@@ -82,10 +91,4 @@ async function testCard(): Promise<Buffer> {
   return await sharp(data, { raw: { width: side, height: side, channels: 3 } })
     .png()
     .toBuffer();
-}
-
-function abortAfter(ms: number, reason: Error): AbortSignal {
-  const abort = new AbortController();
-  setTimeout(() => abort.abort(reason), ms).unref();
-  return abort.signal;
 }

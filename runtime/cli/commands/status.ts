@@ -3,16 +3,18 @@ import { Command } from 'commander';
 import { inspectQueue, names } from '../../amqp/topology.ts';
 import { type Config, readConfig } from '../../config.ts';
 import { openStorage } from '../../storage/open.ts';
-import { readLatestMarker } from '../../task/task-marker.ts';
+import { readLatestMarker, type TaskMarker } from '../../task/task-marker.ts';
+import { conventional } from '../option-values.ts';
 import { withBroker } from '../session.ts';
-import { currentStep } from '../task-client.ts';
-import { bold, conventional, print, printJson } from '../terminal.ts';
+import { type CurrentStep, currentStep } from '../submission-record.ts';
+import { resultOf } from '../task-client.ts';
+import { bold, escapeControls, print, printJson } from '../terminal.ts';
 
-interface Status {
+interface TaskStatus {
   id: string;
   /** `waiting`: no worker consumes its queue. `queued`: waiting or being worked on. */
   state: 'completed' | 'failed' | 'cancelled' | 'waiting' | 'queued' | 'unknown';
-  words: string;
+  explanation: string;
   [detail: string]: unknown;
 }
 
@@ -26,56 +28,45 @@ export function statusCommand(): Command {
       const status = await statusOf(id, readConfig());
       if (['failed', 'cancelled', 'unknown'].includes(status.state)) process.exitCode = 1;
       if (options.json === true) printJson(status);
-      else print(`${bold(status.state)}  ${status.words}`);
+      else print(`${bold(escapeControls(status.state))}  ${escapeControls(status.explanation)}`);
     });
   return conventional(command, 'darkroom status 0198c1d2-…');
 }
 
-async function statusOf(id: string, config: Config): Promise<Status> {
+async function statusOf(id: string, config: Config): Promise<TaskStatus> {
   const storage = await openStorage(config.storage.url);
-  const ended = await readLatestMarker(storage, id);
+  const marker = await readLatestMarker(storage, id);
   const place = await currentStep(storage, id);
-  if (ended !== undefined) {
-    const { outcome, time, data } = ended;
-    const output = data.output as { key?: string } | undefined;
-    const words =
-      outcome === 'completed'
-        ? `at ${time}: ${output?.key}`
-        : `at ${time}: ${data.failure_reason} (${data.failure_type})`;
-    return { id, state: outcome, words, time, ...data };
+  if (marker !== undefined) return endedStatus(id, marker);
+  if (place !== undefined) return await queuedStatus(id, place, config);
+  return {
+    id,
+    state: 'unknown',
+    explanation:
+      'No worker has ended this task and it was not published from here. It may be queued, or the id is wrong.',
+  };
+}
+
+function endedStatus(id: string, { outcome, time, data }: TaskMarker): TaskStatus {
+  const explanation =
+    outcome === 'completed'
+      ? `at ${time}: ${resultOf({ data })?.key}`
+      : `at ${time}: ${data.failure_reason} (${data.failure_type})`;
+  return { id, state: outcome, explanation, time, ...data };
+}
+
+async function queuedStatus(id: string, place: CurrentStep, config: Config): Promise<TaskStatus> {
+  const { step, steps, filter, since } = place;
+  const queue = names(config.prefix).queue(filter);
+  const { messages, consumers } = await withBroker(config, (broker) =>
+    broker.withChannel((channel) => inspectQueue(channel, queue)),
+  );
+  const where = `step ${step + 1} of ${steps.length} (${filter}), since ${since}`;
+  const detail = { step, steps: steps.length, filter, since, queue, messages, consumers };
+  if (consumers === 0) {
+    const explanation = `${where}: no worker available (queue ${queue}: ${messages} messages, 0 consumers)`;
+    return { id, state: 'waiting', explanation, ...detail };
   }
-  if (place === undefined)
-    return {
-      id,
-      state: 'unknown',
-      words:
-        'No worker has ended this task and it was not published from here. It may be queued, or the id is wrong.',
-    };
-  return await withBroker(config, async (broker) => {
-    const queue = names(config.prefix).queue(place.filter);
-    const { messages, consumers } = await broker.withChannel((channel) => inspectQueue(channel, queue));
-    const where = `step ${place.step + 1} of ${place.steps.length} (${place.filter}), since ${place.since}`;
-    const detail = {
-      step: place.step,
-      steps: place.steps.length,
-      filter: place.filter,
-      since: place.since,
-      queue,
-      messages,
-      consumers,
-    };
-    if (consumers === 0)
-      return {
-        id,
-        state: 'waiting',
-        words: `${where}: no worker available (queue ${queue}: ${messages} messages, 0 consumers)`,
-        ...detail,
-      };
-    return {
-      id,
-      state: 'queued',
-      words: `${where}: ${messages} messages wait in ${queue}, ${consumers} workers`,
-      ...detail,
-    };
-  });
+  const explanation = `${where}: ${messages} messages wait in ${queue}, ${consumers} workers`;
+  return { id, state: 'queued', explanation, ...detail };
 }

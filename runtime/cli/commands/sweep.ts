@@ -5,7 +5,8 @@ import { UserError } from '../../errors.ts';
 import { openStorage } from '../../storage/open.ts';
 import { sweep } from '../../task/task-marker.ts';
 import { formatDuration, parseDuration } from '../../units.ts';
-import { conventional, print, printJson } from '../terminal.ts';
+import { conventional } from '../option-values.ts';
+import { print, printJson } from '../terminal.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -25,11 +26,11 @@ export function sweepCommand(): Command {
         );
       const removed = await sweep(await openStorage(config.storage.url), olderThanMs);
       if (options.json === true) printJson({ removed, older_than_ms: olderThanMs });
-      else print(`Removed ${removed} objects older than ${words(olderThanMs)}.`);
+      else print(`Removed ${removed} objects older than ${ageText(olderThanMs)}.`);
     });
   return conventional(command, 'darkroom sweep --older-than 30d');
 }
 
-function words(ms: number): string {
+function ageText(ms: number): string {
   return ms > 0 && ms % DAY_MS === 0 ? `${ms / DAY_MS}d` : formatDuration(ms);
 }

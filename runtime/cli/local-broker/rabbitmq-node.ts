@@ -37,6 +37,8 @@ export interface NodeOptions {
   startTimeoutMs?: number;
 }
 
+/** What the demo and the tests run as a container. */
+export const RABBITMQ_IMAGE = 'rabbitmq:4-management';
 export const START_TIMEOUT_MS = 60_000;
 export const CREDENTIALS = 'guest:guest';
 

@@ -6,7 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export interface Guardian {
+export interface Reaper {
   /** The clean-up is no longer needed, because it was done in good order. */
   dismiss(): void;
 }
@@ -16,8 +16,8 @@ export interface Guardian {
  * from a pipe whose only writer is this process: the kernel closes it, the read ends, the script runs.
  * `args` are the script's $1, $2, …
  */
-export function guard(script: string, ...args: string[]): Guardian {
-  const shell = spawn('sh', ['-c', `read _\n${script}`, 'guardian', ...args], {
+export function startReaper(script: string, ...args: string[]): Reaper {
+  const shell = spawn('sh', ['-c', `read _\n${script}`, 'darkroom-reaper', ...args], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
@@ -28,18 +28,18 @@ export function guard(script: string, ...args: string[]): Guardian {
   return { dismiss: () => void shell.kill('SIGKILL') };
 }
 
-/** A new temporary folder, this user's alone, that is guarded from before it is made; the script's $1 is its path. */
-export async function guardedFolder(
+/** A new temporary folder, this user's alone, whose reaper starts before it is made; the script's $1 is its path. */
+export async function reapedFolder(
   prefix: string,
   script: string,
-): Promise<{ folder: string; guardian: Guardian }> {
+): Promise<{ folder: string; reaper: Reaper }> {
   const folder = join(tmpdir(), `${prefix}${randomBytes(6).toString('hex')}`);
-  const guardian = guard(script, folder);
+  const reaper = startReaper(script, folder);
   try {
     await mkdir(folder, { mode: 0o700 });
-    return { folder, guardian };
+    return { folder, reaper };
   } catch (error) {
-    guardian.dismiss();
+    reaper.dismiss();
     throw error;
   }
 }

@@ -4,13 +4,12 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { type Autoscaler, LOOP_MS } from '../../../keda/autoscaler.ts';
+import { LOOP_MS } from '../../../keda/autoscaler.ts';
 import { type ScalingSettings, settingsFromValues } from '../../../keda/model.ts';
 import type { Values } from '../../../keda/values.ts';
-import { deleteTopology } from '../../../runtime/amqp/topology.ts';
 import { findBroker } from '../../../runtime/cli/broker.ts';
-import { startScaling } from '../../../runtime/cli/commands/up.ts';
-import { topologyOf, withBroker } from '../../../runtime/cli/session.ts';
+import { capReplicas, LocalScaling } from '../../../runtime/cli/local-scaling.ts';
+import { deleteAll, withBroker } from '../../../runtime/cli/session.ts';
 import { note } from '../../../runtime/cli/terminal.ts';
 import { readConfig } from '../../../runtime/config.ts';
 import type { Remark, Target } from '../targets.ts';
@@ -26,38 +25,37 @@ export interface LocalOptions {
 /** A broker found or started, names and a storage of its own; all of it is gone when disposed of. */
 export async function openLocal({ filters, values, speed, maxWorkers }: LocalOptions): Promise<Target> {
   const settings = new Map(
-    filters.map((filter) => [filter, capped(settingsFromValues(values, filter), maxWorkers)]),
+    filters.map((filter) => [filter, capReplicas(settingsFromValues(values, filter), maxWorkers)]),
   );
   const broker = await findBroker({ onProgress: note, allowInstall: true });
   const folder = await mkdtemp(join(tmpdir(), 'darkroom-load-'));
   await mkdir(join(folder, 'storage'));
   const env: NodeJS.ProcessEnv = {
     ...process.env,
-    AMQP_URL: broker.amqpUrl,
-    ...(broker.managementUrl !== undefined && { AMQP_MANAGEMENT_URL: broker.managementUrl }),
+    ...broker.env,
     DARKROOM_PREFIX: `load-${randomBytes(4).toString('hex')}`,
     STORAGE_URL: pathToFileURL(join(folder, 'storage')).href,
   };
   const remarks: Remark[] = [];
-  let autoscaler: Autoscaler | undefined;
+  let started: LocalScaling | undefined;
   const dispose = async () => {
-    await autoscaler?.stop();
-    await removeTopology(env).catch(() => {}); // The broker may be gone already; it was found, not made, or ends now.
+    await started?.stop();
+    await removeQueues(env).catch(() => {}); // The broker may be gone already; it was found, not made, or ends now.
     await broker.stop();
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    autoscaler = await startScaling(
+    started = await LocalScaling.start({
+      functions: filters.map((filter) => ({ filter, settings: settings.get(filter) as ScalingSettings })),
       env,
-      filters.map((filter) => ({ filter, settings: settings.get(filter) as ScalingSettings })),
       speed,
-      (text) => remarks.push({ atMs: Date.now(), text }),
-    );
+      log: (text) => remarks.push({ atMs: Date.now(), text }),
+    });
   } catch (error) {
     await dispose();
     throw error;
   }
-  const scaling = autoscaler;
+  const scaling = started;
   return {
     kind: 'local',
     about: `workers on this machine, at most ${maxWorkers} a filter${speed === 1 ? '' : `, scaling ${speed} times faster`}`,
@@ -72,18 +70,8 @@ export async function openLocal({ filters, values, speed, maxWorkers }: LocalOpt
   };
 }
 
-function capped(settings: ScalingSettings, most: number): ScalingSettings {
-  return {
-    ...settings,
-    maxReplicas: Math.min(settings.maxReplicas, most),
-    minReplicas: Math.min(settings.minReplicas, most),
-  };
-}
-
 /** A broker that was running already is left as it was found. */
-async function removeTopology(env: NodeJS.ProcessEnv): Promise<void> {
+async function removeQueues(env: NodeJS.ProcessEnv): Promise<void> {
   const config = readConfig(env);
-  await withBroker(config, (broker) =>
-    broker.withChannel((channel) => deleteTopology(channel, topologyOf(config))),
-  );
+  await withBroker(config, (broker) => deleteAll(broker, config));
 }

@@ -1,9 +1,8 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +13,15 @@ import { UserError } from '../../../runtime/errors.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const START_LIMIT_MS = 90_000;
+/** As after `npm ci --omit=dev`. */
+const WITHOUT_TESTCONTAINERS = `--import=data:text/javascript,${encodeURIComponent(`
+  import { registerHooks } from 'node:module';
+  registerHooks({
+    resolve(specifier, context, next) {
+      if (!specifier.includes('testcontainers')) return next(specifier, context);
+      throw Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' });
+    },
+  });`)}`;
 const PROCESS = fileURLToPath(new URL('./find-broker-process.ts', import.meta.url));
 
 describe('AMQP_URL', () => {
@@ -98,21 +106,43 @@ describe('a broker that is being started', () => {
   );
 });
 
-it(
-  'goes on to the next way, and says so, when Docker has no image and cannot pull it',
-  async () => {
-    await using docker = await brokenDocker();
-    await using finder = findInProcess({ PATH: `${docker.folder}${delimiter}${process.env.PATH}` });
+describe('a Docker engine', { timeout: START_LIMIT_MS }, () => {
+  const NEXT_WAY =
+    /debian|No RabbitMQ was found[\s\S]*AMQP_URL[\s\S]*Docker[\s\S]*rabbitmq-server[\s\S]*root/;
+
+  it('without the image, that cannot pull it, is passed over, which is said', async () => {
+    await using engine = await brokenEngine({ hasImage: false });
+    await using finder = findInProcess({ DOCKER_HOST: engine.host });
 
     const { way, error, progress } = await finder.answer;
 
     expect(progress.join('\n')).toMatch(/could not be pulled \(Error: no such host\); going on without it/);
-    expect(way ?? error).toMatch(
-      /debian|No RabbitMQ was found[\s\S]*AMQP_URL[\s\S]*Docker[\s\S]*rabbitmq-server[\s\S]*root/,
+    expect(way ?? error).toMatch(NEXT_WAY);
+  });
+
+  it('with the image is not asked to pull it', async () => {
+    await using engine = await brokenEngine({ hasImage: true });
+    await using finder = findInProcess({ DOCKER_HOST: engine.host });
+
+    const { way, error, progress } = await finder.answer;
+
+    expect(progress.join('\n')).toMatch(/starting RabbitMQ in a container[\s\S]*RabbitMQ did not start/);
+    expect(engine.requests.filter((url) => url.includes('/images/create'))).toEqual([]);
+    expect(engine.requests.some((url) => url.includes('/containers/create'))).toBe(true);
+    expect(way ?? error).toMatch(NEXT_WAY);
+  });
+
+  it('is passed over, which is said, where testcontainers is not installed', async () => {
+    await using finder = findInProcess({ NODE_OPTIONS: WITHOUT_TESTCONTAINERS });
+
+    const { way, error, progress } = await finder.answer;
+
+    expect(progress.join('\n')).toMatch(
+      /testcontainers is not installed \(npm ci --omit=dev leaves it out\)/,
     );
-  },
-  START_LIMIT_MS,
-);
+    expect(way ?? error).toMatch(NEXT_WAY);
+  });
+});
 
 interface Answer {
   way?: string;
@@ -161,19 +191,30 @@ async function containersOf(pid: number | undefined): Promise<string[]> {
   return stdout.split('\n').filter((name) => name !== '');
 }
 
-/** An engine that runs, but has no image and reaches no registry. */
-async function brokenDocker() {
-  const folder = await mkdtemp(join(tmpdir(), 'darkroom-broken-docker-'));
-  const script = `#!/bin/sh
-case $1 in
-  version) echo 28.0.0 ;;
-  pull) echo 'Error: no such host' >&2; exit 1 ;;
-  *) exit 1 ;;
-esac
-`;
-  await writeFile(join(folder, 'docker'), script);
-  await chmod(join(folder, 'docker'), 0o755);
-  return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+/** An engine that runs, but makes no container and reaches no registry. */
+async function brokenEngine({ hasImage }: { hasImage: boolean }) {
+  const requests: string[] = [];
+  const engine = createHttpServer(({ url = '' }, response) => {
+    requests.push(url);
+    const answer = (status: number, body: object) => {
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(body));
+    };
+    if (url.endsWith('/info')) answer(200, { ServerVersion: '28.0.0' });
+    else if (url.includes('/images/create')) answer(500, { message: 'Error: no such host' });
+    else if (url.includes('/images/') && hasImage) answer(200, { Id: 'sha256:0' });
+    else answer(404, { message: 'No such image' });
+  });
+  await once(engine.listen(0, '127.0.0.1'), 'listening');
+  return {
+    requests,
+    host: `tcp://127.0.0.1:${(engine.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      engine.closeAllConnections();
+      engine.close();
+      await once(engine, 'close');
+    },
+  };
 }
 
 async function listen() {

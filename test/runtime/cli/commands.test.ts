@@ -277,7 +277,7 @@ describe('darkroom publish', () => {
       state: 'waiting',
       consumers: 0,
       messages: 1,
-      words: expect.stringContaining('no worker available'),
+      explanation: expect.stringContaining('no worker available'),
     });
   });
 
@@ -387,7 +387,7 @@ describe('darkroom queues, dead and doctor', () => {
     expect(JSON.parse(left.stdout)).toMatchObject([{ id: 'two' }]);
   });
 
-  it('find nothing wrong where nothing is, and say how to mend what is', async () => {
+  it('find nothing wrong where nothing is, and say how to fix what is', async () => {
     await using at = await startInstallation();
 
     const well = await at.darkroom('doctor', '--json');
@@ -406,7 +406,7 @@ describe('darkroom queues, dead and doctor', () => {
       expect.objectContaining({
         name: 'broker',
         verdict: 'failed',
-        mend: expect.stringContaining('AMQP_URL'),
+        fix: expect.stringContaining('AMQP_URL'),
       }),
     );
     expect(ill.stdout).not.toContain('wrong@');

@@ -49,20 +49,6 @@ export function loadFrom({ load, messages, duration, seed }: LoadOptions): Load 
   return countsLoad(messages === undefined ? counts : scaleCounts(counts, messages), seed);
 }
 
-export function positiveWhole(text: string): number {
-  if (!/^\d+$/.test(text) || Number(text) === 0)
-    throw new InvalidArgumentError('expected a whole number of 1 or more.');
-  return Number(text);
-}
-
-/** Milliseconds. */
-export function positiveDuration(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === undefined || ms <= 0)
-    throw new InvalidArgumentError('expected a time such as 500ms, 30s, 5m, 1h or 1d.');
-  return ms;
-}
-
 export function price(text: string): number {
   const amount = Number(text);
   if (!(amount >= 0) || text.trim() === '') throw new InvalidArgumentError('expected a number such as 0.04.');

@@ -6,12 +6,12 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import type { FunctionView } from '../../keda/autoscaler.ts';
-import { type Installation, startInstallation } from '../support/installation.ts';
-import { until } from '../support/until.ts';
+import type { WorkersView } from '../../../keda/scaled-workers.ts';
+import { type Installation, startInstallation } from '../../support/installation.ts';
+import { until } from '../../support/until.ts';
 
-const LAUNCHER = fileURLToPath(new URL('../../runtime/cli/darkroom.mjs', import.meta.url));
-const FUNCTIONS_DIR = fileURLToPath(new URL('../fixtures/functions', import.meta.url));
+const LAUNCHER = fileURLToPath(new URL('../../../runtime/cli/darkroom.mjs', import.meta.url));
+const FUNCTIONS_DIR = fileURLToPath(new URL('../../fixtures/functions', import.meta.url));
 const TASKS = 12;
 const VALUES = `
 defaults:
@@ -28,7 +28,7 @@ async function startUp(at: Installation) {
     env: at.env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const views: FunctionView[] = [];
+  const views: WorkersView[] = [];
   createInterface({ input: up.stdout }).on('line', (line) => views.push(JSON.parse(line).functions[0]));
   const exited = new Promise<number | null>((resolve) => up.once('exit', resolve));
   return {

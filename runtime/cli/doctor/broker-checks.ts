@@ -1,0 +1,101 @@
+/** What `darkroom doctor` looks at on the broker: connection, version, queues and rights. */
+import { type Broker, openBroker } from '../../amqp/broker.ts';
+import { ManagementClient } from '../../amqp/management.ts';
+import { inspectTopology, names } from '../../amqp/topology.ts';
+import type { Config } from '../../config.ts';
+import { asError } from '../../errors.ts';
+import { redactUrl } from '../../redact.ts';
+import { SILENT_LOG, topologyOf } from '../session.ts';
+import type { Check } from './check.ts';
+
+const CONNECT_TIMEOUT_MS = 5_000;
+
+export async function brokerChecks(config: Config): Promise<Check[]> {
+  const broker = openBroker({ ...config.amqp, name: 'darkroom doctor', log: SILENT_LOG });
+  try {
+    await broker.ready(AbortSignal.timeout(CONNECT_TIMEOUT_MS));
+    return [
+      checkConnection(config, broker),
+      await checkManagement(config),
+      await checkQueues(config, broker),
+      await checkPublishing(config, broker),
+    ];
+  } catch (error) {
+    return [
+      {
+        name: 'broker',
+        verdict: 'failed',
+        found: `${redactUrl(config.amqp.url)}: ${asError(error).message}`,
+        fix: 'AMQP_URL says where: is it running, are user, password and vhost right? npm run demo starts one of its own',
+      },
+    ];
+  } finally {
+    await broker.close();
+  }
+}
+
+function checkConnection(config: Config, broker: Broker): Check {
+  const { blocked } = broker.state;
+  if (blocked === undefined) return { name: 'broker', verdict: 'ok', found: redactUrl(config.amqp.url) };
+  return {
+    name: 'broker',
+    verdict: 'warning',
+    found: `connected, but it takes no messages: ${blocked}`,
+    fix: 'free memory or disk on the broker',
+  };
+}
+
+async function checkManagement(config: Config): Promise<Check> {
+  try {
+    const { rabbitmqVersion } = await new ManagementClient(config.management).overview();
+    const [major = 0, minor = 0] = rabbitmqVersion.split('.').map(Number);
+    const isSupported = major > 3 || (major === 3 && minor >= 10);
+    if (isSupported) return { name: 'RabbitMQ', verdict: 'ok', found: rabbitmqVersion };
+    const fix = 'quorum queues with time to live need RabbitMQ 3.10 or newer';
+    return { name: 'RabbitMQ', verdict: 'failed', found: rabbitmqVersion, fix };
+  } catch (error) {
+    return {
+      name: 'RabbitMQ',
+      verdict: 'warning',
+      found: `the management API does not answer: ${asError(error).message}`,
+      fix: 'only up, recommend and KEDA need it; AMQP_MANAGEMENT_URL says where it is',
+    };
+  }
+}
+
+async function checkQueues(config: Config, broker: Broker): Promise<Check> {
+  try {
+    const states = [...(await inspectTopology(broker, topologyOf(config)))];
+    const missing = states.filter(([, state]) => state === undefined).map(([queue]) => queue);
+    if (missing.length === 0) return { name: 'queues', verdict: 'ok', found: 'all declared' };
+    const fix = 'darkroom queues declare';
+    return { name: 'queues', verdict: 'failed', found: `not there: ${missing.join(', ')}`, fix };
+  } catch (error) {
+    return {
+      name: 'queues',
+      verdict: 'failed',
+      found: `cannot be looked at: ${asError(error).message}`,
+      fix: 'a worker’s user needs read on its queue',
+    };
+  }
+}
+
+/** A message to the events exchange that no queue is bound for reaches nobody, and proves the right to write. */
+async function checkPublishing(config: Config, broker: Broker): Promise<Check> {
+  try {
+    await broker.publish({
+      exchange: names(config.prefix).events,
+      routingKey: 'doctor',
+      body: Buffer.from('{}'),
+      signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS),
+    });
+    return { name: 'rights', verdict: 'ok', found: 'may publish' };
+  } catch (error) {
+    return {
+      name: 'rights',
+      verdict: 'failed',
+      found: `cannot publish: ${asError(error).message}`,
+      fix: 'declare the queues first; a worker’s user needs write on the exchanges and read on its queue',
+    };
+  }
+}
