@@ -169,27 +169,23 @@ function chainFaults(read: Variables): string[] {
 }
 
 function shape(read: Variables) {
+  const amqp = {
+    url: read.AMQP_URL,
+    auth: read.AMQP_AUTH,
+    usernameFile: read.AMQP_USERNAME_FILE,
+    passwordFile: read.AMQP_PASSWORD_FILE,
+    caFile: read.AMQP_CA_FILE,
+    certFile: read.AMQP_CERT_FILE,
+    keyFile: read.AMQP_KEY_FILE,
+    keyPassphraseFile: read.AMQP_KEY_PASSPHRASE_FILE,
+    heartbeatMs: read.AMQP_HEARTBEAT,
+    confirmTimeoutMs: read.AMQP_CONFIRM_TIMEOUT,
+    connectTimeoutMs: read.AMQP_CONNECT_TIMEOUT,
+  };
   return {
-    amqp: {
-      url: read.AMQP_URL,
-      auth: read.AMQP_AUTH,
-      usernameFile: read.AMQP_USERNAME_FILE,
-      passwordFile: read.AMQP_PASSWORD_FILE,
-      caFile: read.AMQP_CA_FILE,
-      certFile: read.AMQP_CERT_FILE,
-      keyFile: read.AMQP_KEY_FILE,
-      keyPassphraseFile: read.AMQP_KEY_PASSPHRASE_FILE,
-      heartbeatMs: read.AMQP_HEARTBEAT,
-      confirmTimeoutMs: read.AMQP_CONFIRM_TIMEOUT,
-      connectTimeoutMs: read.AMQP_CONNECT_TIMEOUT,
-    },
-    /** All that the management API's client takes. */
-    management: {
-      amqpUrl: read.AMQP_URL,
-      managementUrl: read.AMQP_MANAGEMENT_URL,
-      usernameFile: read.AMQP_USERNAME_FILE,
-      passwordFile: read.AMQP_PASSWORD_FILE,
-    },
+    amqp,
+    /** All that a client of the management API takes: the login and the certificates are those of AMQP. */
+    management: { ...amqp, amqpUrl: amqp.url, managementUrl: read.AMQP_MANAGEMENT_URL },
     prefix: read.DARKROOM_PREFIX,
     functions: read.FUNCTION,
     functionsDir: read.FUNCTIONS_DIR,

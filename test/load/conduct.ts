@@ -56,7 +56,14 @@ export async function conduct(test: LoadTest): Promise<Result> {
       'The management API does not answer: what is in work cannot be counted (AMQP_MANAGEMENT_URL).',
     );
   const startMs = Date.now();
-  const recorder = startRecorder({ filters, site, target, ledger, startMs, onSample: progress.show });
+  const recorder = startRecorder({
+    filters,
+    site,
+    target,
+    ledger,
+    startMs,
+    onSample: (sample) => progress.show(sample),
+  });
   progress.phase('publishing');
   const sent = await publish(test, site, ledger, { run, keys });
   progress.phase('draining');
