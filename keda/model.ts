@@ -1,7 +1,6 @@
 /**
- * The scaling model: KEDA and the HPA as one pure function on a clock that the caller holds. State and
- * observation in, decision out; no time is read and nothing is asked. The simulator, the laptop autoscaler
- * and the tests all run this.
+ * The scaling model: KEDA and the HPA as one pure function. State and observation in, decision out; the caller
+ * holds the clock. The simulator, the laptop autoscaler and the tests all run it.
  */
 import { sync } from './model/hpa.ts';
 import { poll } from './model/keda.ts';
@@ -14,7 +13,7 @@ export type * from './model/types.ts';
 export function initialState(nowMs: number, replicas = 0, seed = 1): ScalingState {
   return {
     replicas,
-    // creationTimestamp, too, is kept in whole seconds.
+    // Kubernetes keeps creationTimestamp in whole seconds.
     createdAtMs: Math.floor(nowMs / 1_000) * 1_000,
     nextPollMs: nowMs,
     nextSyncMs: nowMs,

@@ -1,6 +1,6 @@
 /**
- * Recommends a replica count from a queue's recent metrics, with the reason in words, how sure that is and how
- * soon it matters. Pure: what it is told in, an opinion out.
+ * Recommends a replica count from a queue's recent metrics, with a reason, a confidence and an urgency. A pure
+ * function.
  */
 import { humanDuration } from '../runtime/units.ts';
 import type { ScalingSettings } from './model.ts';
@@ -12,10 +12,10 @@ export interface Recommendation {
   currentReplicas: number;
   recommendedReplicas: number;
   reason: string;
-  /** 0 to 1: how much the samples bear out. */
+  /** 0 to 1: how well the samples support it. */
   confidence: number;
   urgency: 'low' | 'normal' | 'high' | 'critical';
-  /** What it was concluded from; rates in messages a second, null when they cannot be told. */
+  /** What it is based on; rates in messages a second, null when unknown. */
   facts: {
     ready: number;
     unacked: number;
@@ -39,8 +39,8 @@ export function recommend(samples: readonly QueueSample[], settings: ScalingSett
   if (last === undefined) throw new RangeError('recommend needs at least one sample');
   const trend = trendOf(samples);
   const needed = neededReplicas(last, trend, settings);
-  const trouble = troubleIn(samples, last, trend, settings);
-  const verdict = trouble ?? judge(last, trend, needed, settings);
+  const problem = problemIn(samples, last, trend, settings);
+  const verdict = problem ?? judge(last, trend, needed, settings);
   return {
     ...verdict,
     currentReplicas: last.consumers,
@@ -58,7 +58,7 @@ export function recommend(samples: readonly QueueSample[], settings: ScalingSett
 type Verdict = Pick<Recommendation, 'action' | 'recommendedReplicas' | 'reason' | 'urgency'>;
 
 interface Need {
-  /** What backlog and rates ask for, whatever the bounds. */
+  /** What backlog and rates ask for, before the bounds. */
   raw: number;
   /** The same within minReplicas and maxReplicas. */
   bounded: number;
@@ -84,8 +84,8 @@ function neededReplicas({ ready, unacked }: QueueSample, trend: Trend, settings:
   return { raw, bounded: Math.min(maxReplicas, Math.max(minReplicas, raw)), why };
 }
 
-/** What more or fewer replicas would not mend. */
-function troubleIn(
+/** A problem that more or fewer replicas would not fix. */
+function problemIn(
   samples: readonly QueueSample[],
   last: QueueSample,
   trend: Trend,
@@ -165,7 +165,7 @@ function drainMs({ ready, unacked }: QueueSample, { arrivalRate, completionRate 
   return Math.round(((ready + unacked) / (completionRate - arrivalRate)) * 1_000);
 }
 
-/** More samples over a longer time with steadier rates bear out more; known rates more than depth alone. */
+/** More samples, a longer span and steadier rates give more confidence; known rates give more than depth alone. */
 function confidenceIn({ samples, spanMs, steadiness, ratesKnown }: Trend): number {
   const amount = Math.min(1, samples / 5) * 0.3 + Math.min(1, spanMs / 60_000) * 0.3;
   return Math.min(0.98, 0.2 + amount + steadiness * (ratesKnown ? 0.2 : 0.1));

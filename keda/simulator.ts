@@ -1,6 +1,6 @@
 /**
- * Simulates a queue under a load with the scaling model in charge: what the replicas, the depth and the waits
- * would be, and what it would cost. Event by event, so a day of a million messages takes seconds.
+ * Simulates a queue that the scaling model scales under a load: replicas, depth, waits and cost. It goes event by
+ * event, so a day of a million messages takes seconds.
  */
 import { runSimulation } from './simulator/engine.ts';
 import { type Summary, summarize } from './simulator/summary.ts';
@@ -26,7 +26,7 @@ export {
 } from './simulator/summary.ts';
 export type { Outage, Run, ScaleChange, SimulationInput } from './simulator/types.ts';
 
-/** Everything but what and how much comes: a start of 5 s, RabbitMQ's statistics every 5 s, idle pods first. */
+/** Pods start in 5 s, RabbitMQ counts every 5 s, and a scale-in takes idle pods first. */
 export const SIMULATION_DEFAULTS = {
   seed: 1,
   podStartMs: 5_000,

@@ -1,4 +1,4 @@
-/** Searches for settings that meet a target wait for the fewest pod-hours, and says what they cost. */
+/** Searches for the settings that meet a target wait with the fewest pod-hours. */
 import { DEFAULT_RULES, type ScalingRules, type ScalingSettings } from './model.ts';
 import type { Load } from './simulator/load.ts';
 import { SIMULATION_DEFAULTS, type Simulation, type SimulationOptions, simulate } from './simulator.ts';
@@ -30,10 +30,10 @@ export interface Suggestion {
   runs: number;
 }
 
-/** The settings are chosen for this share of the target, since another day has other messages. */
+/** Settings have to meet this share of the target, since another day has other messages. */
 const MARGIN = 0.9;
 const MESSAGES_PER_REPLICA = [1, 2, 3, 5, 8, 12, 20];
-/** Seconds, slowest first: the fewer polls, the less the broker is asked. */
+/** Slowest first: fewer polls are less load on the broker. */
 const POLLING_INTERVALS_MS = [60_000, 30_000, 15_000, 10_000, 5_000, 2_000];
 const EAGER_POLLING_MS = 2_000;
 const MOST_REPLICAS = 1_000;
@@ -41,7 +41,7 @@ const MOST_REPLICAS = 1_000;
 /** Pure but slow: about fifty settings are tried. */
 export function suggest(options: SuggestOptions): Suggestion {
   const { settings } = options;
-  const ceiling = needAtMost(options);
+  const ceiling = usefulReplicas(options);
   const search = new Search(options);
   let alternatives: Candidate[] = [];
   for (const variant of variants(settings, ceiling)) {
@@ -53,7 +53,7 @@ export function suggest(options: SuggestOptions): Suggestion {
       (messagesPerReplica) => search.fewestReplicas({ ...variant, messagesPerReplica }, ceiling) ?? [],
     );
   }
-  alternatives.sort(byCostThenFamiliarity(settings));
+  alternatives.sort(byCostThenSimilarity(settings));
   const cheapest = alternatives[0];
   const last = variants(settings, ceiling).at(-1) ?? settings;
   const quickest = { ...last, messagesPerReplica: 1, maxReplicas: ceiling };
@@ -68,13 +68,13 @@ export function suggest(options: SuggestOptions): Suggestion {
 }
 
 /** Fewest pod-hours first, in steps of a hundredth; among equals the nearest to what is set now. */
-function byCostThenFamiliarity({
+function byCostThenSimilarity({
   messagesPerReplica,
 }: ScalingSettings): (a: Candidate, b: Candidate) => number {
   const cost = ({ summary }: Candidate) => Math.round(Math.log(Math.max(summary.podHours, 1e-6)) * 100);
-  const strangeness = (candidate: Candidate) =>
+  const distance = (candidate: Candidate) =>
     Math.abs(Math.log(candidate.settings.messagesPerReplica / messagesPerReplica));
-  return (a, b) => cost(a) - cost(b) || strangeness(a) - strangeness(b);
+  return (a, b) => cost(a) - cost(b) || distance(a) - distance(b);
 }
 
 /** From the least change to the greatest: as it is, polled more often, and grown at once to what is needed. */
@@ -102,7 +102,7 @@ function tidied(candidate: Candidate): Candidate {
 }
 
 /** Replicas beyond which more cannot help: the busiest stretch as long as the target, done at once. */
-function needAtMost({ load, service, settings, targetWaitP95Ms }: SuggestOptions): number {
+function usefulReplicas({ load, service, settings, targetWaitP95Ms }: SuggestOptions): number {
   const windowMs = Math.max(1_000, targetWaitP95Ms);
   const concurrent = (busiest(load, windowMs) * service.meanMs) / windowMs;
   return Math.min(
@@ -131,7 +131,7 @@ class Search {
     this.#options = options;
   }
 
-  /** Up to so many runs follow: only for showing progress. */
+  /** At most so many runs follow; only for showing progress. */
   expect(further: number): void {
     this.#expected = this.runs + further;
   }
@@ -188,7 +188,7 @@ class Search {
     );
   }
 
-  /** One lucky first poll must not decide: the load itself begins at the worst moment, others at any. */
+  /** A lucky first poll must not decide: the load itself begins at the worst moment, other loads at a random one. */
   #simulate(settings: ScalingSettings, load: Load, { other = 0, mayGiveUp = false } = {}): Candidate {
     const { targetWaitP95Ms, seed = SIMULATION_DEFAULTS.seed } = this.#options;
     const late = { waitMs: targetWaitP95Ms * MARGIN, messages: Math.floor(load.arrivalsMs.length * 0.05) };

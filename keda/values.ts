@@ -18,7 +18,7 @@ export function loadValues(files: readonly string[]): Values {
   return all.map(readValues).reduce(mergeValues, {});
 }
 
-/** Maps merge key by key, lists and scalars replace, and null takes a key away. */
+/** Maps merge key by key, lists and scalars replace, and null removes a key. */
 export function mergeValues(base: Values, over: Values): Values {
   const merged: Values = { ...base };
   for (const [key, value] of Object.entries(over)) {
@@ -29,7 +29,7 @@ export function mergeValues(base: Values, over: Values): Values {
   return merged;
 }
 
-/** The functions that the values deploy, in their order; those with `enabled: false` are not among them. */
+/** The functions that the values deploy, in their order, without those that have `enabled: false`. */
 export function functionNames({ functions }: Values): string[] {
   if (!isMap(functions)) return [];
   return Object.keys(functions).filter((name) => {
@@ -41,7 +41,7 @@ export function functionNames({ functions }: Values): string[] {
 /**
  * One function's values: `defaults` with the function's own laid over them. An empty name gives the defaults.
  *
- * @throws UserError for a name that the values don't have, suggesting the nearest
+ * @throws UserError for a name that the values don't have, suggesting the closest
  */
 export function functionValues(values: Values, name: string): Values {
   const defaults = isMap(values.defaults) ? values.defaults : {};

@@ -54,7 +54,7 @@ function parsed<T>(value: T | undefined, expected: string, context: z.Refinement
   return z.NEVER;
 }
 
-/** Every variable with its default. The README's table is held equal to this by a test. */
+/** Every variable with its default. A test compares the README's table with it. */
 const VARIABLES = {
   AMQP_URL: url(['amqp:', 'amqps:'], 'amqp://host:5672/vhost').default('amqp://guest:guest@localhost:5672'),
   AMQP_AUTH: z.enum(['plain', 'external'], 'plain or external').default('plain'),
@@ -137,15 +137,17 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     ? chainFaults(result.data)
     : result.error.issues.map((issue) => fault(issue, set));
   if (faults.length > 0)
-    throw new UserError(`The environment is not right:\n${faults.map((line) => `  ${line}`).join('\n')}`);
+    throw new UserError(
+      `The environment variables are wrong:\n${faults.map((line) => `  ${line}`).join('\n')}`,
+    );
   return shape(result.data as Variables);
 }
 
 function fault(issue: z.core.$ZodIssue, set: Record<string, string | undefined>): string {
   const variable = String(issue.path[0]);
-  // A URL may carry a password, so its value is never repeated.
-  const shown = variable.endsWith('_URL') ? 'its value' : redactText(JSON.stringify(set[variable]));
-  return `${variable}: expected ${issue.message}, and ${shown} is not`;
+  // A URL may carry a password.
+  const shown = variable.endsWith('_URL') ? 'a value that is not shown' : JSON.stringify(set[variable]);
+  return `${variable}: expected ${issue.message}, got ${redactText(shown)}`;
 }
 
 /** The chain of times: a task must fit the drain, the drain the grace period, and the grace period the cooldown. */

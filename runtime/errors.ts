@@ -1,9 +1,9 @@
 /**
- * Failures that state their own consequence: the thrower decides whether a task is rejected (the sender's
- * fault, dead-lettered at once) or retried (the world's fault), so that no catcher needs a switch.
+ * Failures that state their own consequence: the thrower decides whether a task is rejected (the sender's fault,
+ * dead-lettered at once) or retried (a passing fault), so that no catcher needs a switch.
  */
 
-/** Why a task failed, for machines; the message says it in words. */
+/** Why a task failed, for programs; the message is for people. */
 export type FailureType =
   | 'invalid-message'
   | 'invalid-task'
@@ -44,12 +44,12 @@ export class Rejection extends TaskFailure {
   readonly consequence = 'reject';
 }
 
-/** The world's fault (storage, network, a lost child): the task is tried again later. */
+/** A passing fault (storage, network, a lost child): the task is tried again later. */
 export class Retryable extends TaskFailure {
   readonly consequence = 'retry';
 }
 
-/** A mistake of the person at the keyboard: shown as one clear message, without a stack trace, exit code 2. */
+/** A user's mistake: shown as one clear message, without a stack trace, exit code 2. */
 export class UserError extends Error {
   override readonly name = 'UserError';
 }

@@ -1,11 +1,11 @@
-/** Makes a folder and those above it. */
+/** Creates a folder and its missing parents. */
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Does what `mkdir` with `recursive` is for. Node's own never ends where the system says "no such folder" of a folder
- * whose parent is there, as below /proc (seen with Node 24.21).
- * @throws the system's error for the first folder that cannot be made
+ * As `mkdir` with `recursive` should. Node's own never ends where the system reports ENOENT although the parent exists,
+ * as below /proc (seen with Node 24.21).
+ * @throws the system's error for the first folder that cannot be created
  */
 export async function makeFolders(folder: string): Promise<void> {
   if (await isFolder(folder)) return;
@@ -14,7 +14,7 @@ export async function makeFolders(folder: string): Promise<void> {
   try {
     await mkdir(folder);
   } catch (error) {
-    // Another process may have been quicker.
+    // Another process may have created it meanwhile.
     if (!(await isFolder(folder))) throw error;
   }
 }

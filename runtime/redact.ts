@@ -1,4 +1,4 @@
-/** Takes secrets out of URLs and of any text that may hold URLs, for logs, events and dead letters. */
+/** Removes secrets from URLs and from any text that may contain URLs, for logs, events and dead letters. */
 
 const REDACTED = 'REDACTED';
 
@@ -38,21 +38,21 @@ const RULES: [pattern: RegExp, replacement: string][] = [
 ];
 
 /**
- * A URL that can be shown: user, password and the values of signing parameters are replaced. Works on what is
- * not quite a URL too, since that is what error messages quote.
+ * A URL that can be shown: user, password and the values of signing parameters are replaced. Works on malformed
+ * URLs too, since error messages quote them.
  */
 export function redactUrl(url: string | URL): string {
   return redactText(String(url));
 }
 
-/** Any text, with the secrets that it quotes replaced. */
+/** Any text, with the secrets in it replaced. */
 export function redactText(text: string): string {
   return RULES.reduce((clean, [pattern, replacement]) => clean.replace(pattern, replacement), text);
 }
 
 const SHOWN_CHARS = 200;
 
-/** Quotes a sender's text in a message: long text is cut. Redact first, since a cut URL hides what is a password. */
+/** A sender's text as a message quotes it: cut when long. Redact first: in a cut URL no password is recognized. */
 export function shorten(text: string): string {
   return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}…` : text;
 }

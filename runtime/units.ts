@@ -1,4 +1,4 @@
-/** Durations and sizes as people write them (`90s`, `25MiB`), read and written in one place. */
+/** Durations and sizes as people write them: `90s`, `25MiB`. */
 
 const DURATION_UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const SIZE_UNITS_BYTES = {
@@ -27,7 +27,7 @@ function parseWith(units: Record<string, number>, text: string): number | undefi
   return match === null || unit === undefined ? undefined : Math.round(Number(match[1]) * unit);
 }
 
-/** The shortest exact form, as names on the broker use it: 5000 → `5s`, 120000 → `2m`, 1500 → `1500ms`. */
+/** The shortest exact form, which queue names use: 5000 → `5s`, 120000 → `2m`, 1500 → `1500ms`. */
 export function formatDuration(ms: number): string {
   if (ms >= 60_000 && ms % 60_000 === 0) return `${ms / 60_000}m`;
   if (ms >= 1_000 && ms % 1_000 === 0) return `${ms / 1_000}s`;

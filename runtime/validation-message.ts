@@ -220,7 +220,7 @@ function joinOr(options: readonly (string | undefined)[]): string | undefined {
 }
 
 /** A value as a message shows it: JSON, cut to a readable length. */
-export function formatValue(value: unknown): string {
+function formatValue(value: unknown): string {
   const text = (typeof value === 'number' ? undefined : JSON.stringify(value)) ?? String(value);
   return text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, SHOWN_CHARACTERS)}…`;
 }

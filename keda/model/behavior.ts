@@ -21,7 +21,7 @@ export interface Limited {
   reasons: Reason[];
 }
 
-/** The path of an HPA with no `behavior`, which is what KEDA makes unless told otherwise. */
+/** For an HPA without a `behavior`, which KEDA makes unless one is set. */
 export function limitWithoutBehavior(
   state: ScalingState,
   asked: number,
@@ -41,7 +41,7 @@ export function limitWithoutBehavior(
   });
 }
 
-/** The path of an HPA with a `behavior`: windows in both directions, then policies. */
+/** For an HPA with a `behavior`: windows in both directions, then policies. */
 export function limitWithBehavior(
   state: ScalingState,
   asked: number,
@@ -56,15 +56,15 @@ export function limitWithBehavior(
   if (stable > state.replicas) {
     const upLimit = Math.max(state.replicas, highestAllowed(state, nowMs, behavior.scaleUp));
     const most = Math.min(maxReplicas, upLimit);
-    const words = maxReplicas > upLimit ? `scale-up policies allow ${upLimit} now` : 'the maximum';
-    return bounded(stable, state.replicas, most, limits, { least: '', most: words });
+    const limit = maxReplicas > upLimit ? `scale-up policies allow ${upLimit} now` : 'the maximum';
+    return bounded(stable, state.replicas, most, limits, { least: '', most: limit });
   }
   if (stable < state.replicas) {
     const downLimit = Math.min(state.replicas, lowestAllowed(state, nowMs, behavior.scaleDown));
     const least = Math.max(1, minReplicas, downLimit);
-    const words =
+    const limit =
       downLimit > Math.max(1, minReplicas) ? `scale-down policies allow ${downLimit} now` : 'the minimum';
-    return bounded(stable, least, state.replicas, limits, { least: words, most: '' });
+    return bounded(stable, least, state.replicas, limits, { least: limit, most: '' });
   }
   return { replicas: stable, reasons: limits };
 }
@@ -118,12 +118,12 @@ function bounded(
   least: number,
   most: number,
   reasons: Reason[],
-  words: { least: string; most: string },
+  limits: { least: string; most: string },
 ): Limited {
   if (wanted < least)
-    return { replicas: least, reasons: [...reasons, held('limited', `held at ${least}: ${words.least}`)] };
+    return { replicas: least, reasons: [...reasons, held('limited', `held at ${least}: ${limits.least}`)] };
   if (wanted > most)
-    return { replicas: most, reasons: [...reasons, held('limited', `held at ${most}: ${words.most}`)] };
+    return { replicas: most, reasons: [...reasons, held('limited', `held at ${most}: ${limits.most}`)] };
   return { replicas: wanted, reasons };
 }
 

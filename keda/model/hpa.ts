@@ -18,7 +18,7 @@ import type {
 /** Events and recommendations older than the longest window Kubernetes accepts are forgotten. */
 const LONGEST_WINDOW_MS = 3_600_000;
 
-/** One sync. With 0 replicas the HPA rests: only KEDA wakes from zero. */
+/** One sync. With 0 replicas the HPA is disabled: only KEDA scales from zero. */
 export function sync(
   state: ScalingState,
   observation: Observation,
@@ -48,7 +48,7 @@ export function sync(
 
 interface Asked {
   replicas: number;
-  words: string;
+  explanation: string;
   tolerated: boolean;
 }
 
@@ -62,16 +62,16 @@ function recommend(
   const ratio = milli / (targetMilli * statusReplicas);
   const { scaleUp, scaleDown } = settings.tolerance;
   const source = reading.fromFallback ? 'fallback metric' : 'metric';
-  const words = `${source} ${milli / 1_000} at ${targetMilli / 1_000} a replica`;
+  const explanation = `${source} ${milli / 1_000} at ${targetMilli / 1_000} a replica`;
   if (ratio >= 1 - scaleDown && ratio <= 1 + scaleUp) {
     return {
       replicas: statusReplicas,
-      words: `${words} is within tolerance of ${statusReplicas}`,
+      explanation: `${explanation} is within tolerance of ${statusReplicas}`,
       tolerated: true,
     };
   }
   const replicas = Math.ceil(milli / targetMilli);
-  return { replicas, words: `${words} asks for ${replicas}`, tolerated: false };
+  return { replicas, explanation: `${explanation} asks for ${replicas}`, tolerated: false };
 }
 
 function conclude(
@@ -89,10 +89,13 @@ function conclude(
   const next = rescale({ ...state, recommendations }, limited.replicas, observation.nowMs, settings);
   const outcome: Reason =
     limited.replicas === current
-      ? reason(asked.tolerated ? 'within-tolerance' : 'on-target', `${asked.words}: stays at ${current}`)
+      ? reason(
+          asked.tolerated ? 'within-tolerance' : 'on-target',
+          `${asked.explanation}: stays at ${current}`,
+        )
       : reason(
           limited.replicas > current ? 'scaled-up' : 'scaled-down',
-          `${asked.words}: ${current} → ${limited.replicas}`,
+          `${asked.explanation}: ${current} → ${limited.replicas}`,
         );
   return decide(next, [outcome, ...limited.reasons]);
 }
@@ -104,11 +107,11 @@ function clampTo(
   { nowMs }: Observation,
   settings: ScalingSettings,
 ): ScalingDecision {
-  const words = `brought to ${bound}: ${state.replicas} → ${replicas}`;
-  return decide(rescale(state, replicas, nowMs, settings), [reason('clamped', words)]);
+  const explanation = `brought to ${bound}: ${state.replicas} → ${replicas}`;
+  return decide(rescale(state, replicas, nowMs, settings), [reason('clamped', explanation)]);
 }
 
-/** Sets the count and keeps the event; without a behavior nobody reads events, so none are kept. */
+/** Sets the count and keeps the event, unless there is no behavior that would read it. */
 function rescale(
   state: ScalingState,
   replicas: number,
@@ -123,7 +126,7 @@ function rescale(
     : { ...state, replicas, removed: [...state.removed, event] };
 }
 
-/** Plans the next sync and forgets what no window can reach. */
+/** Plans the next sync and drops what no window reaches. */
 function scheduleNext(state: ScalingState, nowMs: number, settings: ScalingSettings): ScalingState {
   const { value, seed } = nextRandom(state.jitterSeed);
   const jitterMs = Math.round((value * 2 - 1) * settings.hpaSyncJitterMs);

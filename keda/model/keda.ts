@@ -1,6 +1,5 @@
 /**
- * KEDA's own loop: it wakes a queue's workers from zero and puts them back to zero; between 1 and N it leaves
- * the count to the HPA. After pkg/scaling/executor/scale_scaledobjects.go.
+ * KEDA's own loop: it scales a queue's workers from zero and back to zero; between 1 and N the HPA decides. After pkg/scaling/executor/scale_scaledobjects.go.
  */
 import { isActive, readMetric } from './metric.ts';
 import type {
@@ -30,7 +29,7 @@ export function poll(
     return decide(
       polled,
       'frozen',
-      `cannot read the queue (${reading.error}): ${freezeWords(polled, settings)}`,
+      `cannot read the queue (${reading.error}): ${freezeExplanation(polled, settings)}`,
     );
   }
   return whenInactive(polled, observation, settings);
@@ -43,14 +42,14 @@ function whenActive(
 ): ScalingDecision {
   // The Kubernetes API keeps times in whole seconds, so a cooldown can end up to a second early.
   const active: ScalingState = { ...state, lastActiveMs: Math.floor(nowMs / 1_000) * 1_000 };
-  const work =
+  const cause =
     seen.error === undefined ? `${messages(seen.ready + seen.unacked)}` : 'the fallback counts as work';
-  if (state.replicas > 0) return decide(active, 'active', `${work}: stays awake`);
+  if (state.replicas > 0) return decide(active, 'active', `${cause}: stays awake`);
   const replicas = Math.max(1, settings.minReplicas);
   return decide(
     { ...active, replicas },
     'activated',
-    `${work}, more than ${settings.activationMessages}: 0 → ${replicas}`,
+    `${cause}, more than ${settings.activationMessages}: 0 → ${replicas}`,
   );
 }
 
@@ -62,8 +61,8 @@ function whenInactive(
   const { minReplicas } = settings;
   if (state.replicas > 0 && minReplicas === 0) return towardsZero(state, observation, settings);
   if (state.replicas < minReplicas) {
-    const words = `raised to the minimum: ${state.replicas} → ${minReplicas}`;
-    return decide({ ...state, replicas: minReplicas }, 'raised-to-min', words);
+    const explanation = `raised to the minimum: ${state.replicas} → ${minReplicas}`;
+    return decide({ ...state, replicas: minReplicas }, 'raised-to-min', explanation);
   }
   return decide(state, 'idle', 'no work');
 }
@@ -79,16 +78,16 @@ function towardsZero(
       ? state.createdAtMs + settings.initialCooldownMs
       : state.lastActiveMs + settings.cooldownMs;
   if (endsMs < nowMs) {
-    const words =
+    const explanation =
       state.lastActiveMs === null
         ? `never any work: ${state.replicas} → 0`
         : `no work for ${seconds(nowMs - state.lastActiveMs)}: ${state.replicas} → 0`;
-    return decide({ ...state, replicas: 0 }, 'scaled-to-zero', words);
+    return decide({ ...state, replicas: 0 }, 'scaled-to-zero', explanation);
   }
   return decide(state, 'cooling-down', `no work; to zero in ${seconds(endsMs - nowMs)}`);
 }
 
-function freezeWords(state: ScalingState, { fallback }: ScalingSettings): string {
+function freezeExplanation(state: ScalingState, { fallback }: ScalingSettings): string {
   if (fallback === null) return `stays at ${state.replicas}`;
   return `stays at ${state.replicas}, failure ${state.failures} of ${fallback.failureThreshold} before the fallback`;
 }

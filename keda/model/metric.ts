@@ -1,4 +1,4 @@
-/** Turns queue counts into the number that KEDA gives the HPA, and into "is there work?". */
+/** Turns queue counts into the metric that KEDA gives the HPA, and decides whether the queue is active. */
 import type { Fallback, Observation, Reading, ScalingSettings, ScalingState } from './types.ts';
 
 /** One metric read through KEDA's fallback, with the failure count that follows from it. */
@@ -8,8 +8,8 @@ export interface MeteredReading {
 }
 
 /**
- * Reads the metric as KEDA does: an error counts, success resets the count, and past the threshold the
- * fallback stands in (pkg/fallback/fallback.go).
+ * Reads the metric as KEDA does: an error counts, success resets the count, and above the threshold the
+ * fallback replaces the metric (pkg/fallback/fallback.go).
  */
 export function readMetric(
   state: ScalingState,
@@ -42,7 +42,7 @@ function measure({ ready, unacked }: Observation, settings: ScalingSettings): Re
     const targetMilli = Math.round(settings.messagesPerReplica * 1_000);
     return { ok: true, milli: Math.round(total * 1_000), targetMilli, fromFallback: false };
   }
-  // Below the activation count the formula gives 0, unless someone is at work.
+  // At or below the activation count the formula gives 0, unless a worker is busy.
   const awake = unacked > 0 || total > settings.activationMessages;
   const composite = awake ? Math.max(unacked, total / settings.messagesPerReplica) : 0;
   // A formula's result is cut to milli-units, not rounded (pkg/scaling/modifiers/formula.go).

@@ -5,7 +5,7 @@ import { validationMessage } from '../../runtime/validation-message.ts';
 import { functionValues, type Values } from '../values.ts';
 import type { Fallback, ScalingBehavior, ScalingRules, ScalingSettings } from './types.ts';
 
-/** For what the values leave out. */
+/** What holds where the values say nothing. */
 export const DEFAULT_SETTINGS: ScalingSettings = {
   minReplicas: 0,
   maxReplicas: 10,
@@ -23,10 +23,10 @@ export const DEFAULT_SETTINGS: ScalingSettings = {
   hpaSyncJitterMs: 0,
 };
 
-/** Failed readings in a row that the `atLeast` outage policy waits out before KEDA's fallback stands in. */
+/** Under the outage policy `atLeast`: failed readings in a row before KEDA's fallback replaces the metric. */
 const FAILURE_THRESHOLD = 6;
 
-/** What Kubernetes fills in for a direction that a `behavior` leaves out, or leaves half said. */
+/** What Kubernetes fills in where a `behavior` leaves out a direction or a part of it. */
 export const DEFAULT_RULES: ScalingBehavior = {
   scaleUp: {
     stabilizationWindowMs: 0,
@@ -92,7 +92,7 @@ type Rules = z.output<typeof rules>;
  * The settings of one function: `defaults.scaling` with `functions.<name>.scaling` over it. An empty name
  * gives the defaults alone.
  *
- * @throws UserError for an unknown function, or naming every value that cannot be
+ * @throws UserError for an unknown function, or naming every wrong value
  */
 export function settingsFromValues(values: Values, functionName: string): ScalingSettings {
   const given = functionValues(values, functionName).scaling ?? {};
@@ -111,7 +111,7 @@ export function settingsFromValues(values: Values, functionName: string): Scalin
   if (rest.minReplicas > rest.maxReplicas) {
     throw new UserError(`${at}: minReplicas ${rest.minReplicas} is above maxReplicas ${rest.maxReplicas}`);
   }
-  if (engine !== 'keda') throw new UserError(`${at}: the model knows engine keda only, not ${engine}`);
+  if (engine !== 'keda') throw new UserError(`${at}: the model supports engine keda only, not ${engine}`);
   return {
     ...DEFAULT_SETTINGS,
     ...rest,
@@ -155,7 +155,7 @@ function rulesOf(
   };
 }
 
-/** The chart leaves an empty `behavior` out of the ScaledObject, which gives the HPA's path without one. */
+/** The chart leaves an empty `behavior` out of the ScaledObject, so its HPA has none. */
 function isEmpty(rates: z.output<typeof behavior> | null | undefined): boolean {
   return rates === null || rates === undefined || Object.keys(rates).length === 0;
 }

@@ -35,20 +35,20 @@ export interface Fallback {
   behavior: (typeof FALLBACK_BEHAVIORS)[number];
 }
 
-/** Everything a ScaledObject and its HPA are told about one queue. */
+/** The settings of one queue's ScaledObject and HPA. */
 export interface ScalingSettings {
   minReplicas: number;
   maxReplicas: number;
   messagesPerReplica: number;
-  /** KEDA wakes from zero, and keeps awake, when strictly more messages than this are there. */
+  /** KEDA scales from zero, and keeps the queue active, while there are more messages than this. */
   activationMessages: number;
   pollingIntervalMs: number;
   cooldownMs: number;
   initialCooldownMs: number;
   /**
    * `busy-floor`: the chart's formula `max(total − ready, total ÷ messagesPerReplica)` with target 1, which never
-   * asks for fewer replicas than there are tasks in work, and is 0 at or below activationMessages with nobody at
-   * work. `queue-length`: all messages against a target of messagesPerReplica, as a plain RabbitMQ trigger does.
+   * asks for fewer replicas than there are tasks in work, and is 0 at or below activationMessages while no
+   * worker is busy. `queue-length`: all messages against a target of messagesPerReplica, as a plain RabbitMQ trigger does.
    */
   metric: 'busy-floor' | 'queue-length';
   /** true: the HPA reads the last poll. false: each HPA sync asks the broker anew. */
@@ -63,7 +63,7 @@ export interface ScalingSettings {
   hpaSyncJitterMs: number;
 }
 
-/** What the broker and the cluster say at one moment. */
+/** What broker and cluster report at one moment. */
 export interface Observation {
   nowMs: number;
   /** Messages waiting. */
@@ -72,7 +72,7 @@ export interface Observation {
   unacked: number;
   /** Why the counts could not be read; `ready` and `unacked` are then ignored. */
   error?: string | undefined;
-  /** Pods that exist (`status.replicas`); as many as asked for unless given. */
+  /** Pods that exist (`status.replicas`); defaults to the wanted count. */
   statusReplicas?: number | undefined;
 }
 
@@ -124,7 +124,7 @@ export type ReasonKind =
   | 'stabilized'
   | 'clamped';
 
-/** One thing that KEDA or the HPA concluded, for programs (`kind`) and for people (`text`). */
+/** Why KEDA or the HPA decided so, for programs (`kind`) and for people (`text`). */
 export interface Reason {
   by: 'keda' | 'hpa';
   kind: ReasonKind;

@@ -1,4 +1,4 @@
-/** What recommendations are made from. */
+/** What a recommendation is based on. */
 
 /** One look at a queue. */
 export interface QueueSample {
@@ -9,11 +9,11 @@ export interface QueueSample {
   unacked: number;
   /** Workers that consume: the running replicas. */
   consumers: number;
-  /** Messages published, acknowledged and redelivered so far, ever rising. */
+  /** Messages published, acknowledged and redelivered so far: counters that only rise. */
   published?: number | undefined;
   acknowledged?: number | undefined;
   redelivered?: number | undefined;
-  /** Messages a second as the broker reckons them, where there are no counters. */
+  /** Messages a second as the broker measures them; used where there are no counters. */
   publishRate?: number | undefined;
   ackRate?: number | undefined;
 }

@@ -4,14 +4,14 @@ import type { QueueSample } from './sample.ts';
 export interface Trend {
   samples: number;
   spanMs: number;
-  /** Messages a second; null when one sample, or no counters, cannot tell. */
+  /** Messages a second; null with one sample, or without counters and rates. */
   arrivalRate: number | null;
   completionRate: number | null;
   /** What one busy worker completes a second. */
   ratePerWorker: number | null;
-  /** The backlog grew over the span, by more than a wobble. */
+  /** The backlog grew over the span, by more than noise. */
   rising: boolean;
-  /** 1 = every interval saw the same change of backlog, towards 0 the more they differ. */
+  /** 1 = the backlog changed equally in every interval; lower the more the changes differ. */
   steadiness: number;
   /** Arrivals and completions are both known. */
   ratesKnown: boolean;
@@ -61,7 +61,7 @@ const UNKNOWN: Trend = {
   ratesKnown: false,
 };
 
-/** A counter that went back was reset with its node and tells nothing. */
+/** A counter that went down was reset with its node and gives no rate. */
 function counterRate(from: number | undefined, to: number | undefined, seconds: number): number | null {
   return from === undefined || to === undefined || to < from ? null : (to - from) / seconds;
 }

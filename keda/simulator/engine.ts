@@ -14,7 +14,7 @@ const LONGEST_TAIL_MS = 7 * 86_400_000;
 
 type PodEvent = { pod: Pod; kind: 'ready' | 'done' | 'deadline'; atMs: number };
 
-/** Runs until all is done and the count is at rest. Pure: the same input gives the same run. */
+/** Runs until all tasks are done and the replicas are back at the minimum. Pure: same input, same run. */
 export function runSimulation(input: SimulationInput): Run {
   return new Simulation(input).run();
 }
@@ -26,7 +26,7 @@ class Simulation {
   readonly #serviceTime: () => number;
   readonly #recorder = new SeriesRecorder();
   readonly #run: RunFigures;
-  /** Messages that came back, served before the others. */
+  /** Messages that came back; they are delivered before the others. */
   readonly #returned: number[] = [];
   readonly #outages: Outages;
   #scaling: ScalingState;
@@ -77,14 +77,14 @@ class Simulation {
     return this.#arrived - this.#head + this.#returned.length;
   }
 
-  /** Time passes; the counts that the broker shows are taken at its ticks on the way. */
+  /** Time passes; the broker's counts are renewed at its ticks on the way. */
   #passTo(nowMs: number): void {
     const { statsIntervalMs } = this.#input;
     const fleet = this.#fleet;
     const depth = this.#depth;
     if (statsIntervalMs > 0) {
       const tickMs = Math.floor(nowMs / statsIntervalMs) * statsIntervalMs;
-      // What happens at the very tick is in the next one.
+      // What happens exactly at a tick is counted at the next one.
       if (tickMs > this.#seen.atMs) this.#seen = { atMs: tickMs, ready: depth, unacked: fleet.busy };
     }
     const elapsedMs = nowMs - this.#nowMs;
@@ -176,8 +176,8 @@ class Simulation {
     );
     this.#scaling = state;
     if (replicas === before) return;
-    const words = reasons.map(({ by, text }) => `${by}: ${text}`).join('; ');
-    this.#run.changes.push({ atMs: this.#nowMs, from: before, to: replicas, reason: words });
+    const reason = reasons.map(({ by, text }) => `${by}: ${text}`).join('; ');
+    this.#run.changes.push({ atMs: this.#nowMs, from: before, to: replicas, reason });
     this.#run.maxReplicas = Math.max(this.#run.maxReplicas, replicas);
     this.#resize(replicas);
   }
@@ -204,7 +204,7 @@ class Simulation {
       this.#events.push(pod.deadlineMs, { pod, kind: 'deadline', atMs: pod.deadlineMs });
   }
 
-  /** All work done and the count at rest; or all at zero with too few messages left to wake anyone. */
+  /** All work is done and the replicas are at the minimum; or at zero, with too few messages left to wake a worker. */
   #isOver(): boolean {
     const { settings, load, statsIntervalMs } = this.#input;
     if (this.#arrived < load.arrivalsMs.length || this.#fleet.size > settings.minReplicas) return false;

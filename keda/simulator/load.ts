@@ -132,7 +132,7 @@ function jsonRows(file: string, text: string): Row[] {
   try {
     parsed = JSON.parse(text);
   } catch (error) {
-    throw new UserError(`the load ${file} is no JSON: ${asError(error).message}`, { cause: error });
+    throw new UserError(`the load ${file} is not JSON: ${asError(error).message}`, { cause: error });
   }
   if (!Array.isArray(parsed))
     throw new UserError(`the load ${file} must be a JSON list of counts per second`);

@@ -3,15 +3,15 @@ import { initialState, type ScalingState } from '../model.ts';
 import { randomStream } from '../random.ts';
 import type { Run, SimulationInput } from './types.ts';
 
-/** All that a run leaves behind but its course over time. */
+/** A run without its series over time. */
 export type RunFigures = Omit<Run, 'series'>;
 
-/** Polls and syncs of a real cluster stand in no fixed relation to the first message. */
+/** In a real cluster the first poll and sync come at any time after the first message. */
 export function firstState({ seed, settings, initialReplicas, phase }: SimulationInput): ScalingState {
   const { pollingIntervalMs, hpaSyncIntervalMs } = settings;
   const state = initialState(0, initialReplicas, seed);
   if (phase === 'worst') {
-    // The first poll a whole interval away, and the HPA's sync just before it.
+    // The first poll comes a whole interval later, and the HPA's sync just before it.
     return {
       ...state,
       nextPollMs: pollingIntervalMs,

@@ -1,4 +1,4 @@
-/** Collects a simulation's course in equal steps of time, few enough to draw. */
+/** Collects a simulation's values in equal steps of time, few enough to draw. */
 
 /** One value a step; step i covers [i·stepMs, (i+1)·stepMs). */
 export interface Series {
@@ -58,7 +58,7 @@ export class SeriesRecorder {
     this.#open.completed++;
   }
 
-  /** One step more shows what the run ended in. */
+  /** One more step shows how the run ended. */
   finish({ replicas, pods }: Level): Series {
     this.#close();
     this.#steps.push({ ...empty(), replicas, pods: pods * this.#stepMs });

@@ -1,4 +1,4 @@
-/** What a simulated run means in numbers: waits, pod-hours, cost. */
+/** A simulated run in numbers: waits, pod-hours, cost. */
 import type { Load } from './load.ts';
 import type { Run } from './types.ts';
 
@@ -60,7 +60,7 @@ export function summarize(run: Run, pricePerPodHour?: number): Summary {
   };
 }
 
-/** By nearest rank; NaN entries are left out, and nothing at all gives zeros. */
+/** By nearest rank, without the NaN entries; zeros for no values. */
 export function percentiles(values: Float32Array): Percentiles {
   const sorted = values.filter((value) => !Number.isNaN(value)).sort();
   const { length } = sorted;
@@ -71,7 +71,7 @@ export function percentiles(values: Float32Array): Percentiles {
   return { mean: sum / length, p50: rank(0.5), p95: rank(0.95), p99: rank(0.99), max: rank(1) };
 }
 
-/** How the wait went, by the time at which work began: one value a step, NaN where none began. */
+/** Waits over time, by when work began: one value a step, NaN where none began. */
 export interface WaitCourse {
   stepMs: number;
   p50Ms: number[];

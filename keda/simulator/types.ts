@@ -1,4 +1,4 @@
-/** What a simulation is given and what it leaves behind. */
+/** Input and output of a simulation. */
 import type { ScalingSettings } from '../model.ts';
 import type { Load } from './load.ts';
 import type { Series } from './series.ts';
@@ -26,9 +26,9 @@ export interface SimulationInput {
   statsIntervalMs: number;
   outages: Outage[];
   initialReplicas: number;
-  /** Where KEDA's polls and the HPA's syncs stand at the start: anywhere by the seed, or where both help least. */
+  /** When the first poll and the first sync come: at random by the seed, or as late as possible. */
   phase: 'random' | 'worst';
-  /** Stop as soon as more than `messages` have waited longer than `waitMs`: the search needs no more than that. */
+  /** Stop once more than `messages` have waited longer than `waitMs`: the search then knows enough. */
   giveUp?: { waitMs: number; messages: number } | undefined;
 }
 
@@ -39,7 +39,7 @@ export interface ScaleChange {
   reason: string;
 }
 
-/** What a run leaves behind; times are milliseconds from the start. */
+/** The output; times are milliseconds from the start. */
 export interface Run {
   /** Per message: from arrival to the start of its (last) work. NaN when it never started. */
   waitsMs: Float32Array;
@@ -50,7 +50,7 @@ export interface Run {
   completed: number;
   /** When the last task was done. */
   drainedMs: number;
-  /** When the count last became what it is at rest: 0, or the minimum. null = not within the simulated time. */
+  /** When the replicas last went back to the minimum. null = not within the simulated time. */
   restedMs: number | null;
   endMs: number;
   podMs: number;

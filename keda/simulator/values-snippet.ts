@@ -1,4 +1,4 @@
-/** Settings as the values file would have them: only what differs from the present ones. */
+/** Settings as a values file has them: only what differs from the present ones. */
 import { stringify } from 'yaml';
 import type { ScalingRules, ScalingSettings } from '../model.ts';
 
