@@ -16,7 +16,6 @@
  */
 import type { Sharp } from 'sharp';
 import type { z } from 'zod';
-import type { OutputFormat } from './image/formats.ts';
 
 /**
  * Decoded samples: row-major, interleaved, `width × height × channels`.
@@ -86,9 +85,9 @@ export interface Context {
   load(input: string): Promise<Image>;
 }
 
-/** How a result is encoded. `format` defaults to the input's own. */
+/** How a result is encoded, as `image/formats.ts` takes it. `format` defaults to the input's own. */
 export interface Encoding {
-  format?: OutputFormat;
+  format?: string;
   /** 1–100; formats without a quality ignore it. */
   quality?: number;
   [option: string]: unknown;

@@ -62,7 +62,8 @@ export async function encode(
 
 /** The format asked for, else the input's own; SVG cannot be written and gives PNG. */
 function formatOf(encoding: Encoding, image: Image): OutputFormat {
-  return encoding.format ?? OUTPUT_FORMATS.find((format) => format === image.source.format) ?? 'png';
+  const asked = encoding.format ?? image.source.format;
+  return OUTPUT_FORMATS.find((format) => format === asked) ?? 'png';
 }
 
 /** A pipeline whose samples suit the format. */
