@@ -1,4 +1,4 @@
-/** Finds, loads and describes the filters in `functions/`, by name only. */
+/** Finds and loads the filters in `functions/`, by name only, and checks their parameters. */
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -6,35 +6,13 @@ import type { z } from 'zod';
 import { closestName } from './closest-name.ts';
 import { asError, Rejection, UserError } from './errors.ts';
 import type { Filter } from './filter.ts';
-import { expectedType, type JsonSchema, toJsonSchema, validationMessage } from './validation-message.ts';
+import { validationMessage } from './validation-message.ts';
 
 /** The folder of filters that Darkroom ships. */
 export const FUNCTIONS_DIR = fileURLToPath(new URL('../functions/', import.meta.url));
 
 const NAME = /^[a-z][a-z0-9-]{0,39}$/;
 const EXTENSION = /\.(?:ts|mjs|js)$/;
-
-/** One parameter of a filter, for a person to read. */
-export interface ParameterDescription {
-  name: string;
-  /** JSON type: number, integer, string, boolean, object, or several joined by `|`. */
-  type: string;
-  required: boolean;
-  default?: unknown;
-  minimum?: number;
-  maximum?: number;
-  /** The accepted values, where they are a fixed few. */
-  values?: unknown[];
-  /** What is accepted, in words: `a number from 0 to 1000`. */
-  accepts: string;
-  description: string;
-}
-
-export interface FunctionDescription {
-  summary: string;
-  returns: 'image' | 'json';
-  params: ParameterDescription[];
-}
 
 /** Names of the filters in a folder, sorted. Reads the folder only; nothing is imported. */
 export function listFunctions(dir: string = FUNCTIONS_DIR): string[] {
@@ -92,40 +70,6 @@ export function parseParams<Params extends z.ZodType>(
   throw new Rejection(validationMessage(parsed.error, given, filter.params, at), {
     failureType: 'invalid-params',
   });
-}
-
-/** What a filter does and takes. */
-export function describeFunction(filter: Filter): FunctionDescription {
-  const schema = toJsonSchema(filter.params);
-  const required = new Set(schema.required);
-  return {
-    summary: filter.summary,
-    returns: filter.returns ?? 'image',
-    params: Object.entries(schema.properties ?? {}).map(([name, property]) =>
-      describeParameter(name, property, required.has(name)),
-    ),
-  };
-}
-
-function describeParameter(name: string, schema: JsonSchema, required: boolean): ParameterDescription {
-  return {
-    name,
-    type: typeOf(schema),
-    required,
-    ...(schema.default !== undefined && { default: schema.default }),
-    ...(schema.minimum !== undefined && { minimum: schema.minimum }),
-    ...(schema.maximum !== undefined &&
-      schema.maximum < Number.MAX_SAFE_INTEGER && { maximum: schema.maximum }),
-    ...(schema.enum !== undefined && { values: schema.enum }),
-    accepts: expectedType(schema) ?? 'anything',
-    description: schema.description ?? '',
-  };
-}
-
-function typeOf(schema: JsonSchema): string {
-  const options = schema.anyOf ?? schema.oneOf;
-  if (options !== undefined) return [...new Set(options.map(typeOf))].join('|');
-  return schema.type ?? (typeof schema.enum?.[0] === 'string' ? 'string' : 'any');
 }
 
 async function importFile(place: string): Promise<{ default?: unknown }> {

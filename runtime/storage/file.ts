@@ -10,7 +10,6 @@ import { unlink } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { v4 as uuid } from 'uuid';
-import { checkStorage } from './check.ts';
 import { fileFailure } from './file-failures.ts';
 import { hasHardLinks, listTree, removeObject, removeTree } from './file-tree.ts';
 import {
@@ -45,14 +44,12 @@ export class FileStorage implements Storage {
   readonly url: string;
   readonly #root: string;
   readonly #openFolder: OpenFolder;
-  readonly #warn: (message: string) => void;
 
   /** @param root an absolute path */
-  constructor(root: string, openFolder: OpenFolder, warn: (message: string) => void = () => {}) {
+  constructor(root: string, openFolder: OpenFolder) {
     this.url = pathToFileURL(root).href;
     this.#root = root;
     this.#openFolder = openFolder;
-    this.#warn = warn;
   }
 
   async read(key: string, options: ReadOptions = {}): Promise<Buffer> {
@@ -104,11 +101,6 @@ export class FileStorage implements Storage {
 
   async keepsFirstWrite(): Promise<boolean> {
     return await this.#perform('try hard links', () => hasHardLinks(this.#openFolder));
-  }
-
-  async check(): Promise<void> {
-    const remedy = `Let this user read and write in ${this.#root}, or set STORAGE_URL to another folder.`;
-    await checkStorage(this, remedy, this.#warn);
   }
 
   /** Does one thing, its errors in words. */

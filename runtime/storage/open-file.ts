@@ -7,7 +7,6 @@ import { redactUrl } from '../redact.ts';
 import { FileStorage } from './file.ts';
 import { sweepTemporary } from './file-tree.ts';
 import { folderOpener, type OpenFolder } from './folder.ts';
-import type { StorageOptions } from './storage.ts';
 
 /**
  * @param target `file:///absolute/folder` or a path; the folder is made when it is missing
@@ -16,7 +15,6 @@ import type { StorageOptions } from './storage.ts';
  */
 export async function openFileStorage(
   target: string,
-  { warn }: StorageOptions = {},
   chooseOpener: (root: string) => OpenFolder | Promise<OpenFolder> = folderOpener,
 ): Promise<FileStorage> {
   const root = folderOf(target);
@@ -24,7 +22,7 @@ export async function openFileStorage(
     await makeFolders(root);
     const openFolder = await chooseOpener(root);
     await sweepTemporary(openFolder);
-    return new FileStorage(root, openFolder, warn);
+    return new FileStorage(root, openFolder);
   } catch (error) {
     throw new UserError(
       `The storage folder ${root} cannot be used: ${asError(error).message}. ` +

@@ -14,6 +14,8 @@ export interface StorageBackend {
    * @throws {UserError} when the URL cannot be used
    */
   open(url: string, options: StorageOptions): Promise<Storage>;
+  /** What to do when it cannot be used, for people. */
+  remedy: string;
   /** Names of the environment variables that its client reads by itself. */
   variables?: RegExp;
   /** For storage in buckets: inputs may name objects in others, as `scheme://bucket/key`. */
@@ -34,13 +36,17 @@ export interface BucketNaming {
 const FILE: StorageBackend = {
   scheme: 'file',
   example: 'file:///absolute/folder',
-  open: async (url, options) => (await import('./open-file.ts')).openFileStorage(url, options),
+  open: async (url) => (await import('./open-file.ts')).openFileStorage(url),
+  remedy: 'Let this user read and write in that folder, or set STORAGE_URL to another one.',
 };
 
 const S3: Required<StorageBackend> = {
   scheme: 's3',
   example: 's3://bucket/prefix?endpoint=…&region=…',
   open: async (url, options) => (await import('./s3.ts')).openS3Storage(url, options),
+  remedy:
+    'Check the bucket, endpoint and region in STORAGE_URL, the AWS_* credentials, and that they may s3:GetObject, ' +
+    's3:PutObject, s3:DeleteObject and s3:ListBucket (without the last, an absent object looks forbidden).',
   variables: /^AWS_/,
   buckets: { isName: isBucketName, nameWords: BUCKET_NAME_WORDS, parse: parseS3Url, urlOf: s3BucketUrl },
 };

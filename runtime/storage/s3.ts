@@ -8,7 +8,6 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { Rejection, Retryable } from '../errors.ts';
-import { checkStorage } from './check.ts';
 import { assertKey, isKey, isRuntimeKey, RUNTIME_FOLDER } from './keys.ts';
 import { readBody, s3Client } from './s3-connection.ts';
 import { isNotFound, s3ErrorCode, s3Failure, statusOf } from './s3-errors.ts';
@@ -28,10 +27,6 @@ const CONFLICT_ATTEMPTS = 4;
 const PARALLEL_REMOVALS = 16;
 /** S3 allows 1,024 bytes for prefix and key together. */
 const MAX_OBJECT_KEY_BYTES = 1024;
-const REMEDY =
-  'Check the bucket, endpoint and region in STORAGE_URL, the AWS_* credentials, and that they may s3:GetObject, ' +
-  's3:PutObject, s3:DeleteObject and s3:ListBucket (without the last, an absent object looks forbidden).';
-
 /** @throws {UserError} when the URL cannot be used; nothing is sent yet */
 export function openS3Storage(text: string, options: StorageOptions = {}): Storage {
   const location = parseS3Url(text);
@@ -116,10 +111,6 @@ class S3Storage implements Storage {
     } finally {
       await this.remove(key);
     }
-  }
-
-  async check(): Promise<void> {
-    await checkStorage(this, REMEDY, this.#warn);
   }
 
   /** The full key of a key, which stays below the prefix because no segment can be `..`. */

@@ -64,11 +64,6 @@ export interface Storage {
    * file system can promise that. Tries it out with a small object.
    */
   keepsFirstWrite(): Promise<boolean>;
-  /**
-   * Writes, reads and removes a small object, and warns when the first write is not kept.
-   * @throws {UserError} that says how to correct what failed
-   */
-  check(): Promise<void>;
 }
 
 export interface StorageOptions {

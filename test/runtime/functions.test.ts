@@ -2,14 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { describeFunction } from '../../runtime/cli/describe-function.ts';
 import { Rejection, UserError } from '../../runtime/errors.ts';
-import {
-  describeFunction,
-  FUNCTIONS_DIR,
-  listFunctions,
-  loadFunction,
-  parseParams,
-} from '../../runtime/functions.ts';
+import { FUNCTIONS_DIR, listFunctions, loadFunction, parseParams } from '../../runtime/functions.ts';
 
 const FILTERS = [
   'blur',
@@ -98,32 +93,6 @@ describe('parseParams', () => {
     expect(parse).toThrow(
       'steps[0].params.radius: expected a number from 0 to 1000, got "big"; steps[0].params.sigma: unknown, known are radius',
     );
-  });
-});
-
-describe('describeFunction', () => {
-  it('lists type, default, bounds and description', async () => {
-    const { returns, params } = describeFunction(await loadFunction('info'));
-    expect(returns).toBe('json');
-    expect(params[0]).toEqual({
-      name: 'blurhashX',
-      type: 'integer',
-      required: false,
-      default: 4,
-      minimum: 1,
-      maximum: 9,
-      accepts: 'a whole number from 1 to 9',
-      description: 'Detail of the BlurHash from left to right',
-    });
-  });
-
-  it('names the values of a choice', async () => {
-    const { params } = describeFunction(await loadFunction('flip'));
-    expect(params[0]).toMatchObject({
-      type: 'string',
-      values: ['horizontal', 'vertical', 'both'],
-      default: 'horizontal',
-    });
   });
 });
 

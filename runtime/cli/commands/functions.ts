@@ -3,7 +3,8 @@ import { Command } from 'commander';
 import { closestName } from '../../closest-name.ts';
 import { readConfig } from '../../config.ts';
 import { asError, UserError } from '../../errors.ts';
-import { describeFunction, listFunctions, loadFunction } from '../../functions.ts';
+import { listFunctions, loadFunction } from '../../functions.ts';
+import { describeFunction } from '../describe-function.ts';
 import { conventional } from '../option-values.ts';
 import { bold, print, printJson, printTable } from '../terminal.ts';
 

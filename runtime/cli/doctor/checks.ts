@@ -6,6 +6,7 @@ import { openStorage } from '../../storage/open.ts';
 import { humanSize } from '../../units.ts';
 import { cpuLimit, memoryLimit } from '../../worker/cgroup.ts';
 import type { Check } from './check.ts';
+import { tryStorage } from './try-storage.ts';
 
 const OLDEST_NODE = 24;
 
@@ -63,8 +64,9 @@ export async function checkFilters({ functionsDir }: Config): Promise<Check> {
 export async function checkStorage(config: Config): Promise<Check> {
   try {
     const storage = await openStorage(config.storage.url);
-    await storage.check();
-    return { name: 'storage', verdict: 'ok', found: `${storage.url}: writes, reads and removes` };
+    const warnings = await tryStorage(storage);
+    const found = [`${storage.url}: writes, reads and removes`, ...warnings].join('; ');
+    return { name: 'storage', verdict: 'ok', found };
   } catch (error) {
     return {
       name: 'storage',

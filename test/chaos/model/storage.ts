@@ -41,6 +41,5 @@ export function storageOf(objects: Objects, turns: Turns, life: Life, choices: C
       throw new Error('no worker lists');
     },
     keepsFirstWrite: async () => true,
-    check: async () => {},
   };
 }

@@ -274,7 +274,7 @@ describe.each([
     await using site = await startSite(opener);
     const root = path.join(site.parent, 'link');
     await symlink('root', root);
-    const storage = await openFileStorage(root, {}, opener);
+    const storage = await openFileStorage(root, opener);
 
     await storage.write('a/b', Buffer.from('x'));
 
@@ -441,7 +441,7 @@ async function startSite(opener: typeof folderOpener | typeof pathOpener): Promi
   await writeFile(path.join(folder.path, 'outside', 'secret'), 'SECRET');
   return {
     parent: folder.path,
-    storage: await openFileStorage(root, {}, opener),
+    storage: await openFileStorage(root, opener),
     inside: (name) => path.join(root, name),
     async outside() {
       const names = await readdir(folder.path, { recursive: true, withFileTypes: true });

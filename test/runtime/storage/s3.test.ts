@@ -1,6 +1,7 @@
 /** What is particular to storage in S3: its URLs, its failures, and servers that know less than AWS. */
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { tryStorage } from '../../../runtime/cli/doctor/try-storage.ts';
 import { Retryable, UserError } from '../../../runtime/errors.ts';
 import { isStorageVariable, openStorage } from '../../../runtime/storage/open.ts';
 import { ObjectNotFound, type StorageOptions } from '../../../runtime/storage/storage.ts';
@@ -193,13 +194,9 @@ test('writes conditionally where the server does not know how, and says so once'
 });
 
 test('finds out in its check that a server ignores conditions', async () => {
-  const warnings: string[] = [];
-  await using site = await startSite(
-    { conditionalWrites: 'ignored' },
-    { warn: (message) => warnings.push(message) },
-  );
+  await using site = await startSite({ conditionalWrites: 'ignored' });
 
-  await site.storage.check();
+  const warnings = await tryStorage(site.storage);
 
   expect(warnings.join()).toContain('ignores conditional writes');
   expect(await site.storage.write('a', Buffer.from('1'), { ifAbsent: true })).toBe(true);
@@ -231,7 +228,7 @@ test('tells in its check what is wrong and how to mend it', async () => {
   await using site = await startSite();
   site.server.fault({ kind: 'status', status: 403, code: 'AccessDenied' });
 
-  const error = await site.storage.check().catch((thrown: unknown) => thrown);
+  const error = await tryStorage(site.storage).catch((thrown: unknown) => thrown);
 
   expect(error).toBeInstanceOf(UserError);
   expect(String(error)).toContain('Cannot write to the storage');
