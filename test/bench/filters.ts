@@ -18,7 +18,7 @@ import { freeSamples } from '../../runtime/image/sample-memory.ts';
 import { largePhoto, largePhotoJpeg } from '../support/large-photo.ts';
 import { pipelineOver, sourceOf } from '../support/pictures.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { median, type Row } from './row.ts';
+import { type BenchmarkRow, median } from './row.ts';
 
 const ROUNDS = 3;
 /** Runs that load and compile, and do not count: a worker's child goes on for a thousand tasks. */
@@ -64,7 +64,7 @@ interface PeerFigures {
 }
 
 /** Ours and theirs take turns, each alone on the first core: each filter over samples, and from photo to photo. */
-export async function benchFilters(): Promise<Row[]> {
+export async function benchFilters(): Promise<BenchmarkRow[]> {
   await using folder = await temporaryFolder();
   const photo = join(folder.path, 'photo.jpg');
   await writeFile(photo, await largePhotoJpeg());
@@ -85,7 +85,12 @@ export async function benchFilters(): Promise<Row[]> {
   );
 }
 
-function rowOf(name: string, scope: keyof Times, ours: Record<string, Times>[], theirs: PeerFigures[]): Row {
+function rowOf(
+  name: string,
+  scope: keyof Times,
+  ours: Record<string, Times>[],
+  theirs: PeerFigures[],
+): BenchmarkRow {
   const mine = median(ours.map((round) => round[name]![scope]));
   const base = {
     name: `${name}, 12 MP, ${scope === 'whole' ? 'photo to photo' : 'filter alone'}`,

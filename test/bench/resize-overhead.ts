@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS } from '../../runtime/image/limits.ts';
 import { applyFilter } from '../../runtime/image/pipeline.ts';
 import { largePhoto } from '../support/large-photo.ts';
 import { pipelineOver } from '../support/pictures.ts';
+import { median } from './row.ts';
 
 const ROUNDS = 30;
 const WIDTH = 720;
@@ -57,10 +58,6 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
   await work();
   return performance.now() - start;
-}
-
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
 if (import.meta.main) await benchResizeOverhead();

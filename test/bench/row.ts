@@ -1,5 +1,5 @@
 /** One figure of a benchmark: ours beside its peer or baseline, measured in the same run. */
-export interface Row {
+export interface BenchmarkRow {
   name: string;
   unit: string;
   ours: number;
@@ -21,7 +21,10 @@ export function median(values: number[]): number {
 }
 
 /** A row whose ratio must be at least `goal`. */
-export function atLeast(goal: number, row: Omit<Row, 'ratio' | 'goal' | 'met'> & { theirs: number }): Row {
+export function atLeast(
+  goal: number,
+  row: Omit<BenchmarkRow, 'ratio' | 'goal' | 'met'> & { theirs: number },
+): BenchmarkRow {
   const ratio = row.ours / row.theirs;
   return { ...row, ratio, goal: `≥ ${goal}`, met: ratio >= goal };
 }

@@ -9,8 +9,10 @@ import { note, print, printJson, printTable } from '../../runtime/cli/terminal.t
 import { UserError } from '../../runtime/errors.ts';
 import { EXIT, runCommand } from '../support/run-command.ts';
 import { benchFilters } from './filters.ts';
-import { benchMemory, benchNoop, benchStartup } from './overhead.ts';
-import type { Row } from './row.ts';
+import { benchMemory } from './memory.ts';
+import { benchNoop } from './noop.ts';
+import type { BenchmarkRow } from './row.ts';
+import { benchStartup } from './startup.ts';
 import { benchThroughput } from './throughput.ts';
 
 const HELP = `npm run bench [-- --only NAME,…] [--json]
@@ -21,7 +23,7 @@ Ratios are ours ÷ theirs for rates, theirs ÷ ours for times: above 1 is faster
 Example:
   $ npm run bench -- --only throughput,startup`;
 
-const BENCHMARKS: Record<string, (amqpUrl: string) => Promise<Row[]>> = {
+const BENCHMARKS: Record<string, (amqpUrl: string) => Promise<BenchmarkRow[]>> = {
   startup: benchStartup,
   memory: benchMemory,
   noop: benchNoop,
@@ -47,7 +49,7 @@ async function measure(wanted: string[], json: boolean): Promise<void> {
       `There is no benchmark "${unknown}". There are ${Object.keys(BENCHMARKS).join(', ')}.`,
     );
   await using broker = await findBroker({ onProgress: note, allowInstall: true });
-  const rows: Row[] = [];
+  const rows: BenchmarkRow[] = [];
   for (const name of wanted) {
     note(`measuring ${name} …`);
     rows.push(...(await BENCHMARKS[name]!(broker.amqpUrl)));
@@ -57,7 +59,7 @@ async function measure(wanted: string[], json: boolean): Promise<void> {
   else printRows(rows, machine);
 }
 
-function printRows(rows: Row[], machine: string): void {
+function printRows(rows: BenchmarkRow[], machine: string): void {
   printTable(
     ['benchmark', 'ours', 'theirs', 'ratio', 'goal', 'against'],
     rows.map(({ name, unit, ours, theirs, ratio, goal, met, against, note }) => [

@@ -2,18 +2,19 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { startInstallation } from '../support/installation.ts';
+import { type Installation, startInstallation } from '../support/installation.ts';
 import { largePhotoJpeg } from '../support/large-photo.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { until } from '../support/until.ts';
-import { atLeast, median, type Row } from './row.ts';
+import { completedTasks } from './completions.ts';
+import { atLeast, type BenchmarkRow, median } from './row.ts';
 
 const PHOTOS = 150;
 const ROUNDS = 3;
 const WIDTH = 720;
 
 /** A 12-megapixel JPEG to 720 pixels; bare and queued take turns, so that both see the same machine. */
-export async function benchThroughput(amqpUrl: string): Promise<Row[]> {
+export async function benchThroughput(amqpUrl: string): Promise<BenchmarkRow[]> {
   const photo = await largePhotoJpeg();
   const bare: number[] = [];
   const queued: number[] = [];
@@ -69,12 +70,8 @@ async function bareLoop(photo: Buffer): Promise<number> {
 }
 
 /** @returns images a second, from the first publish to the last completion */
-async function throughQueue(
-  at: Awaited<ReturnType<typeof startInstallation>>,
-  name: string,
-  photos: number,
-): Promise<number> {
-  const before = at.events.filter(({ key }) => key === 'task.completed').length;
+async function throughQueue(at: Installation, name: string, photos: number): Promise<number> {
+  const before = completedTasks(at);
   const start = performance.now();
   const steps = [{ filter: 'resize', params: { width: WIDTH } }];
   await Promise.all(
@@ -82,10 +79,6 @@ async function throughQueue(
       at.publish({ id: `${name}-${index}`, input: 'photo.jpg', steps }),
     ),
   );
-  await until(
-    () => at.events.filter(({ key }) => key === 'task.completed').length >= before + photos,
-    `${photos} results`,
-    300_000,
-  );
+  await until(() => completedTasks(at) >= before + photos, `${photos} results`, 300_000);
   return (photos * 1_000) / (performance.now() - start);
 }
