@@ -5,7 +5,7 @@ import { EventHeap } from './event-heap.ts';
 import { Fleet, type Pod } from './fleet.ts';
 import { Outages } from './outages.ts';
 import { firstRun, firstState, type RunFigures } from './run-start.ts';
-import { type Level, SeriesRecorder } from './series.ts';
+import { type QueueLevel, SeriesRecorder } from './series.ts';
 import { serviceTimes } from './service.ts';
 import type { Run, SimulationInput } from './types.ts';
 
@@ -95,7 +95,7 @@ class Simulation {
     this.#nowMs = nowMs;
   }
 
-  #level(): Level {
+  #level(): QueueLevel {
     const { size: pods, busy } = this.#fleet;
     return { replicas: this.#scaling.replicas, pods, busy, depth: this.#depth };
   }

@@ -17,7 +17,7 @@ export interface Series {
 }
 
 /** What holds from one event to the next. */
-export interface Level {
+export interface QueueLevel {
   replicas: number;
   pods: number;
   busy: number;
@@ -28,7 +28,7 @@ export interface Level {
 const FIRST_STEP_MS = 1_000;
 const MOST_STEPS = 1_440;
 
-interface Step extends Level {
+interface Step extends QueueLevel {
   arrived: number;
   completed: number;
 }
@@ -40,7 +40,7 @@ export class SeriesRecorder {
   #nowMs = 0;
 
   /** Time passes to `nowMs`, all of it at `level`. */
-  advance(nowMs: number, level: Level): void {
+  advance(nowMs: number, level: QueueLevel): void {
     let end = (this.#steps.length + 1) * this.#stepMs;
     while (nowMs >= end) {
       this.#hold(end, level);
@@ -59,7 +59,7 @@ export class SeriesRecorder {
   }
 
   /** One more step shows how the run ended. */
-  finish({ replicas, pods }: Level): Series {
+  finish({ replicas, pods }: QueueLevel): Series {
     this.#close();
     this.#steps.push({ ...empty(), replicas, pods: pods * this.#stepMs });
     const stepMs = this.#stepMs;
@@ -75,7 +75,7 @@ export class SeriesRecorder {
     };
   }
 
-  #hold(untilMs: number, level: Level): void {
+  #hold(untilMs: number, level: QueueLevel): void {
     const open = this.#open;
     const elapsedMs = untilMs - this.#nowMs;
     open.busy += level.busy * elapsedMs;

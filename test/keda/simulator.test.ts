@@ -2,12 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { DEFAULT_SETTINGS, type ScalingSettings } from '../../keda/model.ts';
 import {
   countsLoad,
-  type Load,
   parseServiceTime,
-  percentiles,
   profileLoad,
   type ServiceTime,
-  scaleCounts,
   simulate,
 } from '../../keda/simulator.ts';
 
@@ -194,58 +191,4 @@ test('a day of a million messages ends with every message done', () => {
   });
   expect(summary).toMatchObject({ completed: 1_000_000, stranded: 0 });
   expect(run.series.depth.length).toBeLessThanOrEqual(1_440);
-});
-
-describe('loads', () => {
-  const inOrder = ({ arrivalsMs }: Load) =>
-    arrivalsMs.every((at, index) => index === 0 || at >= (arrivalsMs[index - 1] ?? 0));
-
-  test.each(['burst', 'ramp', 'steady', 'spike', 'daily'] as const)(
-    '%s has the messages asked for, in order, in time',
-    (profile) => {
-      const load = profileLoad(profile, 5_000, HOUR, 1);
-      expect(load.arrivalsMs).toHaveLength(5_000);
-      expect(inOrder(load)).toBe(true);
-      expect(load.arrivalsMs[0]).toBeGreaterThanOrEqual(0);
-      expect(load.arrivalsMs.at(-1)).toBeLessThanOrEqual(HOUR);
-    },
-  );
-
-  test('a ramp puts three quarters into its second half, a spike half into its tenth', () => {
-    const share = (profile: 'ramp' | 'spike', from: number, to: number) =>
-      profileLoad(profile, 100_000, 1, 1).arrivalsMs.filter((at) => at >= from && at < to).length / 100_000;
-    expect(share('ramp', 0.5, 1)).toBeCloseTo(0.75, 2);
-    expect(share('spike', 0.45, 0.55)).toBeCloseTo(10 / 19, 2);
-  });
-
-  test('counts a second stay in their second, and scale to an exact total', () => {
-    const load = countsLoad([2, 0, 3], 1);
-    expect([...load.arrivalsMs].map((at) => Math.floor(at / 1_000))).toEqual([0, 0, 2, 2, 2]);
-    expect(scaleCounts([1, 1, 1], 10).reduce((sum, count) => sum + count, 0)).toBe(10);
-  });
-});
-
-describe('service times', () => {
-  test('a lognormal has the mean and the p95 it was given', () => {
-    const load = profileLoad('steady', 200_000, 1_000 * HOUR, 1);
-    const { latencyMs } = simulate({
-      settings: fixed(50),
-      load,
-      service: parseServiceTime('800ms,p95=2s'),
-    }).summary;
-    expect(latencyMs.mean / 800).toBeCloseTo(1, 1);
-    expect(latencyMs.p95 / 2_000).toBeCloseTo(1, 1);
-  });
-
-  test.each(['', '0s', '800', '800ms,p50=1s', '800ms,p95=700ms', '800ms,p95=9s'])('refuses %j', (text) => {
-    expect(() => parseServiceTime(text)).toThrow(/service time/);
-  });
-});
-
-test('percentiles are by nearest rank and leave gaps out', () => {
-  const values = Float32Array.from({ length: 100 }, (_, index) => 100 - index);
-  const gaps = Float32Array.of(Number.NaN, 4, Number.NaN);
-  expect(percentiles(values)).toEqual({ mean: 50.5, p50: 50, p95: 95, p99: 99, max: 100 });
-  expect(percentiles(gaps).p95).toBe(4);
-  expect(percentiles(new Float32Array())).toEqual({ mean: 0, p50: 0, p95: 0, p99: 0, max: 0 });
 });
