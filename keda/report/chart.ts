@@ -1,6 +1,6 @@
 /** One chart as inline SVG, with the data beside it for hovering. */
 import { embedJson, escapeHtml } from './escape.ts';
-import type { ReportPanel, ReportSeries } from './panel.ts';
+import type { ReportPanel, ReportSeries } from './report.ts';
 import { timeLabel, timeTicks, valueLabel, valueTicks } from './scale.ts';
 
 const WIDTH = 960;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { renderReport } from '../../keda/report/render-report.ts';
+import { evenly, type Report } from '../../keda/report/report.ts';
 import { spanLabel, timeLabel, timeTicks, valueLabel, valueTicks } from '../../keda/report/scale.ts';
-import { evenly, type Report, renderReport } from '../../keda/report.ts';
 
 const report = (changes: Partial<Report> = {}): Report => ({
   title: 'Burst',

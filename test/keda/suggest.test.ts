@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { settingsFromValues } from '../../keda/model.ts';
-import { suggestionWords } from '../../keda/report/words.ts';
+import { suggestionSentences } from '../../keda/report/findings.ts';
 import { valuesSnippet } from '../../keda/simulator/values-snippet.ts';
 import { type Load, parseServiceTime, profileLoad, simulate } from '../../keda/simulator.ts';
 import { suggest } from '../../keda/suggest.ts';
@@ -55,12 +55,12 @@ describe('suggested settings', () => {
     expect(policies).toEqual([
       { type: 'Pods', value: suggestion.best?.settings.maxReplicas, periodMs: 15_000 },
     ]);
-    expect(suggestionWords(suggestion).join(' ')).toMatch(/doubling every 15 s takes too long/);
+    expect(suggestionSentences(suggestion).join(' ')).toMatch(/doubling every 15 s takes too long/);
   });
 
   test('say so when nothing helps', () => {
     const suggestion = suggestFor(burst, 2_000);
     expect(suggestion.best).toBeNull();
-    expect(suggestionWords(suggestion).join(' ')).toMatch(/Nothing that was tried.*raise minReplicas/);
+    expect(suggestionSentences(suggestion).join(' ')).toMatch(/Nothing that was tried.*raise minReplicas/);
   });
 });

@@ -5,7 +5,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { renderReport } from '../../keda/report.ts';
+import { renderReport } from '../../keda/report/render-report.ts';
 import { loadValues } from '../../keda/values.ts';
 import { findPhotos } from '../../runtime/cli/photos.ts';
 import { dim, green, note, print, printJson, printTable, red } from '../../runtime/cli/terminal.ts';
@@ -16,8 +16,9 @@ import { planTask } from '../../runtime/image/pipeline.ts';
 import { makeFolders } from '../../runtime/make-folders.ts';
 import { EXIT, runCommand } from '../support/run-command.ts';
 import { conduct } from './conduct.ts';
+import { comparedHead, comparedRows, findingsOf } from './findings.ts';
+import { loadPage } from './load-page.ts';
 import { type LoadOptions, loadCommand } from './options.ts';
-import { loadPage } from './page.ts';
 import { amountOf } from './profiles.ts';
 import { LoadProgress } from './progress.ts';
 import { failuresOf, type Result, resultJson } from './result.ts';
@@ -26,7 +27,6 @@ import { openCluster, openRemote } from './targets/remote.ts';
 import { kindOf, type Target } from './targets.ts';
 import { filtersOf, PHOTOS, recipesOf } from './tasks.ts';
 import { verdictWords } from './thresholds.ts';
-import { comparedHead, comparedRows, findingsOf } from './words.ts';
 
 /** A hurried cool-down is soon over, so its end is waited for. */
 const HURRIED_SETTLE_MS = 60_000;

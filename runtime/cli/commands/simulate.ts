@@ -4,9 +4,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { settingsFromValues } from '../../../keda/model.ts';
-import { simulationReport } from '../../../keda/report/simulation.ts';
-import type { Scenario } from '../../../keda/report/words.ts';
-import { renderReport } from '../../../keda/report.ts';
+import type { SimulatedScenario } from '../../../keda/report/findings.ts';
+import { renderReport } from '../../../keda/report/render-report.ts';
+import { simulationReport } from '../../../keda/report/simulation-report.ts';
 import {
   type Load,
   type Outage,
@@ -140,7 +140,7 @@ function run(options: SimulateOptions): void {
 }
 
 /** One set of values, simulated. Drain time and deletion cost come from the values, too. */
-function scenario(files: string[], options: SimulateOptions, load: Load): Scenario {
+function scenario(files: string[], options: SimulateOptions, load: Load): SimulatedScenario {
   const values = loadValues(files);
   const name = options.function ?? '';
   const own = functionValues(values, name);
@@ -163,7 +163,7 @@ function scenario(files: string[], options: SimulateOptions, load: Load): Scenar
   };
 }
 
-function search({ options }: Scenario, targetWaitP95Ms: number, call: SimulateOptions): Suggestion {
+function search({ options }: SimulatedScenario, targetWaitP95Ms: number, call: SimulateOptions): Suggestion {
   let bar = new ProgressBar(1, 'settings tried');
   let total = 1;
   const onRun = (done: number, expected: number, about: string) => {
@@ -180,7 +180,7 @@ function search({ options }: Scenario, targetWaitP95Ms: number, call: SimulateOp
 
 function writePage(
   file: string,
-  scenarios: Scenario[],
+  scenarios: SimulatedScenario[],
   suggestion: Suggestion | undefined,
   options: SimulateOptions,
 ): void {
@@ -194,7 +194,10 @@ function writePage(
   }
 }
 
-function heading(options: SimulateOptions, scenarios: Scenario[]): { title: string; subtitle: string } {
+function heading(
+  options: SimulateOptions,
+  scenarios: SimulatedScenario[],
+): { title: string; subtitle: string } {
   const { load, function: name, serviceTime, seed } = options;
   const messages = scenarios[0]?.options.load.arrivalsMs.length.toLocaleString('en') ?? '0';
   const what = path.basename(load);

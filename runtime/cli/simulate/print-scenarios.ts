@@ -1,14 +1,19 @@
 /** How `darkroom simulate` answers: tables for people, JSON for programs. */
 
+import {
+  findings,
+  type SimulatedScenario,
+  suggestionSentences,
+  summaryRows,
+} from '../../../keda/report/findings.ts';
 import { spanLabel } from '../../../keda/report/scale.ts';
-import { findings, type Scenario, suggestionWords, summaryRows } from '../../../keda/report/words.ts';
 import { valuesSnippet } from '../../../keda/simulator/values-snippet.ts';
 import type { Candidate, Suggestion } from '../../../keda/suggest.ts';
 import { bold, dim, print, printTable } from '../terminal.ts';
 
 const DECIMALS = 3;
 
-export function printScenarios(scenarios: Scenario[]): void {
+export function printScenarios(scenarios: SimulatedScenario[]): void {
   printTable(['', ...scenarios.map(({ name }) => name)], summaryRows(scenarios));
   for (const sentence of findings(scenarios)) print(`\n${sentence}`);
 }
@@ -17,7 +22,7 @@ export function printSuggestion(suggestion: Suggestion, functionName: string | u
   print(
     `\n${bold('Suggestion')} ${dim(`(${suggestion.runs} settings tried, the first poll at the worst moment)`)}`,
   );
-  for (const sentence of suggestionWords(suggestion)) print(sentence);
+  for (const sentence of suggestionSentences(suggestion)) print(sentence);
   const { best, current, alternatives } = suggestion;
   if (best === null) return;
   print(`\n${dim('# values')}\n${valuesSnippet(best.settings, current.settings, functionName)}`);
@@ -46,7 +51,7 @@ function alternativeRows(alternatives: readonly Candidate[]): string[][] {
   ]);
 }
 
-export function scenarioJson({ name, options, run, summary }: Scenario): object {
+export function scenarioJson({ name, options, run, summary }: SimulatedScenario): object {
   const columns = Object.entries(run.series).map(([key, value]) => [
     key,
     Array.isArray(value) ? value.map(rounded) : value,

@@ -1,10 +1,10 @@
 /** The page of a simulation: figures, sentences, charts and tables. */
-import type { Report, ReportPanel, ReportSeries } from '../report.ts';
-import { evenly } from '../report.ts';
+
 import { type Series, type Summary, waitCourse } from '../simulator.ts';
 import type { Suggestion } from '../suggest.ts';
+import { findings, type SimulatedScenario, suggestionSentences, summaryRows, whole } from './findings.ts';
+import { evenly, type Report, type ReportPanel, type ReportSeries } from './report.ts';
 import { spanLabel } from './scale.ts';
-import { findings, type Scenario, suggestionWords, summaryRows, whole } from './words.ts';
 
 /** Longer lists of scale changes are cut on the page; JSON has them all. */
 const CHANGES_SHOWN = 200;
@@ -14,7 +14,7 @@ const COMPARED_COLORS = ['blue', 'amber'] as const;
 
 /** The page of one scenario, or of two compared. */
 export function simulationReport(
-  scenarios: readonly Scenario[],
+  scenarios: readonly SimulatedScenario[],
   suggestion: Suggestion | undefined,
   { title, subtitle, command }: Pick<Report, 'title' | 'subtitle' | 'command'>,
 ): Report {
@@ -25,7 +25,7 @@ export function simulationReport(
     title,
     subtitle,
     figures: figures(scenarios),
-    findings: [...findings(scenarios), ...(suggestion === undefined ? [] : suggestionWords(suggestion))],
+    findings: [...findings(scenarios), ...(suggestion === undefined ? [] : suggestionSentences(suggestion))],
     panels: scenarios.length > 1 ? comparedPanels(scenarios) : ownPanels(first),
     tables: [
       { title: 'All figures', head: ['', ...names], rows: summaryRows(scenarios) },
@@ -42,7 +42,7 @@ export function simulationReport(
   };
 }
 
-function figures(scenarios: readonly Scenario[]): Report['figures'] {
+function figures(scenarios: readonly SimulatedScenario[]): Report['figures'] {
   const [first, second] = scenarios;
   if (first === undefined) return [];
   const figure = (label: string, value: (summary: Summary) => string) => ({
@@ -63,7 +63,7 @@ function figures(scenarios: readonly Scenario[]): Report['figures'] {
   ];
 }
 
-function ownPanels({ options, run }: Scenario): ReportPanel[] {
+function ownPanels({ options, run }: SimulatedScenario): ReportPanel[] {
   const { series } = run;
   const course = waitCourse(options.load, run);
   const wait = (name: string, values: number[], color: ReportSeries['color']): ReportSeries => ({
@@ -115,7 +115,7 @@ function throughputPanel({ stepMs, arrived, completed }: Series): ReportPanel {
   };
 }
 
-function comparedPanels(scenarios: readonly Scenario[]): ReportPanel[] {
+function comparedPanels(scenarios: readonly SimulatedScenario[]): ReportPanel[] {
   const panel = (
     title: string,
     unit: string,

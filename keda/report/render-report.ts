@@ -2,47 +2,11 @@
  * One self-contained HTML page of figures and charts: for a simulated load, and for a measured one with the
  * simulation laid over it. Works offline, without scripts (hovering aside), in light and dark.
  */
-import { drawChart } from './report/chart.ts';
-import { escapeHtml } from './report/escape.ts';
-import { HOVER_SCRIPT } from './report/hover.ts';
-import type { ReportPanel, ReportSeries } from './report/panel.ts';
-import { STYLE } from './report/style.ts';
-
-export type { ReportPanel, ReportSeries };
-
-export interface ReportFigure {
-  label: string;
-  value: string;
-  /** Small print under the value, such as the other file's value or the threshold. */
-  detail?: string | undefined;
-  /** Coloured as passed or failed. */
-  verdict?: 'good' | 'bad' | undefined;
-}
-
-export interface ReportTable {
-  title: string;
-  head: string[];
-  rows: (string | number)[][];
-  /** Folded away until opened. */
-  folded?: boolean;
-}
-
-export interface Report {
-  title: string;
-  subtitle: string;
-  figures: ReportFigure[];
-  /** Sentences that say what the figures mean. */
-  findings?: string[];
-  panels: ReportPanel[];
-  tables: ReportTable[];
-  /** How to get this page again: the command line. */
-  command?: string | undefined;
-}
-
-/** A series of equal steps, as the simulator records them; each value stands at its step's beginning. */
-export function evenly(stepMs: number, values: ArrayLike<number>): Pick<ReportSeries, 'timesMs' | 'values'> {
-  return { timesMs: Float64Array.from({ length: values.length }, (_, index) => index * stepMs), values };
-}
+import { drawChart } from './chart.ts';
+import { escapeHtml } from './escape.ts';
+import { HOVER_SCRIPT } from './hover.ts';
+import type { Report, ReportFigure, ReportSeries, ReportTable } from './report.ts';
+import { STYLE } from './style.ts';
 
 /** The page as text. Everything it needs is in it; it asks the network for nothing. */
 export function renderReport(report: Report): string {

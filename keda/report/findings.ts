@@ -5,13 +5,13 @@ import type { Candidate, Suggestion } from '../suggest.ts';
 import { spanLabel } from './scale.ts';
 
 /** One set of values under the load. */
-export interface Scenario extends Simulation {
+export interface SimulatedScenario extends Simulation {
   name: string;
   options: SimulationOptions;
 }
 
 /** One row a figure, one column a scenario. */
-export function summaryRows(scenarios: readonly Scenario[]): string[][] {
+export function summaryRows(scenarios: readonly SimulatedScenario[]): string[][] {
   const row = (label: string, cell: (summary: Summary) => string) => [
     label,
     ...scenarios.map(({ summary }) => cell(summary)),
@@ -38,7 +38,7 @@ export function summaryRows(scenarios: readonly Scenario[]): string[][] {
 }
 
 /** What stands out, in sentences. */
-export function findings(scenarios: readonly Scenario[]): string[] {
+export function findings(scenarios: readonly SimulatedScenario[]): string[] {
   const own = scenarios.flatMap((scenario) => {
     const prefix = scenarios.length > 1 ? `${scenario.name}: ` : '';
     return ownFindings(scenario).map((sentence) => prefix + sentence);
@@ -47,7 +47,7 @@ export function findings(scenarios: readonly Scenario[]): string[] {
   return first === undefined || second === undefined ? own : [comparison(first, second), ...own];
 }
 
-function ownFindings({ options, run, summary }: Scenario): string[] {
+function ownFindings({ options, run, summary }: SimulatedScenario): string[] {
   const { settings } = options;
   const sentences: string[] = [];
   if (summary.stranded > 0) {
@@ -78,18 +78,18 @@ function ownFindings({ options, run, summary }: Scenario): string[] {
   return sentences;
 }
 
-function comparison(a: Scenario, b: Scenario): string {
+function comparison(a: SimulatedScenario, b: SimulatedScenario): string {
   const wait = `95 % of messages begin within ${spanLabel(b.summary.waitMs.p95)} instead of ${spanLabel(a.summary.waitMs.p95)}`;
   return `With ${b.name} instead of ${a.name}, ${wait}, for ${change(a.summary.podHours, b.summary.podHours)} pod-hours.`;
 }
 
 /** What to change, what it brings and what it costs. */
-export function suggestionWords({ current, best, fastest, targetWaitP95Ms }: Suggestion): string[] {
+export function suggestionSentences({ current, best, fastest, targetWaitP95Ms }: Suggestion): string[] {
   const target = `95 % of messages to begin within ${spanLabel(targetWaitP95Ms)}`;
   if (best === null) {
     return [
       `Nothing that was tried gets ${target}.`,
-      `The fastest, ${settingWords(fastest)}, takes ${spanLabel(fastest.summary.waitMs.p95)} for ${fastest.summary.podHours.toFixed(2)} pod-hours.`,
+      `The fastest, ${settingsPhrase(fastest)}, takes ${spanLabel(fastest.summary.waitMs.p95)} for ${fastest.summary.podHours.toFixed(2)} pod-hours.`,
       'What is left is the time to notice, to start pods and to grow: raise minReplicas to keep some waiting, or make tasks quicker.',
     ];
   }
@@ -97,7 +97,7 @@ export function suggestionWords({ current, best, fastest, targetWaitP95Ms }: Sug
   const before = `${spanLabel(current.summary.waitMs.p95)} at ${current.summary.podHours.toFixed(2)} pod-hours`;
   const after = `${spanLabel(best.summary.waitMs.p95)} at ${best.summary.podHours.toFixed(2)} (${change(current.summary.podHours, best.summary.podHours)})`;
   const sentences = [
-    `For ${target}: ${settingWords(best)}.`,
+    `For ${target}: ${settingsPhrase(best)}.`,
     `Wait p95 ${met ? 'is within the target already; it goes' : 'goes'} from ${before} to ${after}.`,
   ];
   if (grows(current, best)) {
@@ -111,7 +111,7 @@ export function suggestionWords({ current, best, fastest, targetWaitP95Ms }: Sug
   return sentences;
 }
 
-function settingWords({ settings }: Candidate): string {
+function settingsPhrase({ settings }: Candidate): string {
   const { messagesPerReplica, maxReplicas, pollingIntervalMs } = settings;
   return `messagesPerReplica ${messagesPerReplica}, maxReplicas ${maxReplicas}, pollingInterval ${pollingIntervalMs / 1_000}`;
 }

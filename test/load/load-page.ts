@@ -1,10 +1,11 @@
 /** The page of a load test: what was measured in solid lines, what the simulator predicts in dashed ones. */
+
+import type { Report, ReportFigure } from '../../keda/report/report.ts';
 import { spanLabel } from '../../keda/report/scale.ts';
-import type { Report, ReportFigure } from '../../keda/report.ts';
-import { panelsOf } from './charts.ts';
+import { comparedHead, comparedRows, findingsOf, shown } from './findings.ts';
 import { nothingEnded } from './ledger.ts';
+import { panelsOf } from './panels.ts';
 import { failuresOf, machine, type Result } from './result.ts';
-import { comparedHead, comparedRows, findingsOf, shown } from './words.ts';
 
 const REMARKS_SHOWN = 300;
 /** More kinds of task go to a table. */

@@ -1,6 +1,7 @@
 /** The charts of a load test: measured in solid lines, predicted in dashed ones of the same colour. */
+
+import { evenly, type ReportPanel, type ReportSeries } from '../../keda/report/report.ts';
 import { spanLabel } from '../../keda/report/scale.ts';
-import { evenly, type ReportPanel, type ReportSeries } from '../../keda/report.ts';
 import { percentiles } from '../../keda/simulator.ts';
 import { visitsOf } from './ledger.ts';
 import { type Moments, momentsOf } from './predict.ts';
