@@ -166,7 +166,7 @@ export class ReconnectingConnection {
   }
 }
 
-/** One life of the connection. Whatever belongs to it is void once `lost` resolves. */
+/** One life of the connection. Its channels and deliveries are void once `lost` resolves. */
 export class Session {
   readonly model: ChannelModel;
   /** Counts lives from 1. */
@@ -201,7 +201,7 @@ export class Session {
     if (socket?.destroyed) end(new Error('the socket was closed'));
   }
 
-  /** Ends this life, because something in it has stopped working. */
+  /** Ends this life because something in it has stopped working. */
   drop(reason: Error): void {
     this.#end(reason);
     this.#destroy();
