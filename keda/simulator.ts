@@ -7,10 +7,10 @@ import { type Summary, summarize } from './simulator/summary.ts';
 import type { Run, SimulationInput } from './simulator/types.ts';
 
 export {
+  type ArrivalProfile,
   countsLoad,
   type Load,
   PROFILES,
-  type Profile,
   profileLoad,
   readCounts,
   scaleCounts,

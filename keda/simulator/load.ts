@@ -4,7 +4,7 @@ import { asError, UserError } from '../../runtime/errors.ts';
 import { randomStream } from '../random.ts';
 
 export const PROFILES = ['burst', 'ramp', 'steady', 'spike', 'daily'] as const;
-export type Profile = (typeof PROFILES)[number];
+export type ArrivalProfile = (typeof PROFILES)[number];
 
 /** A load as the simulator takes it. */
 export interface Load {
@@ -22,7 +22,7 @@ const SPIKE_FACTOR = 10;
 const SPIKE_SHARE = 0.1;
 
 /** What each profile looks like: relative rate at x, from 0 (start) to 1 (end). */
-const SHAPES: Record<Exclude<Profile, 'burst'>, (x: number) => number> = {
+const SHAPES: Record<Exclude<ArrivalProfile, 'burst'>, (x: number) => number> = {
   steady: () => 1,
   ramp: (x) => x,
   spike: (x) => (Math.abs(x - 0.5) < SPIKE_SHARE / 2 ? SPIKE_FACTOR : 1),
@@ -34,7 +34,12 @@ const SHAPES: Record<Exclude<Profile, 'burst'>, (x: number) => number> = {
  * A profile's arrivals: a Poisson process with the profile's rate, given that `messages` arrive in all.
  * The same seed gives the same arrivals.
  */
-export function profileLoad(profile: Profile, messages: number, durationMs: number, seed: number): Load {
+export function profileLoad(
+  profile: ArrivalProfile,
+  messages: number,
+  durationMs: number,
+  seed: number,
+): Load {
   const random = randomStream(seed, 1);
   if (profile === 'burst') {
     const within = Math.min(BURST_MS, durationMs);

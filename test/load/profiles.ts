@@ -1,6 +1,6 @@
 /** How many tasks come, over how long, and when each of them does. */
 
-import { type Load, type Profile, profileLoad } from '../../keda/simulator.ts';
+import { type ArrivalProfile, type Load, profileLoad } from '../../keda/simulator.ts';
 import { UserError } from '../../runtime/errors.ts';
 
 export const LOAD_PROFILES = ['burst', 'ramp', 'steady', 'spike', 'soak', 'mixed'] as const;
@@ -16,7 +16,7 @@ interface Kind {
   /** In words, for --help. */
   about: string;
   /** The simulator's profile that says when they come. */
-  shape: Profile;
+  shape: ArrivalProfile;
   /** Tasks a second, on average, unless said otherwise. */
   rate: number;
   durationMs: number;

@@ -4,7 +4,7 @@ import { type Config, readConfig } from '../../config.ts';
 import { asError } from '../../errors.ts';
 import { brokerChecks } from '../doctor/broker-checks.ts';
 import type { Check } from '../doctor/check.ts';
-import { checkFilters, checkImageLibrary, checkMachine, checkNode, checkStorage } from '../doctor/checks.ts';
+import { filtersCheck, imageLibraryCheck, machineCheck, nodeCheck, storageCheck } from '../doctor/checks.ts';
 import { conventional } from '../option-values.ts';
 import { escapeControls, green, print, printJson, red, yellow } from '../terminal.ts';
 
@@ -29,7 +29,7 @@ export function doctorCommand(): Command {
 }
 
 async function examine(): Promise<Check[]> {
-  const checks = [checkNode(), checkMachine()];
+  const checks = [nodeCheck(), machineCheck()];
   let config: Config;
   try {
     config = readConfig();
@@ -42,7 +42,7 @@ async function examine(): Promise<Check[]> {
     verdict: 'ok',
     found: 'every variable is valid, and the chain of times holds',
   });
-  checks.push(...(await Promise.all([checkImageLibrary(), checkFilters(config), checkStorage(config)])));
+  checks.push(...(await Promise.all([imageLibraryCheck(), filtersCheck(config), storageCheck(config)])));
   return [...checks, ...(await brokerChecks(config))];
 }
 

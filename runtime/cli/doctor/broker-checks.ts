@@ -15,10 +15,10 @@ export async function brokerChecks(config: Config): Promise<Check[]> {
   try {
     await broker.ready(AbortSignal.timeout(CONNECT_TIMEOUT_MS));
     return [
-      checkConnection(config, broker),
-      await checkManagement(config),
-      await checkQueues(config, broker),
-      await checkPublishing(config, broker),
+      connectionCheck(config, broker),
+      await managementCheck(config),
+      await queuesCheck(config, broker),
+      await publishingCheck(config, broker),
     ];
   } catch (error) {
     return [
@@ -34,7 +34,7 @@ export async function brokerChecks(config: Config): Promise<Check[]> {
   }
 }
 
-function checkConnection(config: Config, broker: Broker): Check {
+function connectionCheck(config: Config, broker: Broker): Check {
   const { blocked } = broker.state;
   if (blocked === undefined) return { name: 'broker', verdict: 'ok', found: redactUrl(config.amqp.url) };
   return {
@@ -45,7 +45,7 @@ function checkConnection(config: Config, broker: Broker): Check {
   };
 }
 
-async function checkManagement(config: Config): Promise<Check> {
+async function managementCheck(config: Config): Promise<Check> {
   try {
     const { rabbitmqVersion } = await new ManagementClient(config.management).overview();
     const [major = 0, minor = 0] = rabbitmqVersion.split('.').map(Number);
@@ -63,7 +63,7 @@ async function checkManagement(config: Config): Promise<Check> {
   }
 }
 
-async function checkQueues(config: Config, broker: Broker): Promise<Check> {
+async function queuesCheck(config: Config, broker: Broker): Promise<Check> {
   try {
     const states = [...(await inspectTopology(broker, topologyOf(config)))];
     const missing = states.filter(([, state]) => state === undefined).map(([queue]) => queue);
@@ -81,7 +81,7 @@ async function checkQueues(config: Config, broker: Broker): Promise<Check> {
 }
 
 /** A message to the events exchange that no queue is bound for reaches nobody, and proves the right to write. */
-async function checkPublishing(config: Config, broker: Broker): Promise<Check> {
+async function publishingCheck(config: Config, broker: Broker): Promise<Check> {
   try {
     await broker.publish({
       exchange: names(config.prefix).events,

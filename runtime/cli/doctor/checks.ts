@@ -10,7 +10,7 @@ import { tryStorage } from './try-storage.ts';
 
 const OLDEST_NODE = 24;
 
-export function checkNode(): Check {
+export function nodeCheck(): Check {
   const version = process.versions.node;
   if (Number.parseInt(version, 10) >= OLDEST_NODE) return { name: 'Node', verdict: 'ok', found: version };
   return {
@@ -21,7 +21,7 @@ export function checkNode(): Check {
   };
 }
 
-export function checkMachine(): Check {
+export function machineCheck(): Check {
   return {
     name: 'machine',
     verdict: 'ok',
@@ -29,7 +29,7 @@ export function checkMachine(): Check {
   };
 }
 
-export async function checkImageLibrary(): Promise<Check> {
+export async function imageLibraryCheck(): Promise<Check> {
   const name = 'image library';
   try {
     const { default: sharp } = await import('sharp');
@@ -45,7 +45,7 @@ export async function checkImageLibrary(): Promise<Check> {
   }
 }
 
-export async function checkFilters({ functionsDir }: Config): Promise<Check> {
+export async function filtersCheck({ functionsDir }: Config): Promise<Check> {
   const names = listFunctions(functionsDir);
   const loaded = await Promise.all(
     names.map((name) => loadFunction(name, functionsDir).then(() => undefined, asError)),
@@ -61,7 +61,7 @@ export async function checkFilters({ functionsDir }: Config): Promise<Check> {
   };
 }
 
-export async function checkStorage(config: Config): Promise<Check> {
+export async function storageCheck(config: Config): Promise<Check> {
   try {
     const storage = await openStorage(config.storage.url);
     const warnings = await tryStorage(storage);

@@ -2,11 +2,11 @@
 import { existsSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import {
+  type ArrivalProfile,
   countsLoad,
   type Load,
   type Outage,
   PROFILES,
-  type Profile,
   profileLoad,
   readCounts,
   scaleCounts,
@@ -67,6 +67,6 @@ export function outageOption(text: string, before: Outage[] = []): Outage[] {
   return [...before, { kind, fromMs, untilMs: fromMs + lengthMs }];
 }
 
-function isProfile(text: string): text is Profile {
+function isProfile(text: string): text is ArrivalProfile {
   return (PROFILES as readonly string[]).includes(text);
 }
