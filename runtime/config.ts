@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { UserError } from './errors.ts';
 import { redactText } from './redact.ts';
 import { isAllowedBucket } from './storage/allowed-buckets.ts';
-import { HOST_RULE_FORMS, parseHostRule } from './storage/https-policy.ts';
+import { HOST_RULE_WORDS, parseHostRule } from './storage/https-policy.ts';
 import { formatDuration, parseDuration, parseSize } from './units.ts';
 
 const duration = z
@@ -69,6 +69,10 @@ const VARIABLES = {
   AMQP_CONNECT_TIMEOUT: timeLimit.default(10_000),
   AMQP_MANAGEMENT_URL: url(['http:', 'https:'], 'http://host:15672').optional(),
   DARKROOM_PREFIX: name.default('darkroom'),
+  TRUSTED_USERS: list((item) => item, 'names of users on the broker').default([]),
+  REPLY_QUEUES: list((item) => item, 'names of queues, in which * stands for any characters').default([
+    'amq.*',
+  ]),
   FUNCTION: list((item) => item, 'names of filters').default([]),
   FUNCTIONS_DIR: z.string().default(resolve(import.meta.dirname, '../functions')),
   STORAGE_URL: z.string().optional(),
@@ -102,7 +106,7 @@ const VARIABLES = {
   INPUT_HTTPS: flag.default(false),
   INPUT_HTTPS_HOSTS: list(
     (item) => (parseHostRule(item) ? item : undefined),
-    `names of hosts, such as ${HOST_RULE_FORMS}`,
+    `names of hosts, such as ${HOST_RULE_WORDS}`,
   ).default([]),
   LOG_LEVEL: z
     .enum(
@@ -189,6 +193,8 @@ function shape(read: Variables) {
     /** All that a client of the management API takes: the login and the certificates are those of AMQP. */
     management: { ...amqp, amqpUrl: amqp.url, managementUrl: read.AMQP_MANAGEMENT_URL },
     prefix: read.DARKROOM_PREFIX,
+    trustedUsers: read.TRUSTED_USERS,
+    replyQueues: read.REPLY_QUEUES,
     functions: read.FUNCTION,
     functionsDir: read.FUNCTIONS_DIR,
     storage: { url: read.STORAGE_URL, buckets: read.STORAGE_BUCKETS, endedRetentionMs: read.ENDED_RETENTION },

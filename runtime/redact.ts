@@ -50,9 +50,17 @@ export function redactText(text: string): string {
   return RULES.reduce((clean, [pattern, replacement]) => clean.replace(pattern, replacement), text);
 }
 
+/** Reasons and the like, as they stand in events, dead letters and logs. */
+const MAX_TEXT_CHARACTERS = 2_000;
+
+/** Text of any length within what events, headers and logs hold. Redact first: half a secret is not recognised. */
+export function capText(text: string, maxCharacters = MAX_TEXT_CHARACTERS): string {
+  return text.length > maxCharacters ? `${text.slice(0, maxCharacters - 1)}…` : text;
+}
+
 const SHOWN_CHARS = 200;
 
 /** A sender's text as a message quotes it: cut when long. Redact first: in a cut URL no password is recognized. */
 export function shorten(text: string): string {
-  return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}…` : text;
+  return capText(text, SHOWN_CHARS);
 }

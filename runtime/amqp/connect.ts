@@ -1,19 +1,22 @@
-/** Makes one attempt at an AMQP connection: reads secrets and certificates anew, and explains a failure. */
+/** Makes one attempt at an AMQP connection, with secrets and certificates read afresh and failures put in words. */
 
 import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import { type ChannelModel, connect, credentials, type SocketOptions } from 'amqplib';
 import { asError } from '../errors.ts';
 import { guardHandshakes } from './amqplib-internals.ts';
+import { askAuthenticatedUser } from './authenticated-user.ts';
 import { readLogin, readTlsSecrets } from './connection-files.ts';
 import type { BrokerOptions } from './types.ts';
 
 export interface AmqpConnection {
   readonly model: ChannelModel;
+  /** As whom the broker lets us in; undefined when it does not say. */
+  readonly user: string | undefined;
   /** Drops the socket at once, without AMQP's close handshake. */
   destroy(): void;
 }
 
-/** Rejects with an explanation, after `connectTimeoutMs` at the latest, however slowly the other side answers. */
+/** Rejects in words, and no later than `connectTimeoutMs`, however slowly the other side answers. */
 export async function openConnection(options: BrokerOptions, closing: AbortSignal): Promise<AmqpConnection> {
   const place = placeOf(options.url);
   const attempt = new AbortController();
@@ -24,8 +27,8 @@ export async function openConnection(options: BrokerOptions, closing: AbortSigna
     const opening = openModel(options, attempt.signal);
     // An attempt that is given up may still succeed later: its socket is destroyed by the signal.
     opening.catch(() => {});
-    const model = await Promise.race([opening, whenAborted(signal)]);
-    return { model, destroy: () => attempt.abort(new Error('dropped')) };
+    const opened = await Promise.race([opening, whenAborted(signal)]);
+    return { ...opened, destroy: () => attempt.abort(new Error('dropped')) };
   } catch (error) {
     attempt.abort(error);
     const reason = asError(signal.aborted ? signal.reason : error);
@@ -41,7 +44,10 @@ export function placeOf(url: string): string {
   return `RabbitMQ at ${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}, vhost ${vhost || '/'}`;
 }
 
-async function openModel(options: BrokerOptions, signal: AbortSignal): Promise<ChannelModel> {
+async function openModel(
+  options: BrokerOptions,
+  signal: AbortSignal,
+): Promise<Omit<AmqpConnection, 'destroy'>> {
   const { secure, hostname, port, vhost, ...fromUrl } = parse(options.url);
   const fromFiles = await readLogin(options);
   const username = fromFiles.username ?? fromUrl.username;
@@ -62,10 +68,11 @@ async function openModel(options: BrokerOptions, signal: AbortSignal): Promise<C
   const heartbeat = Math.max(1, Math.ceil(options.heartbeatMs / 1000));
   guardHandshakes();
   const encodedVhost = encodeURIComponent(vhost);
-  return connect(
+  const model = await connect(
     { protocol: secure ? 'amqps' : 'amqp', hostname, port, vhost: encodedVhost, heartbeat },
     socketOptions,
   );
+  return { model, user: options.auth === 'external' ? await askAuthenticatedUser(model) : username };
 }
 
 function parse(text: string) {
@@ -85,7 +92,7 @@ function parse(text: string) {
 function connected(socket: Socket): Promise<Socket> {
   return new Promise((resolve, reject) => {
     socket.once('connect', () => resolve(socket));
-    // Stays on the socket: after connecting, TLS reports errors.
+    // Stays for good: what happens after connecting is TLS's to report.
     socket.on('error', reject);
   });
 }
@@ -97,7 +104,7 @@ function whenAborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** What a failure means to the operator, by its error code or by amqplib's text. */
+/** What each failure means to whoever runs this, by error code or by amqplib's text. */
 function explainConnectError(error: Error & { code?: unknown }, options: BrokerOptions): string {
   const text = error instanceof AggregateError ? asError(error.errors[0]).message : error.message;
   const code = String(error.code ?? '');

@@ -1,4 +1,4 @@
-/** Opens the two channels that a session publishes on. One confirms; the other may fail without harm to it. */
+/** Opens what one session publishes on: a channel with confirms, and one without, whose faults touch no other. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, ConfirmChannel, Message } from 'amqplib';

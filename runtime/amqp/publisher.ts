@@ -1,18 +1,19 @@
-/** Publishes over whichever session is up: waits for one, matches the broker's confirms, and bounds memory. */
+/** Publishes with confirms over whichever session is up: waits, matches answers to messages and bounds memory. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Channel, type ConfirmChannel, IllegalOperationError, type Message } from 'amqplib';
 import { asError } from '../errors.ts';
+import { authenticatedUserIn } from './authenticated-user.ts';
 import { NotConnected, PendingPublish } from './pending-publish.ts';
 import { keepUnconfirmedChannel, openConfirmChannel } from './publish-channels.ts';
 import type { Session } from './reconnecting-connection.ts';
 import type { BrokerOptions, OutgoingMessage, PublishRequest } from './types.ts';
 
-/** Sent and not yet confirmed: enough for any round trip, and few to repeat after a loss. */
+/** Unconfirmed messages at once: enough for any round trip, little enough to repeat after a loss. */
 const MAX_IN_FLIGHT = 1000;
 const MAX_WAITING = 10_000;
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
-/** The newest messages of publishLater, kept until there is a connection. */
+/** Messages without a promise that are kept until there is a connection, the newest. */
 const MAX_LATER = 100;
 const TICK_MS = 500;
 /** amqplib's text for the broker's nack; the only other one is "channel closed". */
@@ -25,6 +26,7 @@ export class Publisher {
   readonly #later: OutgoingMessage[] = [];
   #waitingBytes = 0;
   #session: Session | undefined;
+  #toldUser: string | undefined;
   #channel: ConfirmChannel | undefined;
   #laterChannel: Channel | undefined;
   #blocked: string | undefined;
@@ -36,6 +38,11 @@ export class Publisher {
 
   constructor(options: BrokerOptions) {
     this.#options = options;
+  }
+
+  /** As whom the broker lets us in: what it has said itself counts most, since it may change a login's name. */
+  get user(): string | undefined {
+    return this.#toldUser ?? this.#session?.user;
   }
 
   get blocked(): string | undefined {
@@ -68,13 +75,15 @@ export class Publisher {
     }
     try {
       const { exchange, routingKey, body, properties } = message;
-      this.#laterChannel.publish(exchange, routingKey, body, { persistent: true, ...properties });
+      const options = { persistent: true, userId: this.user, ...properties };
+      this.#laterChannel.publish(exchange, routingKey, body, options);
     } catch (error) {
       this.#options.log.debug({ error: asError(error).message }, 'an event was dropped');
     }
   }
 
   async attach(session: Session): Promise<void> {
+    this.#session = session;
     const [channel] = await Promise.all([
       openConfirmChannel(session, {
         returned: (message) => this.#markReturned(message),
@@ -83,7 +92,6 @@ export class Publisher {
       }),
       keepUnconfirmedChannel(session, this.#options.log, (later) => this.#useForLater(later)),
     ]);
-    this.#session = session;
     this.#channel = channel;
     this.#flush();
   }
@@ -154,7 +162,9 @@ export class Publisher {
   }
 
   #send(pending: PendingPublish) {
-    const { exchange, routingKey, body, properties } = pending;
+    const { exchange, routingKey, body } = pending;
+    // Only by this name do others know which messages are our own.
+    const properties = { userId: this.user, ...pending.properties };
     pending.sinceMs = performance.now();
     this.#inFlight.add(pending);
     try {
@@ -162,7 +172,7 @@ export class Publisher {
       this.#full = !this.#channel!.publish(exchange, routingKey, body, properties, onConfirm);
     } catch (error) {
       this.#inFlight.delete(pending);
-      // The channel has closed and nothing was sent; any other error is a fault of the message.
+      // Anything else than a channel that has closed under us, unsent, is a fault of the message.
       if (!(error instanceof IllegalOperationError)) return pending.fail(error);
       this.#down();
       this.#wait(pending);
@@ -170,9 +180,9 @@ export class Publisher {
   }
 
   #confirmed(pending: PendingPublish, error: Error | null) {
-    // The channel has closed: detach settles the message, and knows why.
+    // The channel has closed: what ends the session knows why, and detach settles the message with that.
     if (error !== null && error.message !== NACKED) return;
-    // It was given up or refused meanwhile.
+    // Not in flight any more: given up or refused, and settled by that.
     if (!this.#inFlight.delete(pending)) return;
     if (error === null) pending.confirm();
     else pending.nack();
@@ -186,6 +196,7 @@ export class Publisher {
 
   #refuse(error: Error & { code?: number }) {
     this.#downReason = error.message;
+    this.#toldUser = authenticatedUserIn(error) ?? this.#toldUser;
     for (const pending of this.#inFlight) {
       if (!pending.isCauseOf(error)) continue;
       this.#inFlight.delete(pending);

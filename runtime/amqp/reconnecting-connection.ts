@@ -34,6 +34,7 @@ export class ReconnectingConnection {
   #session: Session | undefined;
   #connection: AmqpConnection | undefined;
   #generation = 0;
+  #user: string | undefined;
   #logged = { message: '', atMs: 0 };
 
   constructor(purpose: 'consume' | 'publish', options: BrokerOptions, owner: ConnectionOwner) {
@@ -45,6 +46,11 @@ export class ReconnectingConnection {
 
   get status(): ConnectionStatus {
     return this.#status;
+  }
+
+  /** As whom the broker last let us in. */
+  get user(): string | undefined {
+    return this.#user;
   }
 
   get lastError(): string | undefined {
@@ -112,6 +118,7 @@ export class ReconnectingConnection {
       return { error: asError(error), lastedMs: 0 };
     }
     this.#connection = connection;
+    this.#user = connection.user;
     const session = new Session(connection, ++this.#generation, (reason) => this.#owner.blocked(reason));
     let error: Error;
     try {
@@ -166,9 +173,11 @@ export class ReconnectingConnection {
   }
 }
 
-/** One life of the connection. Its channels and deliveries are void once `lost` resolves. */
+/** One life of the connection. Whatever belongs to it is void once `lost` resolves. */
 export class Session {
   readonly model: ChannelModel;
+  /** As whom the broker lets us in; undefined when it does not say. */
+  readonly user: string | undefined;
   /** Counts lives from 1. */
   readonly generation: number;
   /** Resolves, never rejects, with why the connection ended. */
@@ -178,12 +187,13 @@ export class Session {
 
   /** Listens to everything that can end a connection, before anything else can happen on it. */
   constructor(
-    { model, destroy }: AmqpConnection,
+    { model, user, destroy }: AmqpConnection,
     generation: number,
     onBlocked: (reason: string | undefined) => void,
   ) {
     const { promise: lost, resolve: end } = Promise.withResolvers<Error>();
     this.model = model;
+    this.user = user;
     this.generation = generation;
     this.lost = lost;
     this.#end = end;
@@ -201,7 +211,7 @@ export class Session {
     if (socket?.destroyed) end(new Error('the socket was closed'));
   }
 
-  /** Ends this life because something in it has stopped working. */
+  /** Ends this life, because something in it has stopped working. */
   drop(reason: Error): void {
     this.#end(reason);
     this.#destroy();

@@ -1,6 +1,6 @@
 /** Reads one dead letter: which task it was, where it failed and why. A letter is data from outside. */
 import type { GotMessage } from '../amqp/browse-queue.ts';
-import { HEADERS } from '../task/task.ts';
+import { HEADERS } from '../task/hop.ts';
 
 export interface DeadLetter {
   /** The task's id where the message could be read, else its message id. */

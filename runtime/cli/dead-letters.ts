@@ -2,7 +2,7 @@
 import type { Broker, PublishRequest } from '../amqp/broker.ts';
 import { browseQueue, type GotMessage } from '../amqp/browse-queue.ts';
 import { names } from '../amqp/topology.ts';
-import { HEADERS } from '../task/task.ts';
+import { HEADERS } from '../task/hop.ts';
 import { type DeadLetter, parseDeadLetter } from './dead-letter.ts';
 import { type DeadLetterSelection, selectionMatcher } from './dead-letter-selection.ts';
 

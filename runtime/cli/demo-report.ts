@@ -1,6 +1,6 @@
 /** What came out of the demo, task by task. */
 import { basename } from 'node:path';
-import type { StepRecord } from '../task/task.ts';
+import type { StepRecord } from '../task/hop.ts';
 import { humanDuration, humanSize } from '../units.ts';
 import { resultOf, type TaskOutcome } from './task-client.ts';
 import { dim, escapeControls, print, printTable } from './terminal.ts';

@@ -15,6 +15,8 @@ export interface Inputs {
    * @throws {Retryable} `storage` or `network`
    */
   read(input: string, options?: ReadOptions): Promise<Buffer>;
+  /** The key in the configured storage that `input` names; undefined when it names something elsewhere. */
+  keyOf(input: string): string | undefined;
 }
 
 export interface InputsOptions {
@@ -34,6 +36,8 @@ export interface InputsOptions {
 const EXPECTED = 'Expected a key in the storage, s3://bucket/key, or an https URL where those are allowed';
 /** `name://…`, and the schemes that come without slashes; other colons are part of a key. */
 const URL_LIKE = /^(?:[a-z][a-z\d+.-]*:\/\/|(?:https?|s3|ftp|file|data|blob|javascript|urn|about):)/i;
+
+const OBJECT_URL = /^([a-z][a-z\d+.-]*):\/\/([^/]+)\/(.+)$/is;
 
 /** @throws {UserError} when a bucket or a host rule cannot be read; nothing is connected to yet */
 export function openInputs(options: InputsOptions): Inputs {
@@ -75,11 +79,11 @@ class StorageInputs implements Inputs {
     input: string,
     { scheme, buckets }: { scheme: string; buckets: BucketNaming },
   ): Promise<{ from: Storage; key: string }> {
-    const [, bucket, key] = /^[^:]+:\/\/([^/]+)\/(.+)$/s.exec(input) ?? [];
+    const [, , bucket, key] = OBJECT_URL.exec(input) ?? [];
     if (bucket === undefined || key === undefined) throw forbidden(input, `it is not ${scheme}://bucket/key`);
-    if (!buckets.isName(bucket)) throw forbidden(input, buckets.nameRule);
+    if (!buckets.isName(bucket)) throw forbidden(input, buckets.nameWords);
     assertUserKey(key, 'input');
-    // The runtime's folder is below a prefix, so it may be anywhere in a bucket.
+    // The runtime's folder lies at the end of a prefix, so it may be anywhere in a bucket.
     if (key.split('/').some(isRuntimeKey)) throw forbidden(input, 'it belongs to the runtime');
     const isNamed = (allowed: AllowedBucket) => allowed.scheme === scheme && allowed.bucket === bucket;
     const other = this.#others.findLast(isNamed);
@@ -95,6 +99,16 @@ class StorageInputs implements Inputs {
     const opening = openStorage(url, this.#storageOptions);
     this.#opened.set(url, opening);
     return opening;
+  }
+
+  keyOf(input: string): string | undefined {
+    if (!URL_LIKE.test(input)) return input;
+    const [, scheme, bucket, key] = OBJECT_URL.exec(input) ?? [];
+    const own = this.#own;
+    if (key === undefined || own?.scheme !== scheme?.toLowerCase() || own?.bucket !== bucket)
+      return undefined;
+    if (own!.prefix === '') return key;
+    return key.startsWith(`${own!.prefix}/`) ? key.slice(own!.prefix.length + 1) : undefined;
   }
 
   async #readHttps(input: string, options: ReadOptions): Promise<Buffer> {

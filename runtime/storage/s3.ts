@@ -37,7 +37,7 @@ class S3Storage implements Storage {
   readonly url: string;
   readonly #client: S3Client;
   readonly #bucket: string;
-  /** Put before every key: empty, or the prefix and a slash. */
+  /** What stands before every key: empty, or the prefix and a slash. */
   readonly #base: string;
   readonly #warn: (message: string) => void;
   #knowsConditions = true;
@@ -124,7 +124,7 @@ class S3Storage implements Storage {
     );
   }
 
-  /** Does one thing; its errors become failures of the task. */
+  /** Does one thing, its errors in words. */
   async #perform<T>(doing: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       signal?.throwIfAborted();

@@ -1,25 +1,37 @@
 /**
- * Where a task's own files lie, and the marker that says how it ended. A task ends once: whoever writes the
- * marker first decides, and everything that comes later finds it and changes nothing.
+ * Where a task's own files lie, and the marker that says how it ended. A generation of a task ends once: whoever writes
+ * the marker first decides, and everything that comes later finds it and changes nothing.
+ *
+ * A marker is written before the result that it promises, so that only the winner of two tasks with one id stores
+ * anything, and a cancelled task stores nothing. A worker that dies in between leaves a marker whose result is not
+ * there; the repeat of its delivery finds that and stores it (`result-state.ts`).
  */
 import { createHash } from 'node:crypto';
 import { RUNTIME_FOLDER } from '../storage/keys.ts';
-import type { Storage } from '../storage/storage.ts';
+import { ObjectNotFound, type Storage } from '../storage/storage.ts';
 import type { Task } from './task.ts';
 
 const ENDED_FOLDER = `${RUNTIME_FOLDER}/ended`;
 export const TASKS_FOLDER = `${RUNTIME_FOLDER}/tasks`;
-const MAX_MARKER_BYTES = 16 * 1_048_576;
+const MAX_MARKER_BYTES = 1_048_576;
 
 export interface TaskMarker {
   task_id: string;
   generation: number;
+  /** Of the task as it was written; empty for one that was cancelled before any worker had it. */
   fingerprint: string;
+  /** Of the task with all defaults filled in, where its parameters could be read. */
+  meaning?: string;
   outcome: 'completed' | 'failed' | 'cancelled';
   /** ISO 8601. */
   time: string;
   /** What the final event says. */
   data: Record<string, unknown>;
+}
+
+/** A marker that is there but cannot be read: cut off, altered, or not a marker at all. */
+export class DamagedMarker extends Error {
+  override readonly name = 'DamagedMarker';
 }
 
 /** A task's id as one path segment: itself where that is safe everywhere, else its hash. */
@@ -40,32 +52,66 @@ export function intermediateKey(task: Pick<Task, 'id' | 'fingerprint'>, step: nu
   return `${intermediatesFolder(task.id)}/${content}-step-${step}`;
 }
 
-/** How the task ended, or undefined while it has not. */
+/** Where the result of a task goes that does not say; the ending follows from the format. */
+export function defaultOutputKey(id: string, extension: string): string {
+  return `out/${pathName(id)}.${extension}`;
+}
+
+/** How the task ended, or undefined while it has not. @throws DamagedMarker */
+export async function inspectMarker(
+  storage: Storage,
+  id: string,
+  generation: number,
+): Promise<TaskMarker | undefined> {
+  let text: string;
+  try {
+    text = (await storage.read(markerKey(id, generation), { maxBytes: MAX_MARKER_BYTES })).toString('utf8');
+  } catch (error) {
+    if (error instanceof ObjectNotFound) return undefined;
+    throw error;
+  }
+  return parseMarker(text, id, generation);
+}
+
+/** The same, but a damaged marker counts as none: the work is done again, and the marker written anew. */
 export async function readMarker(
   storage: Storage,
   id: string,
   generation: number,
 ): Promise<TaskMarker | undefined> {
-  const key = endedKey(id, generation);
-  if ((await storage.stat(key)) === undefined) return undefined;
-  return JSON.parse((await storage.read(key, { maxBytes: MAX_MARKER_BYTES })).toString('utf8')) as TaskMarker;
+  try {
+    return await inspectMarker(storage, id, generation);
+  } catch (error) {
+    if (error instanceof DamagedMarker) return undefined;
+    throw error;
+  }
 }
 
 /** Ends the task unless it has ended. @returns the marker that stands: this one, or the earlier one. */
-export async function writeMarker(storage: Storage, ended: TaskMarker): Promise<TaskMarker> {
-  const bytes = Buffer.from(JSON.stringify(ended));
-  const key = endedKey(ended.task_id, ended.generation);
-  const written = await storage.write(key, bytes, { contentType: 'application/json', ifAbsent: true });
-  return written ? ended : ((await readMarker(storage, ended.task_id, ended.generation)) ?? ended);
+export async function writeMarker(storage: Storage, marker: TaskMarker): Promise<TaskMarker> {
+  const bytes = encodeMarker(marker);
+  const key = markerKey(marker.task_id, marker.generation);
+  const options = { contentType: 'application/json' };
+  if (await storage.write(key, bytes, { ...options, ifAbsent: true })) return marker;
+  const standing = await readMarker(storage, marker.task_id, marker.generation);
+  if (standing !== undefined) return standing;
+  await storage.write(key, bytes, options);
+  return marker;
 }
 
-/** The state after the newest replay. */
+/** Puts the marker in the place of one that promised what cannot be kept. */
+export async function replaceMarker(storage: Storage, marker: TaskMarker): Promise<void> {
+  const key = markerKey(marker.task_id, marker.generation);
+  await storage.write(key, encodeMarker(marker), { contentType: 'application/json' });
+}
+
+/** The state after the newest replay; a damaged marker ends the search like an absent one. */
 export async function readLatestMarker(storage: Storage, id: string): Promise<TaskMarker | undefined> {
   let latest: TaskMarker | undefined;
   for (let generation = 0; ; generation++) {
-    const ended = await readMarker(storage, id, generation);
-    if (ended === undefined) return latest;
-    latest = ended;
+    const marker = await readMarker(storage, id, generation);
+    if (marker === undefined) return latest;
+    latest = marker;
   }
 }
 
@@ -85,8 +131,31 @@ export async function sweep(storage: Storage, olderThanMs: number, nowMs = Date.
   return removed;
 }
 
-function endedKey(id: string, generation: number): string {
+/** No path name has a `~` but at its front, so that no two tasks and generations share a key. */
+export function markerKey(id: string, generation: number): string {
   const name = pathName(id);
   const shard = createHash('sha256').update(name).digest('hex').slice(0, 2);
-  return `${ENDED_FOLDER}/${shard}/${name}${generation === 0 ? '' : `.${generation}`}.json`;
+  return `${ENDED_FOLDER}/${shard}/${name}${generation === 0 ? '' : `~${generation}`}.json`;
+}
+
+const CHECKSUM = /,"checksum":"([0-9a-f]{64})"\}\s*$/;
+
+function encodeMarker(marker: TaskMarker): Buffer {
+  const json = JSON.stringify(marker);
+  return Buffer.from(`${json.slice(0, -1)},"checksum":"${sha256(json)}"}\n`);
+}
+
+function parseMarker(text: string, id: string, generation: number): TaskMarker {
+  const match = CHECKSUM.exec(text);
+  if (match === null)
+    throw new DamagedMarker(`The marker of "${id}" is cut off or was not written by Darkroom.`);
+  const json = `${text.slice(0, match.index)}}`;
+  if (sha256(json) !== match[1]) throw new DamagedMarker(`The marker of "${id}" was altered.`);
+  const marker = JSON.parse(json) as TaskMarker;
+  if (marker.task_id === id && marker.generation === generation) return marker;
+  throw new DamagedMarker(`The marker of "${id}" belongs to another task.`);
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }

@@ -4,10 +4,15 @@ import { z } from 'zod';
 import { Rejection } from '../errors.ts';
 import { assertUserKey } from '../storage/keys.ts';
 import { validationMessage } from '../validation-message.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import { HEADERS, type Hop, parseHop } from './hop.ts';
 
 export const MAX_STEPS = 20;
 /** A task is a reference with a few steps; anything larger is a mistake. */
 const MAX_TASK_BYTES = 1_048_576;
+/** Nested deeper, or of more values, no task makes sense; what walks it must not run out of stack. */
+const MAX_DEPTH = 20;
+const MAX_VALUES = 10_000;
 /** With what is added to it, an id has to fit a property of AMQP, which holds 255 bytes. */
 const MAX_ID_BYTES = 200;
 
@@ -33,7 +38,7 @@ const common = {
   /** Seconds that one step may take; the worker's own TASK_TIMEOUT still holds. */
   timeout: z
     .number('a number of seconds')
-    .positive('a number of seconds above 0')
+    .min(0.1, 'at least 0.1 seconds')
     .max(86_400, 'at most 86400 seconds')
     .optional(),
 };
@@ -65,75 +70,43 @@ export interface Task {
   fingerprint: string;
 }
 
-/** One step's outcome, kept along the way for the final event. Milliseconds; queueMs is null when unknown. */
-export interface StepRecord {
-  filter: string;
-  attempt: number;
-  queue_ms: number | null;
-  work_ms: number;
-}
-
-/** Where a task stands: travels in our own headers, so that the body stays as the publisher wrote it. */
-export interface Hop {
-  step: number;
-  /** Tries of this step that failed so far. */
-  attempt: number;
-  /** Raised by each replay from the dead letters. */
-  generation: number;
-  inline: boolean;
-  /** When this hop, and when the whole task, was published; epoch ms, null when the publisher did not say. */
-  publishedMs: number | null;
-  submittedMs: number | null;
-  /** When the present step first failed, epoch ms. */
-  firstFailedMs: number | null;
-  history: StepRecord[];
-}
-
 /** What of a message the contract reads. */
 export interface TaskMessage {
   body: Buffer;
   properties: { contentType?: string; messageId?: string; timestamp?: number };
+  /** Of a message that is not our own: without those that only we may set (`withoutHopHeaders`). */
   headers: Record<string, unknown>;
+  /** Epoch ms; default now. */
+  receivedAtMs?: number;
 }
-
-/** Our own header names, in one place. */
-export const HEADERS = {
-  steps: 'darkroom-steps',
-  output: 'darkroom-output',
-  id: 'darkroom-id',
-  step: 'darkroom-step',
-  attempt: 'darkroom-attempt',
-  generation: 'darkroom-generation',
-  inline: 'darkroom-inline',
-  fingerprint: 'darkroom-fingerprint',
-  published: 'darkroom-published-ms',
-  submitted: 'darkroom-submitted-ms',
-  firstFailed: 'darkroom-first-failed-ms',
-  history: 'darkroom-history',
-  /** Set by our own publisher: a record of the submission lies beside the intermediates. */
-  recorded: 'darkroom-recorded',
-} as const;
 
 /**
  * The task in a message that arrived at `filter`'s queue.
  * @throws Rejection `invalid-message` or `invalid-task` that names the path, the value and what was expected.
  */
 export function parseTask(message: TaskMessage, filter: string): { task: Task; hop: Hop } {
-  const hop = parseHop(message);
-  const inline = message.properties.contentType?.startsWith('image/') === true;
-  const written = inline ? inlineTask(message.headers) : jsonTask(message, filter);
+  const { headers, properties, body } = message;
+  const hop = parseHop(headers, properties, message.receivedAtMs ?? Date.now());
+  const inline = properties.contentType?.startsWith('image/') === true;
+  const written = inline ? inlineTask(headers) : jsonTask(message, filter);
+  const { input, steps, output = {}, timeout } = written;
   const task: Task = {
-    id: written.id ?? text(message.headers[HEADERS.id]) ?? message.properties.messageId ?? randomUUID(),
-    input: written.input,
-    steps: written.steps,
-    output: written.output ?? {},
-    timeoutMs: written.timeout === undefined ? undefined : Math.round(written.timeout * 1_000),
+    id: written.id ?? text(headers[HEADERS.id]) ?? properties.messageId ?? randomUUID(),
+    input,
+    steps,
+    output,
+    timeoutMs: timeout === undefined ? undefined : Math.round(timeout * 1_000),
     fingerprint:
-      text(message.headers[HEADERS.fingerprint]) ?? fingerprint(written, inline ? message.body : undefined),
+      text(headers[HEADERS.fingerprint]) ??
+      fingerprintOf([input, steps, output, inline ? sha256(body) : undefined]),
   };
   hop.inline ||= inline;
   checkTask(task, hop);
   return { task, hop };
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /** The body of the messages that follow an inline image's first step: the task without its image. */
@@ -148,22 +121,6 @@ export function taskBody(task: Task): Buffer {
 export function shortenId(id: string): string {
   // In the middle of a stream, the decoder keeps an unfinished character back.
   return new TextDecoder().decode(Buffer.from(id).subarray(0, MAX_ID_BYTES), { stream: true });
-}
-
-/** The headers that say where a task stands. */
-export function hopHeaders(task: Task, hop: Hop): Record<string, unknown> {
-  return {
-    [HEADERS.id]: task.id,
-    [HEADERS.fingerprint]: task.fingerprint,
-    [HEADERS.step]: hop.step,
-    [HEADERS.attempt]: hop.attempt,
-    ...(hop.generation > 0 && { [HEADERS.generation]: hop.generation }),
-    ...(hop.inline && { [HEADERS.inline]: true }),
-    [HEADERS.published]: hop.publishedMs ?? undefined,
-    [HEADERS.submitted]: hop.submittedMs ?? undefined,
-    [HEADERS.firstFailed]: hop.firstFailedMs ?? undefined,
-    ...(hop.history.length > 0 && { [HEADERS.history]: JSON.stringify(hop.history) }),
-  };
 }
 
 type Written = z.output<typeof longSchema>;
@@ -202,47 +159,6 @@ function inlineTask(headers: Record<string, unknown>): Written {
   });
 }
 
-function parseHop(message: TaskMessage): Hop {
-  const { headers, properties } = message;
-  const publishedMs =
-    integer(headers[HEADERS.published], 1e15) ?? integer(toEpochMs(properties.timestamp ?? -1), 1e15) ?? null;
-  return {
-    step: integer(headers[HEADERS.step], MAX_STEPS) ?? 0,
-    attempt: integer(headers[HEADERS.attempt], 1_000) ?? 0,
-    generation: integer(headers[HEADERS.generation], 1_000_000) ?? 0,
-    inline: headers[HEADERS.inline] === true,
-    publishedMs,
-    submittedMs: integer(headers[HEADERS.submitted], 1e15) ?? publishedMs,
-    firstFailedMs: integer(headers[HEADERS.firstFailed], 1e15) ?? null,
-    history: parseHistory(text(headers[HEADERS.history])),
-  };
-}
-
-/** AMQP timestamps are seconds; some clients send milliseconds. */
-function toEpochMs(timestamp: number): number {
-  return timestamp > 1e11 ? timestamp : timestamp * 1_000;
-}
-
-const historySchema = z
-  .array(
-    z.object({
-      filter: filterName,
-      attempt: z.number(),
-      queue_ms: z.number().nullable(),
-      work_ms: z.number(),
-    }),
-  )
-  .max(MAX_STEPS);
-
-function parseHistory(json: string | undefined): StepRecord[] {
-  if (json === undefined) return [];
-  try {
-    return historySchema.parse(JSON.parse(json));
-  } catch {
-    return []; // Only our own bookkeeping is lost with it.
-  }
-}
-
 function checkTask(task: Task, hop: Hop): void {
   const fail = (message: string) => {
     throw new Rejection(message, { failureType: 'invalid-task' });
@@ -254,13 +170,10 @@ function checkTask(task: Task, hop: Hop): void {
     fail(`${HEADERS.step}: expected 0 to ${task.steps.length - 1}, got ${hop.step}.`);
   if (task.input === undefined && !hop.inline)
     fail('input: expected a storage key, s3://bucket/key or https://…, got nothing.');
-  if (task.output.key !== undefined) assertUserKey(task.output.key, 'output.key');
-}
-
-function fingerprint(written: Written, image: Buffer | undefined): string {
-  const hash = createHash('sha256').update(JSON.stringify([written.input, written.steps, written.output]));
-  if (image !== undefined) hash.update(image);
-  return hash.digest('base64url').slice(0, 22);
+  if (task.output.key === undefined) return;
+  assertUserKey(task.output.key, 'output.key');
+  if (task.output.key === task.input)
+    fail('output.key: is the input itself, which a repeat would filter once more; expected another key.');
 }
 
 function validated<T extends z.ZodType>(schema: T, root: unknown): z.output<T> {
@@ -270,6 +183,13 @@ function validated<T extends z.ZodType>(schema: T, root: unknown): z.output<T> {
 }
 
 function parseJson(json: string, what: string): unknown {
+  const root = readJson(json, what);
+  const fault = faultOfShape(root);
+  if (fault === undefined) return root;
+  throw new Rejection(`${what} ${fault}.`, { failureType: 'invalid-message' });
+}
+
+function readJson(json: string, what: string): unknown {
   try {
     return JSON.parse(json);
   } catch (error) {
@@ -280,6 +200,21 @@ function parseJson(json: string, what: string): unknown {
   }
 }
 
+/** Too deep or too many; found without calling itself. */
+function faultOfShape(root: unknown): string | undefined {
+  let level: unknown[] = [root];
+  let values = 0;
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_DEPTH) return `is nested more than ${MAX_DEPTH} levels deep`;
+    values += level.length;
+    if (values > MAX_VALUES) return `holds more than ${MAX_VALUES} values`;
+    level = level.flatMap((value) =>
+      typeof value === 'object' && value !== null ? Object.values(value) : [],
+    );
+  }
+  return undefined;
+}
+
 function described(value: unknown): string {
   if (value === null) return 'null';
   return Array.isArray(value) ? 'a list' : `a ${typeof value}`;
@@ -287,10 +222,4 @@ function described(value: unknown): string {
 
 function text(header: unknown): string | undefined {
   return typeof header === 'string' && header !== '' ? header : undefined;
-}
-
-function integer(header: unknown, max: number): number | undefined {
-  return typeof header === 'number' && Number.isInteger(header) && header >= 0 && header <= max
-    ? header
-    : undefined;
 }

@@ -12,6 +12,8 @@ export type Phase = 'queue' | 'fetch' | 'decode' | 'filter' | 'encode' | 'store'
 export interface Observed {
   connected(): boolean;
   consuming(): { filter: string; consuming: boolean }[];
+  /** Slots whose task in hand waits because a queue refuses what follows from it. */
+  waiting(): { filter: string; waiting: boolean }[];
   childRestarts(): number;
 }
 
@@ -20,12 +22,13 @@ interface Instruments {
   phases: Histogram;
   bytes: Counter;
   inFlight: UpDownCounter;
+  notSent: Counter;
 }
 
 const PHASE_BUCKETS_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3_600,
 ];
-/** Far more than a worker records before the SDK is loaded. */
+/** Far more than a worker does before the SDK is there. */
 const MAX_KEPT = 10_000;
 
 export class Metrics {
@@ -34,7 +37,7 @@ export class Metrics {
   #instruments: Instruments | undefined;
   #loading: Promise<Loaded> | undefined;
 
-  /** One delivery settled: completed, retried, failed, rejected, forwarded, repeated, cancelled, restarted, given-back. */
+  /** One delivery settled; `outcome` is one of the worker's settlements, such as completed, retried or failed. */
   task(filter: string, outcome: string): void {
     this.#record(({ tasks }) => tasks.add(1, { filter, outcome }));
   }
@@ -49,6 +52,11 @@ export class Metrics {
 
   inFlight(filter: string, change: 1 | -1): void {
     this.#record((into) => into.inFlight.add(change, { filter }));
+  }
+
+  /** A reply or an event that was given up, because its queue refuses it. */
+  notSent(filter: string, purpose: string): void {
+    this.#record((into) => into.notSent.add(1, { filter, purpose }));
   }
 
   /** Sets what is read at each scrape; to be called before the first. */
@@ -130,6 +138,9 @@ async function loadSdk(observed: Observed | undefined): Promise<Loaded> {
       }),
       bytes: meter.createCounter('darkroom_bytes', { description: 'Bytes of images read and written' }),
       inFlight: meter.createUpDownCounter('darkroom_tasks_in_flight', { description: 'Tasks in hand' }),
+      notSent: meter.createCounter('darkroom_messages_not_sent', {
+        description: 'Replies and events given up, because a queue refuses them',
+      }),
     },
     handler: (request, response) => exporter.getMetricsRequestHandler(request, response),
     shutdown: () => sdk.shutdown(),
@@ -146,6 +157,13 @@ function observe(meter: import('@opentelemetry/api').Meter, observed: Observed):
     .createObservableGauge('darkroom_consuming', { description: '1 while the queue is consumed' })
     .addCallback((result) => {
       for (const { filter, consuming } of observed.consuming()) result.observe(consuming ? 1 : 0, { filter });
+    });
+  meter
+    .createObservableGauge('darkroom_waiting', {
+      description: '1 while the task in hand waits for a queue that refuses what follows from it',
+    })
+    .addCallback((result) => {
+      for (const { filter, waiting } of observed.waiting()) result.observe(waiting ? 1 : 0, { filter });
     });
   meter
     .createObservableCounter('darkroom_child_restarts', {

@@ -2,7 +2,8 @@
  * W3C trace context through every hop. A `traceparent` that comes with a task is carried on; with an OTLP
  * endpoint configured each step becomes a span of that trace.
  */
-import type { Hop, Task } from '../task/task.ts';
+import type { Hop } from '../task/hop.ts';
+import type { Task } from '../task/task.ts';
 
 type Api = typeof import('@opentelemetry/api');
 

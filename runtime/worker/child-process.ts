@@ -3,10 +3,11 @@
  * next one ready. A library's own timeout cannot stop every decoder; SIGKILL can.
  */
 import type { Logger } from 'pino';
+import type { Task } from '../task/task.ts';
 import type { TaskMarker } from '../task/task-marker.ts';
 import type { ChildSettings } from './child.ts';
 import { ChildLife, type Lost, lost } from './child-life.ts';
-import type { Job, Request, Response, StepFailure, StepResult } from './protocol.ts';
+import type { Job, Request, Response, StandingMarker, StepFailure, StepResult } from './protocol.ts';
 
 const MEMORY_POLL_MS = 200;
 /** Marker and clean-up requests are small; longer means that the storage hangs. */
@@ -31,8 +32,12 @@ export interface ChildOptions {
 export interface Child {
   /** Does the job or says why not, within `timeoutMs` of the child being ready; never throws. */
   run(job: Job, timeoutMs: number): Promise<StepResult>;
-  /** Marks a task as failed. @returns the marker that stands, or undefined when it could not be written. */
-  mark(marker: TaskMarker): Promise<TaskMarker | undefined>;
+  /**
+   * Marks a task as failed.
+   * @param replace puts the marker in the place of one whose promise cannot be kept
+   * @returns the marker that stands, or undefined when it could not be written
+   */
+  mark(task: Task, marker: TaskMarker, replace: boolean): Promise<StandingMarker | undefined>;
   /** Removes an ended task's intermediates; what cannot be removed now is left to the sweep. */
   clean(taskId: string): Promise<void>;
   /** Ends the work in hand; the job reports `child-lost`. */
@@ -85,9 +90,9 @@ export class ChildProcess implements Child {
     }
   }
 
-  async mark(marker: TaskMarker): Promise<TaskMarker | undefined> {
-    const response = await this.#ask({ type: 'mark', seq: ++this.#sequence, marker });
-    return response.type === 'marked' ? response.marker : undefined;
+  async mark(task: Task, marker: TaskMarker, replace: boolean): Promise<StandingMarker | undefined> {
+    const response = await this.#ask({ type: 'mark', seq: ++this.#sequence, task, marker, replace });
+    return response.type === 'marked' ? response.standing : undefined;
   }
 
   async clean(taskId: string): Promise<void> {

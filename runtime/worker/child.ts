@@ -5,10 +5,12 @@ import { loadFunction } from '../functions.ts';
 import { redactText } from '../redact.ts';
 import { openInputs } from '../storage/inputs.ts';
 import { openStorage } from '../storage/open.ts';
-import { intermediatesFolder, readMarker, writeMarker } from '../task/task-marker.ts';
+import { intermediatesFolder, readMarker } from '../task/task-marker.ts';
+import { markFailed } from './finish-task.ts';
 import { inputBuffer } from './input-buffer.ts';
 import type { Job, Request, Response, StepResult } from './protocol.ts';
-import { runStep, type StepResources } from './run-step.ts';
+import { runStep } from './run-step.ts';
+import type { StepResources } from './step-resources.ts';
 
 /** What the parent hands over at start; nothing else of the environment is read here. */
 export interface ChildSettings {
@@ -89,7 +91,7 @@ async function answer(request: Request, resources: StepResources): Promise<Respo
       return {
         type: 'marked',
         seq: request.seq,
-        marker: await writeMarker(resources.storage, request.marker),
+        standing: await markFailed(request.task, request.marker, request.replace, resources),
       };
     case 'clean':
       await resources.storage.removeAll(intermediatesFolder(request.taskId));

@@ -1,7 +1,8 @@
 /** Decides what becomes of a message that is no task, and of one that nothing else could settle: kept, in words. */
 import type { TaskFailure } from '../errors.ts';
 import type { TaskEvent } from '../task/events.ts';
-import { HEADERS, shortenId } from '../task/task.ts';
+import { HEADERS } from '../task/hop.ts';
+import { shortenId } from '../task/task.ts';
 import type { Decision } from './decision.ts';
 import type { Incoming } from './delivery-context.ts';
 import { type BrokerNames, deadLetter, eventMessage, replyMessages } from './messages.ts';

@@ -2,31 +2,23 @@
  * Decides what follows a delivery: a pure function from what is known of it to one decision, as data. `settle.ts`
  * carries the decision out; no other place publishes what follows a task, or acknowledges one.
  */
-import { HEADERS, type Hop, type StepRecord, type Task } from '../task/task.ts';
-import type { TaskMarker } from '../task/task-marker.ts';
+import type { StepRecord } from '../task/hop.ts';
+import { finish } from './decide-end.ts';
+import { tryAgainOrGiveUp } from './decide-failure.ts';
 import type { Decision, MarkFirst, Policy, Verdict } from './decision.ts';
-import { type DeliveryContext, eventOf, finalEventOf, submittedMs } from './delivery-context.ts';
-import {
-  type BrokerNames,
-  copyMessage,
-  deadLetter,
-  eventMessage,
-  type Message,
-  replyMessages,
-  retryMessage,
-  stepMessage,
-} from './messages.ts';
-import type { ReplyImage, StepFailure, Timings } from './protocol.ts';
+import { type DeliveryContext, eventOf, followingHop } from './delivery-context.ts';
+import { againMessage, copyMessage, stepMessage } from './messages.ts';
+import type { StandingMarker, StepFailure, Timings } from './protocol.ts';
 
-/** RabbitMQ 4 refuses larger messages; a larger image is named in the event instead. */
-const MAX_REPLY_BYTES = 15 * 1_048_576;
+/** How often a task is started again before its storage is said to be at fault. */
+const MAX_RESTARTS = 3;
 
-/** @param marker the one that stands after a {@link MarkFirst} */
+/** @param standing what stands after a {@link MarkFirst} */
 export function decide(
   context: DeliveryContext,
   verdict: Verdict,
   policy: Policy,
-  marker?: TaskMarker,
+  standing?: StandingMarker,
 ): Decision | MarkFirst {
   switch (verdict.kind) {
     case 'stepped':
@@ -42,9 +34,9 @@ export function decide(
         verdict.image,
       );
     case 'restart':
-      return startAgain(context, policy, marker);
+      return startAgain(context, policy, standing);
     case 'failed':
-      return tryAgainOrGiveUp(context, verdict, policy, marker);
+      return tryAgainOrGiveUp(context, verdict, policy, standing);
     case 'misrouted':
       return forward(context, verdict.due, policy);
     case 'given-back':
@@ -56,7 +48,13 @@ export function decide(
 function goOn(context: DeliveryContext, timings: Timings, { at, workMs, nowMs }: Policy): Decision {
   const { filter, hop, queueMs } = context;
   const record: StepRecord = { filter, attempt: hop.attempt, queue_ms: queueMs, work_ms: Math.round(workMs) };
-  const next = nextHop(context, [record], nowMs);
+  const next = followingHop(context, {
+    step: hop.step + 1,
+    attempt: 0,
+    publishedMs: nowMs,
+    firstFailedMs: null,
+    history: [...hop.history, record],
+  });
   const following = context.task.steps[next.step]!.filter;
   const timings_ms = Object.fromEntries(
     Object.entries(timings).map(([phase, ms]) => [phase, Math.round(ms * 10) / 10]),
@@ -76,179 +74,42 @@ function goOn(context: DeliveryContext, timings: Timings, { at, workMs, nowMs }:
   };
 }
 
-/** Where the task stands after these steps. */
-function nextHop(context: DeliveryContext, done: StepRecord[], nowMs: number): Hop {
-  const { hop } = context;
-  return {
-    ...hop,
-    step: hop.step + done.length,
-    attempt: 0,
-    publishedMs: nowMs,
-    submittedMs: submittedMs(context),
-    firstFailedMs: null,
-    history: [...hop.history, ...done],
-  };
-}
-
-/** The task has ended, now or earlier: its final event and the reply are told, and a letter that is still owed. */
-function finish(
+/** The image between two steps is gone or damaged: the task starts again rather than being lost, but not for ever. */
+function startAgain(
   context: DeliveryContext,
-  marker: TaskMarker,
-  settlement: 'completed' | 'cancelled' | 'repeated',
-  { at }: Policy,
-  image?: ReplyImage,
-): Decision {
-  const { delivery, task } = context;
-  const event = finalEventOf(context, marker);
-  const fits = image !== undefined && marker.outcome === 'completed' && image.bytes.length <= MAX_REPLY_BYTES;
-  const messages = [eventMessage(at, event), ...replyMessages(delivery, event, fits ? image : undefined)];
-  if (marker.outcome === 'failed' && isLetterOwed(context, marker))
-    messages.push(
-      letterOf(at, context, String(marker.data.failure_type), String(marker.data.failure_reason)),
-    );
-  const leavesSomething = task.steps.length > 1 || delivery.headers[HEADERS.recorded] === true;
-  return {
-    messages,
-    announcements: [],
-    // A failed task keeps its intermediates for a replay.
-    ...(leavesSomething && marker.outcome !== 'failed' && { cleanUp: task.id }),
-    settlement,
-    log: {
-      level: 'info',
-      text: 'task ended',
-      fields: {
-        outcome: marker.outcome,
-        repeat: settlement === 'repeated',
-        output: (marker.data.output as { key?: string } | undefined)?.key,
-      },
-    },
-  };
-}
-
-/**
- * A worker that died between marker and dead letter left the letter to whoever comes next: to its own message, given
- * to another worker, or to a later step, when that worker's last words were written after the other had gone on.
- */
-function isLetterOwed({ delivery, hop }: DeliveryContext, marker: TaskMarker): boolean {
-  return delivery.redelivered || hop.step > Number(marker.data.step ?? hop.step);
-}
-
-/** Somebody removed the image between two steps: the task starts again rather than being lost. */
-function startAgain(context: DeliveryContext, policy: Policy, marker?: TaskMarker): Decision | MarkFirst {
-  const { hop } = context;
+  policy: Policy,
+  standing?: StandingMarker,
+): Decision | MarkFirst {
+  const { hop, task } = context;
+  const gone = `The image that step ${hop.step - 1} left for step ${hop.step} is not in the storage, or damaged`;
   if (hop.inline) {
-    const message = `The image that step ${hop.step - 1} left for step ${hop.step} is gone from the storage, and the original came inside the first message.`;
-    const failure = failed('reject', 'input-not-found', message);
-    return tryAgainOrGiveUp(context, failure, policy, marker);
+    const message = `${gone}, and the original came inside the first message.`;
+    return tryAgainOrGiveUp(context, failed('reject', 'input-not-found', message), policy, standing);
   }
-  const first: Hop = { ...hop, step: 0, attempt: 0, publishedMs: policy.nowMs, history: [] };
+  if (hop.restarts >= MAX_RESTARTS) {
+    const message = `${gone}, and starting again ${MAX_RESTARTS} times did not help. Do all workers use the same storage (STORAGE_URL)?`;
+    return tryAgainOrGiveUp(context, failed('reject', 'storage', message), policy, standing);
+  }
+  const restarts = hop.restarts + 1;
+  const first = followingHop(context, {
+    step: 0,
+    attempt: 0,
+    restarts,
+    publishedMs: policy.nowMs,
+    firstFailedMs: null,
+    history: [],
+  });
   return {
     messages: [stepMessage(policy.at, context, first)],
-    needsQueueOf: context.task.steps[0]!.filter,
+    needsQueueOf: task.steps[0]!.filter,
     announcements: [],
     settlement: 'restarted',
     log: {
       level: 'warn',
-      text: 'the image between two steps is gone; the task starts again',
-      fields: {},
+      text: 'the image between two steps is gone or damaged; the task starts again',
+      fields: { restarts },
     },
   };
-}
-
-function tryAgainOrGiveUp(
-  context: DeliveryContext,
-  failure: StepFailure,
-  policy: Policy,
-  marker?: TaskMarker,
-): Decision | MarkFirst {
-  const delayMs = policy.retryDelaysMs[context.hop.attempt];
-  if (failure.consequence === 'reject' || delayMs === undefined)
-    return giveUp(context, failure, policy, marker);
-  return tryAgain(context, failure, delayMs, policy);
-}
-
-function tryAgain(
-  context: DeliveryContext,
-  failure: StepFailure,
-  delayMs: number,
-  { at, nowMs, jitter }: Policy,
-): Decision {
-  const { hop, worker } = context;
-  const next: Hop = {
-    ...hop,
-    attempt: hop.attempt + 1,
-    publishedMs: nowMs + delayMs,
-    submittedMs: submittedMs(context),
-    firstFailedMs: hop.firstFailedMs ?? nowMs,
-  };
-  const reason = {
-    failure_type: failure.failureType,
-    failure_reason: failure.message,
-    attempt: next.attempt,
-    delay_ms: delayMs,
-  };
-  return {
-    messages: [retryMessage(at, context, next, delayMs, jitter)],
-    announcements: [eventOf(context, 'retrying', { ...reason, worker })],
-    settlement: 'retried',
-    log: {
-      level: 'warn',
-      text: 'step failed; it will be tried again',
-      fields: { ...reason, stack: failure.stack },
-    },
-  };
-}
-
-/** The end of a task that cannot succeed: marker, dead letter, final event. */
-function giveUp(
-  context: DeliveryContext,
-  failure: StepFailure,
-  policy: Policy,
-  standing?: TaskMarker,
-): Decision | MarkFirst {
-  const { delivery, task, hop } = context;
-  const attempts = hop.attempt + 1;
-  const retried = failure.consequence === 'retry' ? ` (given up after ${attempts} attempts)` : '';
-  const data = {
-    step: hop.step,
-    failure_type: failure.failureType,
-    failure_reason: failure.message + retried,
-    attempts,
-    worker: context.worker,
-  };
-  const marker = failureMarker(task, hop, data, policy.nowMs);
-  // The task that owns this id has told its own end, and its marker stays.
-  const isReused = failure.failureType === 'task-id-reused';
-  if (!isReused && standing === undefined) return { mark: marker };
-  if (standing !== undefined && standing.outcome !== 'failed')
-    return finish(context, standing, 'repeated', policy);
-  const event = finalEventOf(context, marker);
-  return {
-    messages: [
-      letterOf(policy.at, context, data.failure_type, data.failure_reason),
-      ...(isReused ? [] : [eventMessage(policy.at, event)]),
-      ...replyMessages(delivery, event),
-    ],
-    announcements: [],
-    settlement: 'failed',
-    log: { level: 'error', text: 'task failed', fields: { ...data, stack: failure.stack } },
-  };
-}
-
-function failureMarker(task: Task, hop: Hop, data: Record<string, unknown>, nowMs: number): TaskMarker {
-  return {
-    task_id: task.id,
-    generation: hop.generation,
-    fingerprint: task.fingerprint,
-    outcome: 'failed',
-    time: new Date(nowMs).toISOString(),
-    data,
-  };
-}
-
-function letterOf(at: BrokerNames, context: DeliveryContext, failureType: string, reason: string): Message {
-  const { filter, worker, task, hop, delivery } = context;
-  return deadLetter(at, delivery, { filter, worker, task, hop, failureType, reason });
 }
 
 function forward({ delivery }: DeliveryContext, due: string, { at }: Policy): Decision {
@@ -262,9 +123,9 @@ function forward({ delivery }: DeliveryContext, due: string, { at }: Policy): De
 }
 
 /** At the drain deadline: a fresh copy for another worker, because a requeue may count as a failure. */
-function giveBack({ delivery, filter }: DeliveryContext, { at }: Policy): Decision {
+function giveBack(context: DeliveryContext, { at }: Policy): Decision {
   return {
-    messages: [copyMessage(at, delivery, filter)],
+    messages: [againMessage(at, context, followingHop(context, { wasGivenBack: true }))],
     announcements: [],
     settlement: 'given-back',
     log: { level: 'warn', text: 'the worker must stop: task given back', fields: {} },

@@ -36,6 +36,8 @@ export interface Decision {
 /** A task that fails for good ends by its marker: write this one, and decide again by the one that then stands. */
 export interface MarkFirst {
   mark: TaskMarker;
+  /** In the place of one whose promise cannot be kept. */
+  replace?: boolean;
 }
 
 /** What came of a delivery that could be read as a task. */

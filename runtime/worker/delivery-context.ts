@@ -1,7 +1,8 @@
 /** What is known of one delivery: plain data, from which its job, its events and what follows are made. */
 import type { Delivery } from '../amqp/broker.ts';
 import type { EventType, TaskEvent } from '../task/events.ts';
-import type { Hop, Task } from '../task/task.ts';
+import type { Hop } from '../task/hop.ts';
+import type { Task } from '../task/task.ts';
 import type { TaskMarker } from '../task/task-marker.ts';
 import type { Job } from './protocol.ts';
 
@@ -34,8 +35,9 @@ export function jobOf(context: DeliveryContext): Job {
     step: hop.step,
     generation: hop.generation,
     attempt: hop.attempt,
+    isRepeat: delivery.redelivered || hop.attempt > 0 || hop.wasGivenBack,
     wantsImage: hop.inline && Boolean(delivery.properties.replyTo),
-    waitingSinceMs: hop.submittedMs ?? hop.firstFailedMs,
+    waitingSinceMs: hop.seenMs,
     history: hop.history,
     queueMs: context.queueMs,
     about,
@@ -74,4 +76,11 @@ export function finalEventOf(context: DeliveryContext, marker: TaskMarker): Task
 /** When the task was first published, as well as is known; epoch ms. */
 export function submittedMs({ hop, delivery }: DeliveryContext): number {
   return hop.submittedMs ?? delivery.receivedAtMs;
+}
+
+/** The hop of a message that follows this delivery; what changes with it comes on top. */
+export function followingHop(context: DeliveryContext, change: Partial<Hop>): Hop {
+  const { hop, delivery } = context;
+  const seenMs = hop.seenMs ?? delivery.receivedAtMs;
+  return { ...hop, wasGivenBack: false, submittedMs: submittedMs(context), seenMs, ...change };
 }

@@ -14,6 +14,7 @@ import { ChildProcess } from './child-process.ts';
 import { startDeletionCost } from './deletion-cost.ts';
 import { Slot } from './slot.ts';
 import { StopSignal } from './stop-signal.ts';
+import { Trust } from './trust.ts';
 import { Worker } from './worker.ts';
 
 /** A child may use this share of the container's memory; the parent and the page cache need the rest. */
@@ -31,7 +32,18 @@ export async function runWorker(config: Config): Promise<void> {
   const stop = new StopSignal();
   const deletionCost = startDeletionCost(config.pod, log);
   const broker = openBroker({ ...config.amqp, name: `darkroom ${filters.join(',')} ${name}`, log });
-  const parts: Parts = { config, name, log, metrics, tracing, broker, onBusy: deletionCost.busy, stop };
+  const trust = trustOf(config, broker, log);
+  const parts: Parts = {
+    config,
+    name,
+    log,
+    metrics,
+    tracing,
+    broker,
+    trust,
+    onBusy: deletionCost.busy,
+    stop,
+  };
   const worker = new Worker(
     broker,
     filters.map((filter) => startSlot(filter, parts)),
@@ -77,6 +89,7 @@ interface Parts {
   metrics: Metrics;
   tracing: Tracing;
   broker: Broker;
+  trust: Trust;
   onBusy: (busy: boolean) => void;
   stop: StopSignal;
 }
@@ -109,6 +122,11 @@ function startSlot(filter: string, { config, stop, ...parts }: Parts): Slot {
     crashLimit: config.retry.crashLimit,
     knownFilters: () => listFunctions(config.functionsDir),
   });
+}
+
+function trustOf({ prefix, trustedUsers, replyQueues }: Config, broker: Broker, log: Logger): Trust {
+  const isOurUser = (userId: string) => userId === broker.state.user || trustedUsers.includes(userId);
+  return new Trust({ prefix, isOurUser, replyQueues, log });
 }
 
 function threadsPerChild({ threads, functions }: Config): number {

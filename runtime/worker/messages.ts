@@ -3,7 +3,8 @@ import type { PublishProperties, PublishRequest } from '../amqp/broker.ts';
 import type { names } from '../amqp/topology.ts';
 import { redactText } from '../redact.ts';
 import { EVENT_CONTENT_TYPE, encodeEvent, eventId, type TaskEvent } from '../task/events.ts';
-import { type Hop, hopHeaders, type Task, taskBody } from '../task/task.ts';
+import { type Hop, hopHeaders } from '../task/hop.ts';
+import { type Task, taskBody } from '../task/task.ts';
 import type { DeliveryContext, Incoming } from './delivery-context.ts';
 import type { ReplyImage } from './protocol.ts';
 
@@ -59,6 +60,11 @@ export function retryMessage(
     body,
     properties: { ...properties, expiration },
   };
+}
+
+/** The task again at once, to the queue that it came from. */
+export function againMessage(at: BrokerNames, context: DeliveryContext, hop: Hop): Message {
+  return toQueue('copy', at.queue(context.filter), taskMessage(context, hop));
 }
 
 /** The same message again, to a queue of ours. */

@@ -1,6 +1,7 @@
 /** What a slot and its child process say to each other. */
 import type { FailureType } from '../errors.ts';
-import type { StepRecord, Task } from '../task/task.ts';
+import type { StepRecord } from '../task/hop.ts';
+import type { Task } from '../task/task.ts';
 import type { TaskMarker } from '../task/task-marker.ts';
 
 /** One step to run. */
@@ -10,6 +11,8 @@ export interface Job {
   generation: number;
   /** Tries of this step that failed so far. */
   attempt: number;
+  /** An earlier delivery of this very message, or an earlier try, may have done some of the work. */
+  isRepeat: boolean;
   /** The image, when it came inside the message and this is the first step. */
   image?: Buffer;
   /** Whether the final image itself is wanted back, for a reply. */
@@ -46,7 +49,7 @@ export type StepResult =
   | ({ kind: 'completed'; marker: TaskMarker; image?: ReplyImage } & Measured)
   /** The task had ended before: by an earlier copy, or because it was cancelled (`abandoned`: during the work). */
   | { kind: 'ended'; marker: TaskMarker; image?: ReplyImage; abandoned?: boolean }
-  /** The previous step's image is gone although the task has not ended: start it again. */
+  /** The previous step's image is gone or damaged although the task has not ended: start it again. */
   | { kind: 'restart' }
   | StepFailure;
 
@@ -58,6 +61,15 @@ export interface StepFailure {
   stack?: string;
 }
 
+/** The marker that stands once a failed task was marked. */
+export interface StandingMarker {
+  marker: TaskMarker;
+  /** False: the id belongs to another task. */
+  isSameTask: boolean;
+  /** False: the task was completed, but the result that the marker promises is not stored. */
+  isStored: boolean;
+}
+
 export interface ReplyImage {
   bytes: Buffer;
   contentType: string;
@@ -66,7 +78,7 @@ export interface ReplyImage {
 export type Request =
   | { type: 'run'; seq: number; job: Job }
   /** Write the marker of a failed task. */
-  | { type: 'mark'; seq: number; marker: TaskMarker }
+  | { type: 'mark'; seq: number; task: Task; marker: TaskMarker; replace: boolean }
   /** Remove what an ended task left between its steps. */
   | { type: 'clean'; seq: number; taskId: string };
 
@@ -75,6 +87,6 @@ export type Response =
   /** It cannot start, and trying again would not help: a mistake in the configuration or in a filter's file. */
   | { type: 'broken'; message: string }
   | { type: 'ran'; seq: number; result: StepResult; rssBytes: number }
-  | { type: 'marked'; seq: number; marker: TaskMarker }
+  | { type: 'marked'; seq: number; standing: StandingMarker }
   | { type: 'cleaned'; seq: number }
   | { type: 'error'; seq: number; message: string };

@@ -1,7 +1,7 @@
 /** Carries a decision out: publishes, waits for every confirm, cleans up, acknowledges, counts and logs. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { type Broker, type Delivery, PublishRefused, Unroutable } from '../amqp/broker.ts';
+import { type Broker, type Delivery, PublishNacked, PublishRefused, Unroutable } from '../amqp/broker.ts';
 import { asError } from '../errors.ts';
 import type { TaskEvent } from '../task/events.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -11,6 +11,11 @@ import { failpoint } from './failpoint.ts';
 import { type BrokerNames, eventMessage, type Message } from './messages.ts';
 
 const REPUBLISH_DELAY_MS = 250;
+/** While a queue refuses what cannot be given up, its owner is asked ever less often. */
+const REPUBLISH_DELAY_MAX_MS = 5_000;
+/** A queue that is full for a moment gets another chance; its tasks are not held up for it. */
+const GIVE_UP_AFTER_TRIES = 3;
+const REFUSAL_LOG_MS = 60_000;
 
 /** Whether the delivery is settled, was taken back by the broker, or has a message that no queue takes. */
 export type Settled = 'settled' | 'taken-back' | 'unroutable';
@@ -20,20 +25,26 @@ export interface SettlerOptions {
   at: BrokerNames;
   broker: Pick<Broker, 'publish' | 'publishLater'>;
   child: Pick<Child, 'clean'>;
-  metrics: Pick<Metrics, 'task'>;
+  metrics: Pick<Metrics, 'task' | 'notSent'>;
 }
 
 export class Settler {
   readonly #options: SettlerOptions;
+  #waitsFor: string | undefined;
 
   constructor(options: SettlerOptions) {
     this.#options = options;
   }
 
+  /** What refuses the message that a task waits for, while one does. */
+  get waitsFor(): string | undefined {
+    return this.#waitsFor;
+  }
+
   /** @throws when a message cannot be published at all and the decision does not say what to do then */
   async settle(delivery: Delivery, decision: Decision, log: Logger): Promise<Settled> {
     try {
-      if (!(await this.#publishAll(delivery, decision.messages))) return 'taken-back';
+      if (!(await this.#publishAll(delivery, decision.messages, log))) return 'taken-back';
     } catch (thrown) {
       if (thrown instanceof Unroutable && decision.needsQueueOf !== undefined) return 'unroutable';
       if (decision.otherwise === undefined) throw thrown;
@@ -58,28 +69,55 @@ export class Settler {
   }
 
   /** @returns false when the delivery was taken back before all were confirmed */
-  async #publishAll(delivery: Delivery, messages: Message[]): Promise<boolean> {
-    const confirmed = await Promise.all(
-      messages.map((message) => this.#publishUntilConfirmed(delivery, message)),
+  async #publishAll(delivery: Delivery, messages: Message[], log: Logger): Promise<boolean> {
+    const done = await Promise.all(
+      messages.map((message) => this.#publishUntilConfirmed(delivery, message, log)),
     );
-    return confirmed.every(Boolean);
+    this.#waitsFor = undefined;
+    return done.every(Boolean);
   }
 
-  async #publishUntilConfirmed(delivery: Delivery, message: Message): Promise<boolean> {
+  /**
+   * No confirmation means no certainty: publish again, for a repeat is harmless. What a queue refuses is tried for ever
+   * where a task would be lost without it, and a few times where only somebody would not hear of it.
+   */
+  async #publishUntilConfirmed(delivery: Delivery, message: Message, log: Logger): Promise<boolean> {
     failpoint('publishing');
+    let refusals = 0;
+    let loggedMs = Number.NEGATIVE_INFINITY;
     while (delivery.alive) {
       try {
         const confirmed = this.#options.broker.publish(message);
         failpoint('sent');
         await confirmed;
         return true;
-      } catch (error) {
-        // No confirmation means no certainty: publish again. A repeat is harmless.
+      } catch (thrown) {
+        const error = asError(thrown);
         if (!canBePublishedLater(error)) throw error;
-        await sleep(REPUBLISH_DELAY_MS);
+        if (isRefusal(error)) {
+          refusals++;
+          if (isDispensable(message) && refusals >= GIVE_UP_AFTER_TRIES) {
+            this.#giveUp(message, error, log);
+            return true;
+          }
+          if (!isDispensable(message)) this.#waitsFor = error.message;
+          if (performance.now() - loggedMs >= REFUSAL_LOG_MS) {
+            loggedMs = performance.now();
+            log.warn(
+              { purpose: message.purpose, reason: error.message },
+              'a message is refused; it is sent again',
+            );
+          }
+        }
+        await sleep(Math.min(REPUBLISH_DELAY_MAX_MS, REPUBLISH_DELAY_MS * 2 ** Math.max(0, refusals - 1)));
       }
     }
     return false;
+  }
+
+  #giveUp({ purpose }: Message, { message }: Error, log: Logger): void {
+    this.#options.metrics.notSent(this.#options.filter, purpose);
+    log.warn({ purpose, reason: message }, 'a message is refused; it is given up, and the task goes on');
   }
 
   #log({ log: line }: Decision, log: Logger): void {
@@ -88,10 +126,20 @@ export class Settler {
 }
 
 /** Not a message that cannot be encoded, that no queue takes, or that the broker finds too large. */
-function canBePublishedLater(error: unknown): boolean {
+function canBePublishedLater(error: Error): boolean {
   if (error instanceof RangeError || error instanceof TypeError || error instanceof Unroutable) return false;
   if (!(error instanceof PublishRefused)) return true;
   // A missing exchange (404) or right (403) is the installation's fault: it can be put right while the task waits.
   const { code } = error.cause as { code?: number };
   return code === 404 || code === 403;
+}
+
+/** The broker has answered, and the answer was no. */
+function isRefusal(error: Error): boolean {
+  return error instanceof PublishNacked || error instanceof PublishRefused;
+}
+
+/** Nobody loses a task without it. */
+function isDispensable({ purpose }: Message): boolean {
+  return purpose === 'reply' || purpose === 'event';
 }

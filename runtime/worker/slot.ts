@@ -4,7 +4,8 @@
  * The life of a delivery:
  *
  * 1. Receive. RabbitMQ hands the slot one message (prefetch 1) and no other until that one is settled.
- * 2. Read. `task.ts` makes of it a task and its hop: what is to be done, and which step is due.
+ * 2. Read. `trust.ts` leaves out what its sender has no right to say; `task.ts` makes of the rest a task and its hop: what
+ *    is to be done, and which step is due.
  * 3. Check. Is this filter due? Has the message taken down workers before?
  * 4. Run. The child process looks whether the task has ended, fetches the image, decodes it, applies the filter,
  *    encodes and stores the result (`run-step.ts`). After the last step it writes the task's marker.
@@ -20,19 +21,19 @@ import type { Broker, Consumer, Delivery } from '../amqp/broker.ts';
 import { names } from '../amqp/topology.ts';
 import { asError, Rejection, TaskFailure } from '../errors.ts';
 import { unknownFilter } from '../functions.ts';
-import { parseTask } from '../task/task.ts';
-import type { TaskMarker } from '../task/task-marker.ts';
+import { parseTask, type Task } from '../task/task.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Span, Tracing } from '../telemetry/tracing.ts';
 import type { Child } from './child-process.ts';
 import { decide, noQueueFor } from './decide.ts';
 import { decideUnforeseen, decideUnreadable } from './decide-unreadable.ts';
-import type { Decision, Policy, Verdict } from './decision.ts';
+import type { Decision, MarkFirst, Policy, Verdict } from './decision.ts';
 import { type DeliveryContext, eventOf, jobOf } from './delivery-context.ts';
 import { failpoint } from './failpoint.ts';
 import type { BrokerNames } from './messages.ts';
-import type { StepFailure, StepResult } from './protocol.ts';
+import type { StandingMarker, StepFailure, StepResult } from './protocol.ts';
 import { Settler } from './settle.ts';
+import type { Trust } from './trust.ts';
 
 /** A delivery older than its deadline by this much, with nothing excusing it, is wedged. */
 const WEDGED_MARGIN_MS = 60_000;
@@ -54,6 +55,7 @@ export interface SlotOptions {
   retryDelaysMs: number[];
   crashLimit: number;
   knownFilters: () => string[];
+  trust: Trust;
   /** Told when a task is taken and when none is in hand. */
   onBusy?: (busy: boolean) => void;
 }
@@ -102,6 +104,11 @@ export class Slot {
     return overdue && broker.state.publish === 'connected' && broker.state.blocked === undefined;
   }
 
+  /** What refuses the message that the task in hand waits for, while something does. */
+  get waitsFor(): string | undefined {
+    return this.#settler.waitsFor;
+  }
+
   /** No more deliveries; resolves when the one in hand is settled. */
   async drain(): Promise<void> {
     await this.#consumer.cancel();
@@ -134,16 +141,17 @@ export class Slot {
 
   async #process(delivery: Delivery): Promise<void> {
     try {
-      const reading = this.#read(delivery);
+      const incoming = this.#options.trust.admit(delivery);
+      const reading = this.#read(incoming);
       if (reading instanceof TaskFailure)
-        await this.#settle(delivery, decideUnreadable(delivery, reading, this.#handler));
+        await this.#settle(delivery, decideUnreadable(incoming, reading, this.#handler));
       else await this.#see(delivery, reading);
     } catch (thrown) {
       await this.#settle(delivery, decideUnforeseen(delivery, asError(thrown), this.#handler));
     }
   }
 
-  #read(delivery: Delivery): Reading | TaskFailure {
+  #read(delivery: DeliveryContext['delivery']): Reading | TaskFailure {
     const { filter, name, tracing } = this.#options;
     try {
       const { task, hop } = parseTask(delivery, filter);
@@ -201,18 +209,20 @@ export class Slot {
   }
 
   async #decide(context: DeliveryContext, verdict: Verdict, policy: Policy): Promise<Decision> {
-    const decision = decide(context, verdict, policy);
-    if (!('mark' in decision)) return decision;
-    return decide(context, verdict, policy, await this.#mark(decision.mark)) as Decision;
+    let decision = decide(context, verdict, policy);
+    while ('mark' in decision)
+      decision = decide(context, verdict, policy, await this.#mark(context.task, decision));
+    return decision;
   }
 
   /** @returns the marker that stands; the given one when the storage takes none at all */
-  async #mark(marker: TaskMarker): Promise<TaskMarker> {
-    for (let tries = 1; ; tries++) {
-      const standing = await this.child.mark(marker);
-      if (standing !== undefined || tries === MARK_TRIES) return standing ?? marker;
-      await sleep(MARK_RETRY_DELAY_MS);
+  async #mark(task: Task, { mark, replace = false }: MarkFirst): Promise<StandingMarker> {
+    for (let tries = 1; tries <= MARK_TRIES; tries++) {
+      const standing = await this.child.mark(task, mark, replace);
+      if (standing !== undefined) return standing;
+      if (tries < MARK_TRIES) await sleep(MARK_RETRY_DELAY_MS);
     }
+    return { marker: mark, isSameTask: true, isStored: true };
   }
 
   async #settle(delivery: Delivery, decision: Decision, log = this.#options.log) {

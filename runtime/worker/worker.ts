@@ -33,6 +33,10 @@ export class Worker implements Health, Observed {
     return this.#slots.map(({ filter, consuming }) => ({ filter, consuming }));
   }
 
+  waiting(): { filter: string; waiting: boolean }[] {
+    return this.#slots.map(({ filter, waitsFor }) => ({ filter, waiting: waitsFor !== undefined }));
+  }
+
   childRestarts(): number {
     return this.#slots.reduce((sum, { child }) => sum + child.restarts, 0);
   }
@@ -53,6 +57,8 @@ export class Worker implements Health, Observed {
     if (!this.connected()) return `no connection to the broker${why}`;
     const idle = this.#slots.find(({ consuming }) => !consuming);
     if (idle !== undefined) return `not consuming the queue of ${idle.filter}${why}`;
+    const waiting = this.#slots.find(({ waitsFor }) => waitsFor !== undefined);
+    if (waiting !== undefined) return `the task in hand of ${waiting.filter} waits: ${waiting.waitsFor}`;
     const sick = this.#slots.find(({ child }) => !child.healthy);
     return sick && `the child process of ${sick.filter} does not start`;
   }

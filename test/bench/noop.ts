@@ -10,6 +10,7 @@ import { Metrics } from '../../runtime/telemetry/metrics.ts';
 import { Tracing } from '../../runtime/telemetry/tracing.ts';
 import type { Child } from '../../runtime/worker/child-process.ts';
 import { Slot } from '../../runtime/worker/slot.ts';
+import { Trust } from '../../runtime/worker/trust.ts';
 import { type Installation, startInstallation } from '../support/installation.ts';
 import { until } from '../support/until.ts';
 import { completedTasks } from './completions.ts';
@@ -82,6 +83,7 @@ async function withoutChild(at: Installation, amqpUrl: string, round: number): P
     retryDelaysMs: config.retry.delaysMs,
     crashLimit: 5,
     knownFilters: () => ['noop'],
+    trust: new Trust({ prefix: at.prefix, isOurUser: () => true, replyQueues: [], log }),
   });
   await until(() => completedTasks(at) >= before + TASKS, 'all no-ops', 120_000);
   const rate = (TASKS * 1_000) / (performance.now() - start);
@@ -105,7 +107,7 @@ const IDLE_CHILD: Child = {
     bytesIn: 0,
     bytesOut: 0,
   }),
-  mark: async (marker) => marker,
+  mark: async (_, marker) => ({ marker, isSameTask: true, isStored: true }),
   clean: async () => {},
   kill: () => {},
   close: async () => {},

@@ -2,7 +2,7 @@
  * What was submitted against what became of it, kept outside the system under test. A task that has neither ended
  * nor is still in a queue or in work is lost.
  */
-import type { StepRecord } from '../../runtime/task/task.ts';
+import type { StepRecord } from '../../runtime/task/hop.ts';
 
 /** One stay of a task in one queue. Times are milliseconds since 1970. */
 export interface Visit {

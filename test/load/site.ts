@@ -12,7 +12,8 @@ import { asError, UserError } from '../../runtime/errors.ts';
 import { redactUrl } from '../../runtime/redact.ts';
 import { openStorage } from '../../runtime/storage/open.ts';
 import type { Storage } from '../../runtime/storage/storage.ts';
-import { HEADERS, type Step } from '../../runtime/task/task.ts';
+import { HEADERS } from '../../runtime/task/hop.ts';
+import type { Step } from '../../runtime/task/task.ts';
 import type { Ledger, LoadEvent } from './ledger.ts';
 
 /** What one filter's queue holds. NaN where nobody can say. */

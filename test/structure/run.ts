@@ -1,8 +1,10 @@
 /** What `npm run structure` runs: measures the tree against its goals, and shows the walk of one task through it. */
-import { glob, readFile } from 'node:fs/promises';
+
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
 import { findBroker } from '../../runtime/cli/broker.ts';
 import { EXIT, runCommand } from '../support/run-command.ts';
 import { checkSources, checkWalk, type GoalResult } from './goals.ts';
@@ -47,17 +49,22 @@ async function main(): Promise<number> {
 }
 
 async function readSources(): Promise<SourceSummary[]> {
-  const found = await Array.fromAsync(glob('{functions,runtime,keda,helm,test}/**/*.ts', { cwd: ROOT }));
-  const paths = found.map((path) => path.replaceAll('\\', '/')).filter((path) => !LEFT_OUT.test(path));
-  const texts = paths
-    .sort()
-    .map(async (path) => summarizeSource(path, await readFile(join(ROOT, path), 'utf8')));
-  return Promise.all(texts);
+  const listed = await promisify(execFile)(
+    'git',
+    ['ls-files', '--cached', '--others', '--exclude-standard', '*.ts'],
+    {
+      cwd: ROOT,
+    },
+  );
+  const paths = listed.stdout.split('\n').filter((path) => path !== '' && !LEFT_OUT.test(path));
+  return Promise.all(
+    paths.map(async (path) => summarizeSource(path, await readFile(join(ROOT, path), 'utf8'))),
+  );
 }
 
 async function traceWalk(): Promise<WalkStep[]> {
   await using broker = await findBroker({ onProgress: (text) => console.error(text), allowInstall: true });
-  return await walkOfOneTask(broker.amqpUrl);
+  return walkOfOneTask(broker.amqpUrl);
 }
 
 function inText(results: GoalResult[], walk: WalkStep[]): string {

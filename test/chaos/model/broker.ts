@@ -125,7 +125,8 @@ export function connect(rabbit: Rabbit, turns: Turns, process: Life): Connection
       }),
     );
     lost.catch(() => {});
-    await Promise.race([turns.take(connection, () => rabbit.publish(message)), lost]);
+    const sent = { ...message, properties: { userId: PREFIX, ...message.properties } };
+    await Promise.race([turns.take(connection, () => rabbit.publish(sent)), lost]);
     await Promise.race([turns.take(connection, () => {}), lost]);
   }
 
@@ -142,7 +143,14 @@ export function connect(rabbit: Rabbit, turns: Turns, process: Life): Connection
     },
     publish,
     publishLater() {},
-    state: { consume: 'connected', publish: 'connected', blocked: undefined, lastError: undefined, since: 0 },
+    state: {
+      consume: 'connected',
+      publish: 'connected',
+      user: PREFIX,
+      blocked: undefined,
+      lastError: undefined,
+      since: 0,
+    },
   };
   return {
     broker: broker as unknown as Broker,

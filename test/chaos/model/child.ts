@@ -2,11 +2,13 @@
 
 import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
 import type { Inputs } from '../../../runtime/storage/inputs.ts';
-import { intermediatesFolder, writeMarker } from '../../../runtime/task/task-marker.ts';
+import { intermediatesFolder } from '../../../runtime/task/task-marker.ts';
 import type { Child } from '../../../runtime/worker/child-process.ts';
+import { markFailed } from '../../../runtime/worker/finish-task.ts';
 import { inputBuffer } from '../../../runtime/worker/input-buffer.ts';
 import type { StepResult } from '../../../runtime/worker/protocol.ts';
-import { runStep, type StepResources } from '../../../runtime/worker/run-step.ts';
+import { runStep } from '../../../runtime/worker/run-step.ts';
+import type { StepResources } from '../../../runtime/worker/step-resources.ts';
 import { type Objects, storageOf } from './storage.ts';
 import { beginLife, type Choices, type Life, type Turns } from './virtual-time.ts';
 
@@ -39,7 +41,7 @@ export function startModelChild(
   function orLost<T>(work: (resources: StepResources) => Promise<T>, lost: T): Promise<T> {
     const mine: Life = life;
     const storage = storageOf(objects, turns, mine, choices);
-    const inputs: Inputs = { read: (key) => storage.read(key) };
+    const inputs: Inputs = { read: (key) => storage.read(key), keyOf: (key) => key };
     const resources: StepResources = {
       storage,
       inputs,
@@ -62,9 +64,9 @@ export function startModelChild(
 
   const child: Child = {
     run: (job) => orLost((resources) => runStep(job, resources, new AbortController().signal), LOST),
-    async mark(marker) {
+    async mark(task, marker, replace) {
       const standing = await orLost(
-        ({ storage }) => writeMarker(storage, marker).catch(() => undefined),
+        (resources) => markFailed(task, marker, replace, resources).catch(() => undefined),
         undefined,
       );
       if (standing === undefined) unmarked.add(marker.task_id);

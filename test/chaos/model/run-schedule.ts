@@ -1,6 +1,7 @@
 /** Runs one schedule to its end and says which invariants did not hold. */
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { Slot } from '../../../runtime/worker/slot.ts';
+import { Trust } from '../../../runtime/worker/trust.ts';
 import { connect, createRabbit, PREFIX, type Rabbit } from './broker.ts';
 import { type ModelChild, startModelChild } from './child.ts';
 import type { Objects } from './storage.ts';
@@ -38,7 +39,7 @@ const WORKERS_PER_FILTER = 2;
 const RETRY_DELAYS_MS = [1, 2];
 const MAX_TURNS = 20_000;
 const NO_LOG = { child: () => NO_LOG, debug() {}, info() {}, warn() {}, error() {} };
-const NO_METRICS = { task() {}, phase() {}, bytes() {}, inFlight() {} };
+const NO_METRICS = { task() {}, notSent() {}, phase() {}, bytes() {}, inFlight() {} };
 const NO_TRACING = { start: () => ({ traceId: undefined, traceparent: undefined, end() {} }) };
 
 interface WorkerInModel {
@@ -96,6 +97,12 @@ export async function runSchedule({
       retryDelaysMs: RETRY_DELAYS_MS.slice(0, retries),
       crashLimit,
       knownFilters: () => FILTERS,
+      trust: new Trust({
+        prefix: PREFIX,
+        isOurUser: (user) => user === PREFIX,
+        replyQueues: [],
+        log: NO_LOG as never,
+      }),
     } as unknown as ConstructorParameters<typeof Slot>[0]);
     return { filter, process, child, connection, slot };
   };

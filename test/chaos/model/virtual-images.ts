@@ -9,6 +9,8 @@ interface Letters {
 
 interface LettersPlan {
   filters: string[];
+  steps: { params: unknown }[];
+  encoding: object;
 }
 
 export async function decode(bytes: Buffer): Promise<Letters> {
@@ -23,7 +25,7 @@ export async function packIntermediate(pixels: string): Promise<Buffer> {
 export const unpackIntermediate = decode;
 
 export async function planTask(task: Pick<Task, 'steps'>): Promise<LettersPlan> {
-  return { filters: task.steps.map(({ filter }) => filter) };
+  return { filters: task.steps.map(({ filter }) => filter), steps: task.steps, encoding: {} };
 }
 
 export async function renderStep(plan: LettersPlan, step: number, { letters, source }: Letters) {

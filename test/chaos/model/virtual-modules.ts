@@ -17,6 +17,7 @@ const REPLACED: Record<string, Record<string, string>> = {
     '../image/intermediate.ts': IMAGES,
     '../image/pipeline.ts': IMAGES,
   },
+  '/runtime/worker/finish-task.ts': { '../image/pipeline.ts': IMAGES },
 };
 
 registerHooks({

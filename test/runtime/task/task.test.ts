@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Rejection } from '../../../runtime/errors.ts';
-import { hopHeaders, parseTask, type TaskMessage, taskBody } from '../../../runtime/task/task.ts';
+import { hopHeaders, withoutHopHeaders } from '../../../runtime/task/hop.ts';
+import { parseTask, type TaskMessage, taskBody } from '../../../runtime/task/task.ts';
 
 const STEPS = [
   { filter: 'resize', params: { width: 8 } },
@@ -108,6 +109,52 @@ describe('a message', () => {
   });
 
   it.each([
+    ['another order of keys', '{"steps":[{"params":{"b":2,"a":1},"filter":"resize"}],"input":"in.jpg"}'],
+    ['1.0 for 1', '{"input":"in.jpg","steps":[{"filter":"resize","params":{"a":1.0,"b":2}}]}'],
+    [
+      'an empty output',
+      '{"input":"in.jpg","steps":[{"filter":"resize","params":{"a":1,"b":2}}],"output":{}}',
+    ],
+    ['a null', '{"input":"in.jpg","steps":[{"filter":"resize","params":{"a":1,"b":2,"c":null}}]}'],
+    [
+      'an id of another field',
+      '{"input":"in.jpg","steps":[{"filter":"resize","params":{"a":1,"b":2}}],"timeout":5}',
+    ],
+  ])('with %s is the same task', (_, other) => {
+    const written = { input: 'in.jpg', steps: [{ filter: 'resize', params: { a: 1, b: 2 } }] };
+    const { fingerprint } = parseTask(message(written), 'resize').task;
+    expect(parseTask(message(Buffer.from(other)), 'resize').task.fingerprint).toBe(fingerprint);
+  });
+
+  it('that is not our own says nothing of where its task stands', () => {
+    const task = parseTask(message({ id: 'a', input: 'in.jpg', steps: STEPS }), 'resize');
+    const hop = {
+      ...task.hop,
+      step: 1,
+      attempt: 3,
+      generation: 2,
+      restarts: 2,
+      seenMs: 1,
+      wasGivenBack: true,
+    };
+    const forged = { ...hopHeaders({ ...task.task, id: 'b', fingerprint: 'f' }, hop), tenant: 'x' };
+    const read = parseTask(
+      message({ id: 'a', input: 'in.jpg', steps: STEPS }, { headers: withoutHopHeaders(forged) }),
+      'resize',
+    );
+    expect(read.task).toEqual(task.task);
+    expect(read.hop).toMatchObject({ step: 0, attempt: 0, generation: 0, restarts: 0, seenMs: null });
+    expect(read.hop.wasGivenBack).toBe(false);
+    expect(withoutHopHeaders(forged)).toHaveProperty('tenant', 'x');
+  });
+
+  it('said to come from the future waits since nobody knows when', () => {
+    const headers = { 'darkroom-published-ms': Date.now() + 86_400_000 };
+    const { hop } = parseTask(message({ input: 'in.jpg', steps: STEPS }, { headers }), 'resize');
+    expect(hop).toMatchObject({ publishedMs: null, submittedMs: null });
+  });
+
+  it.each([
     ['nothing', Buffer.alloc(0), /not JSON/],
     ['a list', [], /a list; expected a JSON object/],
     ['no steps and no params', { input: 'a.jpg', step: [] }, /step: unknown.*/],
@@ -122,6 +169,27 @@ describe('a message', () => {
       /id: expected at most 200 bytes/,
     ],
     ['a negative timeout', { input: 'a.jpg', steps: STEPS, timeout: -1 }, /timeout: expected/],
+    ['a timeout that nothing can keep', { input: 'a.jpg', steps: STEPS, timeout: 1e-9 }, /timeout: expected/],
+    [
+      'parameters nested without end',
+      Buffer.from(`{"input":"a.jpg","params":${'{"a":'.repeat(4_000)}1${'}'.repeat(4_000)}}`),
+      /nested more than 20 levels deep/,
+    ],
+    [
+      'lists nested without end',
+      Buffer.from(`{"input":"a.jpg","params":{"a":${'['.repeat(400_000)}${']'.repeat(400_000)}}}`),
+      /nested more than 20 levels deep/,
+    ],
+    [
+      'a crowd of values',
+      { input: 'a.jpg', params: { list: Array(20_000).fill(0) } },
+      /more than 10000 values/,
+    ],
+    [
+      'an output over its own input',
+      { input: 'photos/a.jpg', steps: STEPS, output: { key: 'photos/a.jpg' } },
+      /output\.key: is the input itself/,
+    ],
     ['no input', { steps: STEPS }, /input: expected/],
     [
       'an output into the runtime’s folder',

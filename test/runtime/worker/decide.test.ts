@@ -2,13 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import { names } from '../../../runtime/amqp/topology.ts';
 import { Rejection } from '../../../runtime/errors.ts';
-import type { Hop, Task } from '../../../runtime/task/task.ts';
+import type { Hop } from '../../../runtime/task/hop.ts';
+import type { Task } from '../../../runtime/task/task.ts';
 import type { TaskMarker } from '../../../runtime/task/task-marker.ts';
 import { decide, noQueueFor } from '../../../runtime/worker/decide.ts';
 import { decideUnforeseen, decideUnreadable } from '../../../runtime/worker/decide-unreadable.ts';
 import type { Decision, MarkFirst, Policy, Verdict } from '../../../runtime/worker/decision.ts';
 import type { DeliveryContext, Incoming } from '../../../runtime/worker/delivery-context.ts';
-import type { StepFailure } from '../../../runtime/worker/protocol.ts';
+import type { StandingMarker, StepFailure } from '../../../runtime/worker/protocol.ts';
 
 const AT = names('darkroom');
 const NOW_MS = 1_700_000_000_000;
@@ -51,9 +52,12 @@ function contextOf({ hop, task, delivery }: Given = {}): DeliveryContext {
       step: 0,
       attempt: 0,
       generation: 0,
+      restarts: 0,
       inline: false,
+      wasGivenBack: false,
       publishedMs: null,
       submittedMs: null,
+      seenMs: null,
       firstFailedMs: null,
       history: [],
       ...hop,
@@ -71,7 +75,11 @@ function failure(consequence: 'reject' | 'retry', failureType: StepFailure['fail
   return { kind: 'failed', consequence, failureType, message: 'it broke' } as const;
 }
 
-function decided(given: Given, verdict: Verdict, marker?: TaskMarker): Decision {
+function standing(marker: TaskMarker, more: Partial<StandingMarker> = {}): StandingMarker {
+  return { marker, isSameTask: true, isStored: true, ...more };
+}
+
+function decided(given: Given, verdict: Verdict, marker?: StandingMarker): Decision {
   const decision = decide(contextOf(given), verdict, POLICY, marker);
   if ('mark' in decision) throw new Error('expected a decision, got the wish for a marker');
   return decision;
@@ -103,6 +111,7 @@ describe('a step that is done', () => {
       'darkroom-attempt': 0,
       'darkroom-published-ms': NOW_MS,
       'darkroom-submitted-ms': NOW_MS - 500,
+      'darkroom-seen-ms': NOW_MS - 500,
       'darkroom-history': '[{"filter":"blur","attempt":0,"queue_ms":7,"work_ms":12}]',
     });
   });
@@ -281,7 +290,7 @@ describe('a step that failed', () => {
     const decision = decided(
       { delivery: { properties: { replyTo: 'r' } as never } },
       verdict,
-      markerOf('failed'),
+      standing(markerOf('failed')),
     );
     expect(purposes(decision)).toEqual(['letter', 'event', 'reply']);
     expect(decision).toMatchObject({ settlement: 'failed', log: { level: 'error' } });
@@ -296,7 +305,7 @@ describe('a step that failed', () => {
   it.each(['completed', 'cancelled'] as const)(
     'of a task that another copy has %s changes nothing',
     (outcome) => {
-      const decision = decided({}, failure('reject'), markerOf(outcome));
+      const decision = decided({}, failure('reject'), standing(markerOf(outcome)));
       expect(decision.settlement).toBe('repeated');
       expect(purposes(decision)).toEqual(['event']);
     },
@@ -306,6 +315,35 @@ describe('a step that failed', () => {
     const decision = decided({}, failure('reject', 'task-id-reused'));
     expect(purposes(decision)).toEqual(['letter']);
     expect(decision.settlement).toBe('failed');
+  });
+
+  it('whose id another task has ended meanwhile leaves that task’s end alone', () => {
+    const other = standing(markerOf('completed'), { isSameTask: false });
+    const decision = decided({}, failure('reject'), other);
+    expect(purposes(decision)).toEqual(['letter']);
+    expect(decision.settlement).toBe('failed');
+  });
+
+  it('after its result was promised is tried for longer, with the last delay', () => {
+    const promised = standing(markerOf('completed'), { isStored: false });
+    const decision = decided({ hop: { attempt: 5 } }, failure('retry'), promised);
+    expect(decision).toMatchObject({
+      settlement: 'retried',
+      messages: [{ purpose: 'retry', exchange: 'darkroom.retry.30s' }],
+    });
+    const noDelays = { ...POLICY, retryDelaysMs: [] };
+    expect(decide(contextOf(), failure('retry'), noDelays, promised)).toMatchObject({
+      settlement: 'retried',
+      messages: [{ purpose: 'copy', routingKey: 'darkroom.blur' }],
+    });
+  });
+
+  it('after its result was promised, and after all tries, takes the promise back', () => {
+    const promised = standing(markerOf('completed'), { isStored: false });
+    expect(decide(contextOf({ hop: { attempt: 22 } }), failure('retry'), POLICY, promised)).toMatchObject({
+      replace: true,
+      mark: { outcome: 'failed' },
+    });
   });
 
   it('marks the generation in which it failed', () => {
@@ -324,6 +362,15 @@ describe('a task whose image between two steps is gone', () => {
     });
     expect(headersOf(decision)).toMatchObject({ 'darkroom-step': 0, 'darkroom-attempt': 0 });
     expect(headersOf(decision)['darkroom-history']).toBeUndefined();
+  });
+
+  it('fails as a fault of the storage when starting again did not help', () => {
+    const mark = markFirst({ hop: { step: 1, restarts: 3 } }, { kind: 'restart' });
+    expect(mark.data).toMatchObject({ failure_type: 'storage' });
+    expect(mark.data.failure_reason).toContain('STORAGE_URL');
+    expect(headersOf(decided({ hop: { step: 1, restarts: 1 } }, { kind: 'restart' }))).toMatchObject({
+      'darkroom-restarts': 2,
+    });
   });
 
   it('fails when the original came inside the first message', () => {
@@ -348,7 +395,13 @@ describe('a delivery without a result', () => {
     expect(decided({}, { kind: 'given-back' })).toMatchObject({
       settlement: 'given-back',
       otherwise: 'nack',
-      messages: [{ purpose: 'copy', routingKey: 'darkroom.blur' }],
+      messages: [
+        {
+          purpose: 'copy',
+          routingKey: 'darkroom.blur',
+          properties: { headers: { 'darkroom-given-back': true, 'darkroom-attempt': 0 } },
+        },
+      ],
     });
   });
 

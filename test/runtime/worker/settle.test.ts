@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   type Delivery,
   NotConnected,
+  PublishNacked,
   PublishRefused,
   PublishUnknown,
   Unroutable,
@@ -59,7 +60,10 @@ function setUp(publish: (message: Message, earlier: number, story: string[]) => 
       publishLater: ({ routingKey }) => void story.push(`announced ${routingKey}`),
     },
     child: { clean: async (id) => void story.push(`cleaned ${id}`) },
-    metrics: { task: (_, settlement) => void story.push(`counted ${settlement}`) },
+    metrics: {
+      task: (_, settlement) => void story.push(`counted ${settlement}`),
+      notSent: (_, purpose) => void story.push(`not sent: ${purpose}`),
+    },
   });
   return { settler, story, delivery, takeBack: () => (alive = false) };
 }
@@ -109,6 +113,27 @@ describe('settling', () => {
     });
     expect(await settler.settle(delivery, decisionOf(), LOG)).toBe('taken-back');
     expect(story).toEqual([]);
+  });
+
+  it('gives up an event that its queue refuses, counts it, and lets the task end', async () => {
+    const { settler, story, delivery } = setUp(async ({ purpose }) => {
+      if (purpose === 'event') throw new PublishNacked('the queue is full');
+    });
+    expect(await settler.settle(delivery, decisionOf(), LOG)).toBe('settled');
+    expect(story).toEqual(['confirmed step', 'not sent: event', 'ack', 'counted completed']);
+  });
+
+  it('waits for a next step that its queue refuses, and says so meanwhile', async () => {
+    const waited: (string | undefined)[] = [];
+    const { settler, story, delivery } = setUp(async ({ purpose }, earlier) => {
+      waited.push(settler.waitsFor);
+      if (purpose === 'step' && earlier < 4) throw new PublishNacked('the queue is full');
+    });
+    const decision = decisionOf({ messages: [STEP] });
+    expect(await settler.settle(delivery, decision, LOG)).toBe('settled');
+    expect(waited).toEqual([undefined, ...Array(4).fill('the queue is full')]);
+    expect(settler.waitsFor).toBeUndefined();
+    expect(story).toEqual(['confirmed step', 'ack', 'counted completed']);
   });
 
   it('says when the next step has no queue', async () => {

@@ -1,0 +1,64 @@
+/** Decides what follows the end of a task: its final event, the reply, and a dead letter where one is owed. */
+import { HEADERS } from '../task/hop.ts';
+import { outputOf } from '../task/result-state.ts';
+import type { TaskMarker } from '../task/task-marker.ts';
+import type { Decision, Policy } from './decision.ts';
+import { type DeliveryContext, finalEventOf } from './delivery-context.ts';
+import { type BrokerNames, deadLetter, eventMessage, type Message, replyMessages } from './messages.ts';
+import type { ReplyImage } from './protocol.ts';
+
+/** RabbitMQ 4 refuses larger messages; a larger image is named in the event instead. */
+const MAX_REPLY_BYTES = 15 * 1_048_576;
+
+/** The task has ended, now or earlier: its final event and the reply are told, and a letter that is still owed. */
+export function finish(
+  context: DeliveryContext,
+  marker: TaskMarker,
+  settlement: 'completed' | 'cancelled' | 'repeated',
+  { at }: Policy,
+  image?: ReplyImage,
+): Decision {
+  const { delivery, task } = context;
+  const event = finalEventOf(context, marker);
+  const fits = image !== undefined && marker.outcome === 'completed' && image.bytes.length <= MAX_REPLY_BYTES;
+  const messages = [eventMessage(at, event), ...replyMessages(delivery, event, fits ? image : undefined)];
+  if (marker.outcome === 'failed' && isLetterOwed(context, marker))
+    messages.push(
+      letterOf(at, context, String(marker.data.failure_type), String(marker.data.failure_reason)),
+    );
+  const leavesSomething = task.steps.length > 1 || delivery.headers[HEADERS.recorded] === true;
+  return {
+    messages,
+    announcements: [],
+    // A failed task keeps its intermediates for a replay.
+    ...(leavesSomething && marker.outcome !== 'failed' && { cleanUp: task.id }),
+    settlement,
+    log: {
+      level: 'info',
+      text: 'task ended',
+      fields: {
+        outcome: marker.outcome,
+        repeat: settlement === 'repeated',
+        output: outputOf(marker).key,
+      },
+    },
+  };
+}
+
+/**
+ * A worker that died between marker and dead letter left the letter to whoever comes next: to its own message, given
+ * to another worker, or to a later step, when that worker's last words were written after the other had gone on.
+ */
+function isLetterOwed({ delivery, hop }: DeliveryContext, marker: TaskMarker): boolean {
+  return delivery.redelivered || hop.step > Number(marker.data.step ?? hop.step);
+}
+
+export function letterOf(
+  at: BrokerNames,
+  context: DeliveryContext,
+  failureType: string,
+  reason: string,
+): Message {
+  const { filter, worker, task, hop, delivery } = context;
+  return deadLetter(at, delivery, { filter, worker, task, hop, failureType, reason });
+}

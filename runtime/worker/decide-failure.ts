@@ -1,0 +1,124 @@
+/** Decides what follows a failed step: another try, or the end of the task. */
+import type { Hop } from '../task/hop.ts';
+import type { Task } from '../task/task.ts';
+import type { TaskMarker } from '../task/task-marker.ts';
+import { finish, letterOf } from './decide-end.ts';
+import type { Decision, MarkFirst, Policy } from './decision.ts';
+import { type DeliveryContext, eventOf, finalEventOf, followingHop } from './delivery-context.ts';
+import { againMessage, eventMessage, replyMessages, retryMessage } from './messages.ts';
+import type { StandingMarker, StepFailure } from './protocol.ts';
+
+/** Tries beyond the usual ones for a task whose marker promises a result that is not stored. */
+const PROMISED_TRIES = 20;
+
+export function tryAgainOrGiveUp(
+  context: DeliveryContext,
+  failure: StepFailure,
+  policy: Policy,
+  standing?: StandingMarker,
+): Decision | MarkFirst {
+  const delayMs = policy.retryDelaysMs[context.hop.attempt];
+  if (failure.consequence === 'reject' || delayMs === undefined)
+    return giveUp(context, failure, policy, standing);
+  return tryAgain(context, failure, delayMs, policy);
+}
+
+/** @param delayMs one of the delays for which there is a queue; undefined: at once */
+function tryAgain(
+  context: DeliveryContext,
+  failure: StepFailure,
+  delayMs: number | undefined,
+  { at, nowMs, jitter }: Policy,
+): Decision {
+  const { hop, worker } = context;
+  const next = followingHop(context, {
+    attempt: hop.attempt + 1,
+    publishedMs: nowMs + (delayMs ?? 0),
+    firstFailedMs: hop.firstFailedMs ?? nowMs,
+  });
+  const reason = {
+    failure_type: failure.failureType,
+    failure_reason: failure.message,
+    attempt: next.attempt,
+    delay_ms: delayMs ?? 0,
+  };
+  const message =
+    delayMs === undefined
+      ? againMessage(at, context, next)
+      : retryMessage(at, context, next, delayMs, jitter);
+  return {
+    messages: [message],
+    announcements: [eventOf(context, 'retrying', { ...reason, worker })],
+    settlement: 'retried',
+    log: {
+      level: 'warn',
+      text: 'step failed; it will be tried again',
+      fields: { ...reason, stack: failure.stack },
+    },
+  };
+}
+
+/** The end of a task that cannot succeed: marker, dead letter, final event. */
+function giveUp(
+  context: DeliveryContext,
+  failure: StepFailure,
+  policy: Policy,
+  standing?: StandingMarker,
+): Decision | MarkFirst {
+  const { delivery, task, hop } = context;
+  const attempts = hop.attempt + 1;
+  const retried = failure.consequence === 'retry' ? ` (given up after ${attempts} attempts)` : '';
+  const data = {
+    step: hop.step,
+    failure_type: failure.failureType,
+    failure_reason: failure.message + retried,
+    attempts,
+    worker: context.worker,
+  };
+  const marker = failureMarker(task, hop, data, policy.nowMs);
+  // The task that owns this id has told its own end, and its marker stays.
+  const isIdReused = failure.failureType === 'task-id-reused' || standing?.isSameTask === false;
+  if (!isIdReused) {
+    if (standing === undefined) return { mark: marker };
+    if (!standing.isStored) return keepPromise(context, failure, policy, marker);
+    if (standing.marker.outcome !== 'failed') return finish(context, standing.marker, 'repeated', policy);
+  }
+  const event = finalEventOf(context, marker);
+  return {
+    messages: [
+      letterOf(policy.at, context, data.failure_type, data.failure_reason),
+      ...(isIdReused ? [] : [eventMessage(policy.at, event)]),
+      ...replyMessages(delivery, event),
+    ],
+    announcements: [],
+    settlement: 'failed',
+    log: { level: 'error', text: 'task failed', fields: { ...data, stack: failure.stack } },
+  };
+}
+
+/**
+ * A marker says that the task is completed, but its result is not stored. Perhaps another copy of the task is about to
+ * store it: so this one is tried for longer, and fails only when nobody can be at it any more.
+ */
+function keepPromise(
+  context: DeliveryContext,
+  failure: StepFailure,
+  policy: Policy,
+  marker: TaskMarker,
+): Decision | MarkFirst {
+  const { retryDelaysMs } = policy;
+  if (context.hop.attempt < retryDelaysMs.length + PROMISED_TRIES)
+    return tryAgain(context, failure, retryDelaysMs.at(-1), policy);
+  return { mark: marker, replace: true };
+}
+
+function failureMarker(task: Task, hop: Hop, data: Record<string, unknown>, nowMs: number): TaskMarker {
+  return {
+    task_id: task.id,
+    generation: hop.generation,
+    fingerprint: task.fingerprint,
+    outcome: 'failed',
+    time: new Date(nowMs).toISOString(),
+    data,
+  };
+}

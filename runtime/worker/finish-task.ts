@@ -1,0 +1,187 @@
+/**
+ * The end of a task, in the child: marker first, result second. The marker is written only where there is none, so it
+ * decides between two tasks with one id, and between a task and its cancellation; whoever loses stores nothing.
+ */
+import { createHash } from 'node:crypto';
+import { Rejection, Retryable } from '../errors.ts';
+import type { Image } from '../filter.ts';
+import type { ResultFile } from '../image/pipeline.ts';
+import { planTask } from '../image/pipeline.ts';
+import { fingerprintOf } from '../task/fingerprint.ts';
+import type { StepRecord } from '../task/hop.ts';
+import { outputOf, resultStateOf } from '../task/result-state.ts';
+import type { Task } from '../task/task.ts';
+import { defaultOutputKey, replaceMarker, type TaskMarker, writeMarker } from '../task/task-marker.ts';
+import { failpoint } from './failpoint.ts';
+import type { Job, ReplyImage, StandingMarker, StepResult } from './protocol.ts';
+import type { StepResources } from './step-resources.ts';
+
+/** A copy of a task waits so long for another one to store the result that its marker promises. */
+const STORING_MS = 600_000;
+/** A larger JSON result is only in the storage, not in the marker and the final event. */
+const MAX_JSON_BYTES = 65_536;
+
+type Ended = Extract<StepResult, { kind: 'ended' }>;
+
+/**
+ * What the marker that stands means for this job: an end that is told again. Or nothing, when the job has yet to store
+ * the result that an earlier delivery of it has promised.
+ * @throws Rejection `task-id-reused`; Retryable while another copy is about to store the result
+ */
+export async function endFrom(
+  job: Job,
+  marker: TaskMarker,
+  resources: StepResources,
+): Promise<Ended | undefined> {
+  const { storage, functionsDir } = resources;
+  if (!(await isSameTask(job.task, marker, functionsDir))) throw idReused(job.task, marker);
+  if (marker.outcome === 'completed' && (await resultStateOf(storage, marker)) === 'missing') {
+    const isLast = job.step === job.task.steps.length - 1;
+    if (isLast && job.isRepeat) return undefined;
+    if (Date.now() - Date.parse(marker.time) < STORING_MS)
+      throw new Retryable('Another copy of this task is about to store its result.', {
+        failureType: 'storage',
+      });
+  }
+  const image = job.wantsImage ? await storedImage(marker, resources) : undefined;
+  return { kind: 'ended', marker, ...(image !== undefined && { image }) };
+}
+
+/**
+ * Writes the marker, then the result.
+ * @param promised the marker of an earlier delivery of this job, whose result is missing
+ */
+export async function finishTask(
+  job: Job,
+  file: ResultFile,
+  image: Image,
+  workMs: number,
+  promised: TaskMarker | undefined,
+  resources: StepResources,
+  signal: AbortSignal,
+): Promise<{ kind: 'completed'; marker: TaskMarker; image?: ReplyImage } | Ended> {
+  const { task } = job;
+  const { storage, functionsDir } = resources;
+  const key = task.output.key ?? defaultOutputKey(task.id, file.extension);
+  assertNotRead(task.input, key, resources);
+  const mine: TaskMarker = {
+    ...(await completion(job, key, file, image, workMs)),
+    meaning: await meaningOf(task, functionsDir),
+  };
+  failpoint('storing');
+  const marker = await standingMarker(mine, promised, resources);
+  failpoint('marked');
+  if (marker !== mine) {
+    if (!(await isSameTask(task, marker, functionsDir))) throw idReused(task, marker);
+    const isSameResult = outputOf(marker).sha256 === outputOf(mine).sha256;
+    if (marker.outcome !== 'completed' || !isSameResult) return { kind: 'ended', marker };
+  }
+  await storage.write(key, file.bytes, { contentType: file.contentType, signal });
+  failpoint('stored');
+  const wanted = job.wantsImage && { image: { bytes: file.bytes, contentType: file.contentType } };
+  return { kind: 'completed', marker, ...wanted };
+}
+
+/** Another version of a filter may make other bytes than were promised: then what is stored is what is said. */
+async function standingMarker(
+  mine: TaskMarker,
+  promised: TaskMarker | undefined,
+  { storage }: StepResources,
+): Promise<TaskMarker> {
+  if (promised === undefined) return await writeMarker(storage, mine);
+  if (outputOf(promised).sha256 === outputOf(mine).sha256) return promised;
+  await replaceMarker(storage, mine);
+  return mine;
+}
+
+/**
+ * Ends a task that cannot succeed.
+ * @param replace puts the marker in the place of one whose promise cannot be kept
+ */
+export async function markFailed(
+  task: Task,
+  marker: TaskMarker,
+  replace: boolean,
+  { storage, functionsDir }: StepResources,
+): Promise<StandingMarker> {
+  const mine = { ...marker, meaning: await meaningOf(task, functionsDir) };
+  if (replace) await replaceMarker(storage, mine);
+  const standing = replace ? mine : await writeMarker(storage, mine);
+  const isSame = standing === mine || (await isSameTask(task, standing, functionsDir));
+  const isMissing =
+    isSame && standing.outcome === 'completed' && (await resultStateOf(storage, standing)) === 'missing';
+  return { marker: standing, isSameTask: isSame, isStored: !isMissing };
+}
+
+/** @throws Rejection where the result would overwrite what a repeat of the task reads */
+export function assertNotRead(read: string | undefined, outputKey: string, { inputs }: StepResources): void {
+  if (read === undefined || inputs.keyOf(read) !== outputKey) return;
+  throw new Rejection(
+    `output.key: "${outputKey}" is read by the task itself, and a repeat would read the result; expected another key.`,
+    { failureType: 'invalid-task' },
+  );
+}
+
+async function isSameTask(task: Task, marker: TaskMarker, functionsDir: string): Promise<boolean> {
+  if (marker.fingerprint === '' || marker.fingerprint === task.fingerprint) return true;
+  return marker.meaning !== undefined && marker.meaning === (await meaningOf(task, functionsDir));
+}
+
+/** The fingerprint with every default filled in; none for a task whose parameters cannot be read, or whose image came inside. */
+async function meaningOf(task: Task, functionsDir: string): Promise<string | undefined> {
+  if (task.input === undefined) return undefined;
+  try {
+    const { steps, encoding } = await planTask(task, functionsDir);
+    const filled = steps.map(({ params }, index) => [task.steps[index]!.filter, params]);
+    return fingerprintOf([task.input, filled, encoding, task.output.key]);
+  } catch {
+    return undefined;
+  }
+}
+
+function idReused(task: Task, marker: TaskMarker): Rejection {
+  return new Rejection(
+    `id: "${task.id}" belongs to another task, which ended (${marker.outcome}) at ${marker.time}; expected an id of its own.`,
+    { failureType: 'task-id-reused' },
+  );
+}
+
+async function completion(
+  job: Job,
+  key: string,
+  file: ResultFile,
+  { source }: Image,
+  workMs: number,
+): Promise<TaskMarker> {
+  const { bytes, format, width, height, json } = file;
+  const output = {
+    key,
+    format,
+    bytes: bytes.length,
+    ...(width !== undefined && { width, height }),
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    ...(json !== undefined && bytes.length <= MAX_JSON_BYTES && { json }),
+  };
+  const input = { format: source.format, width: source.width, height: source.height, bytes: source.bytes };
+  const last: StepRecord = {
+    filter: job.task.steps[job.step]!.filter,
+    attempt: job.attempt,
+    queue_ms: job.queueMs,
+    work_ms: Math.round(workMs),
+  };
+  return {
+    task_id: job.task.id,
+    generation: job.generation,
+    fingerprint: job.task.fingerprint,
+    outcome: 'completed',
+    time: new Date().toISOString(),
+    data: { ...job.about, steps: [...job.history, last], input, output },
+  };
+}
+
+async function storedImage(marker: TaskMarker, { storage }: StepResources): Promise<ReplyImage | undefined> {
+  const { key, format } = outputOf(marker);
+  if (key === undefined) return undefined;
+  const contentType = format === 'json' ? 'application/json' : `image/${format}`;
+  return { bytes: await storage.read(key), contentType };
+}
