@@ -19,13 +19,6 @@ export interface ManagementOptions extends LoginFiles, TlsFiles {
   timeoutMs?: number;
 }
 
-export interface Overview {
-  /** As `3.10.8`. */
-  rabbitmqVersion: string;
-  erlangVersion: string;
-  node: string;
-}
-
 /** Counts are RabbitMQ's own samples, five to ten seconds old; rates are messages per second. */
 export interface QueueReport {
   name: string;
@@ -33,12 +26,8 @@ export interface QueueReport {
   ready: number;
   unacked: number;
   consumers: number;
-  memoryBytes: number;
   publishRate: number;
-  deliverRate: number;
   ackRate: number;
-  /** Classic queues only: when the oldest message was published, in seconds since 1970. */
-  headMessageTimestamp: number | undefined;
   arguments: Record<string, unknown>;
 }
 
@@ -75,10 +64,10 @@ export class ManagementClient {
     this.#vhost = encodeURIComponent(decodeURIComponent(new URL(options.amqpUrl).pathname.slice(1)) || '/');
   }
 
-  async overview(): Promise<Overview> {
-    const found = (await this.#get('overview')) as Record<string, string>;
-    const { rabbitmq_version = '', erlang_version = '', node = '' } = found;
-    return { rabbitmqVersion: rabbitmq_version, erlangVersion: erlang_version, node };
+  /** `rabbitmqVersion` is as `3.10.8`. */
+  async overview(): Promise<{ rabbitmqVersion: string }> {
+    const { rabbitmq_version = '' } = (await this.#get('overview')) as { rabbitmq_version?: string };
+    return { rabbitmqVersion: rabbitmq_version };
   }
 
   /** The queues of the AMQP URL's vhost. */
@@ -152,9 +141,7 @@ interface RawQueue {
   messages_ready?: number;
   messages_unacknowledged?: number;
   consumers?: number;
-  memory?: number;
   message_stats?: Record<string, { rate?: number } | number | undefined>;
-  head_message_timestamp?: number | '' | null;
   arguments?: Record<string, unknown>;
 }
 
@@ -174,11 +161,8 @@ function toQueueReport(found: RawQueue): QueueReport {
     ready: found.messages_ready ?? 0,
     unacked: found.messages_unacknowledged ?? 0,
     consumers: found.consumers ?? 0,
-    memoryBytes: found.memory ?? 0,
     publishRate: rateOf(found, 'publish'),
-    deliverRate: rateOf(found, 'deliver_get'),
     ackRate: rateOf(found, 'ack'),
-    headMessageTimestamp: found.head_message_timestamp || undefined,
     arguments: found.arguments ?? {},
   };
 }

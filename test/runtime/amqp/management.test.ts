@@ -94,7 +94,9 @@ test('gives up a management API that hangs', async () => {
 });
 
 function startApi(): Promise<HttpsServer> {
-  return startHttpsServer(['localhost'], (_request, response) => response.end('{"node":"private"}'));
+  return startHttpsServer(['localhost'], (_request, response) =>
+    response.end('{"rabbitmq_version":"4.3.1"}'),
+  );
 }
 
 test('asks over https with the certificate authority that it is told, and no other', async () => {
@@ -107,7 +109,7 @@ test('asks over https with the certificate authority that it is told, and no oth
   const trusting = await new ManagementClient({ ...options, caFile }).overview();
   const doubting = new ManagementClient(options).overview();
 
-  expect(trusting.node).toBe('private');
+  expect(trusting.rabbitmqVersion).toBe('4.3.1');
   await expect(doubting).rejects.toThrow(/did not answer: self-signed certificate/);
 });
 
