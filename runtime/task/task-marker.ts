@@ -4,7 +4,7 @@
  *
  * A marker is written before the result that it promises, so that only the winner of two tasks with one id stores
  * anything, and a cancelled task stores nothing. A worker that dies in between leaves a marker whose result is not
- * there; the repeat of its delivery finds that and stores it (`result-state.ts`).
+ * there; the repeat of its delivery finds that and stores it.
  */
 import { createHash } from 'node:crypto';
 import { RUNTIME_FOLDER } from '../storage/keys.ts';
@@ -14,6 +14,8 @@ import type { Task } from './task.ts';
 const ENDED_FOLDER = `${RUNTIME_FOLDER}/ended`;
 export const TASKS_FOLDER = `${RUNTIME_FOLDER}/tasks`;
 const MAX_MARKER_BYTES = 1_048_576;
+/** Clocks of one storage tell seconds, and not to the same tick for two objects. */
+const SAME_MOMENT_MS = 2_000;
 
 export interface TaskMarker {
   task_id: string;
@@ -131,6 +133,35 @@ export async function sweep(storage: Storage, olderThanMs: number, nowMs = Date.
   return removed;
 }
 
+/**
+ * `stored`: it is there. `replaced`: something newer has taken its place. `missing`: it was not stored yet, or it was
+ * removed since.
+ */
+export type ResultState = 'stored' | 'replaced' | 'missing';
+
+/** What a completed marker says of its result. */
+export function outputOf(marker: TaskMarker): {
+  key?: string;
+  bytes?: number;
+  sha256?: string;
+  format?: string;
+} {
+  const { output } = marker.data;
+  return typeof output === 'object' && output !== null ? output : {};
+}
+
+export async function resultStateOf(storage: Storage, marker: TaskMarker): Promise<ResultState> {
+  const { key, bytes, sha256 } = outputOf(marker);
+  if (key === undefined) return 'stored';
+  const found = await storage.stat(key);
+  if (found === undefined) return 'missing';
+  if (found.bytes === bytes && (await sha256OfObject(storage, key)) === sha256) return 'stored';
+  const marked = await storage.stat(markerKey(marker.task_id, marker.generation));
+  const isNewer =
+    marked !== undefined && found.modified.getTime() > marked.modified.getTime() + SAME_MOMENT_MS;
+  return isNewer ? 'replaced' : 'missing';
+}
+
 /** No path name has a `~` but at its front, so that no two tasks and generations share a key. */
 export function markerKey(id: string, generation: number): string {
   const name = pathName(id);
@@ -156,6 +187,15 @@ function parseMarker(text: string, id: string, generation: number): TaskMarker {
   throw new DamagedMarker(`The marker of "${id}" belongs to another task.`);
 }
 
-function sha256(text: string): string {
+function sha256(text: string | Buffer): string {
   return createHash('sha256').update(text).digest('hex');
+}
+
+async function sha256OfObject(storage: Storage, key: string): Promise<string | undefined> {
+  try {
+    return sha256(await storage.read(key));
+  } catch (error) {
+    if (error instanceof ObjectNotFound) return undefined;
+    throw error;
+  }
 }

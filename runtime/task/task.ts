@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { Rejection } from '../errors.ts';
 import { assertUserKey } from '../storage/keys.ts';
 import { validationMessage } from '../validation-message.ts';
-import { fingerprintOf } from './fingerprint.ts';
 import { HEADERS, type Hop, parseHop } from './hop.ts';
 
 export const MAX_STEPS = 20;
@@ -174,6 +173,24 @@ function checkTask(task: Task, hop: Hop): void {
   assertUserKey(task.output.key, 'output.key');
   if (task.output.key === task.input)
     fail('output.key: is the input itself, which a repeat would filter once more; expected another key.');
+}
+
+/** The same for values that differ only in the order of keys, in nulls, and in absent or empty objects. */
+export function fingerprintOf(meaning: unknown): string {
+  return createHash('sha256')
+    .update(JSON.stringify(canonical(meaning)) ?? '')
+    .digest('base64url')
+    .slice(0, 22);
+}
+
+function canonical(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => canonical(item) ?? null);
+  if (typeof value !== 'object' || value === null) return value ?? undefined;
+  const entries = Object.entries(value)
+    .map(([key, item]) => [key, canonical(item)] as const)
+    .filter(([, item]) => item !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }
 
 function validated<T extends z.ZodType>(schema: T, root: unknown): z.output<T> {

@@ -1,7 +1,7 @@
 /** Decides what follows the end of a task: its final event, the reply, and a dead letter where one is owed. */
 import { HEADERS } from '../task/hop.ts';
-import { outputOf } from '../task/result-state.ts';
 import type { TaskMarker } from '../task/task-marker.ts';
+import { outputOf } from '../task/task-marker.ts';
 import type { Decision, Policy } from './decision.ts';
 import { type DeliveryContext, finalEventOf } from './delivery-context.ts';
 import { type BrokerNames, deadLetter, eventMessage, type Message, replyMessages } from './messages.ts';

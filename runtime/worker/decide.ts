@@ -2,6 +2,7 @@
  * Decides what follows a delivery: a pure function from what is known of it to one decision, as data. `settle.ts`
  * carries the decision out; no other place publishes what follows a task, or acknowledges one.
  */
+import { unknownFilter } from '../functions.ts';
 import type { StepRecord } from '../task/hop.ts';
 import { finish } from './decide-end.ts';
 import { tryAgainOrGiveUp } from './decide-failure.ts';
@@ -131,6 +132,24 @@ function giveBack(context: DeliveryContext, { at }: Policy): Decision {
     log: { level: 'warn', text: 'the worker must stop: task given back', fields: {} },
     otherwise: 'nack',
   };
+}
+
+/** Looks before the leap: only a task that is due here, and did not take down workers before, is worked on. */
+export function verdictBeforeWork(
+  { task, hop, filter }: DeliveryContext,
+  deliveryCount: number,
+  { crashLimit, knownFilters }: { crashLimit: number; knownFilters: () => string[] },
+): Verdict | undefined {
+  const due = task.steps[hop.step]!.filter;
+  if (due !== filter) {
+    const known = knownFilters();
+    if (known.includes(due)) return { kind: 'misrouted', due };
+    const { failureType, message } = unknownFilter(due, known, `steps[${hop.step}].filter`);
+    return failed('reject', failureType, message);
+  }
+  if (deliveryCount < crashLimit) return undefined;
+  const message = `This message was given to a worker ${deliveryCount} times and each time the worker died or lost the broker before it could finish; it is set aside so that it stops taking workers down.`;
+  return failed('reject', 'poison', message);
 }
 
 /** There is no queue for the message of a decision: the step is tried again, for somebody may declare it. */

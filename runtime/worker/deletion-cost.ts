@@ -13,12 +13,6 @@ const MIN_INTERVAL_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 5_000;
 const COST = { busy: '1000', idle: '0' } as const;
 
-export interface DeletionCost {
-  /** A task was taken, or the one in hand ended. */
-  busy(busy: boolean): void;
-  stop(): Promise<void>;
-}
-
 export interface PodIdentity {
   deletionCost: boolean;
   name: string | undefined;
@@ -28,46 +22,58 @@ export interface PodIdentity {
 /** Sends the annotation; rejects with a reason in words. */
 export type AnnotatePod = (pod: { name: string; namespace: string }, cost: string) => Promise<void>;
 
-export function startDeletionCost(
-  pod: PodIdentity,
+/** @returns undefined where the pod is not to be marked, or cannot be */
+export function deletionCostOf(
+  { deletionCost, name, namespace }: PodIdentity,
   log: Logger,
   annotate: AnnotatePod = patchPod,
-): DeletionCost {
-  const { name, namespace } = pod;
-  if (!pod.deletionCost) return { busy: () => {}, stop: async () => {} };
-  if (name === undefined || namespace === undefined) {
-    log.warn('POD_DELETION_COST is on, but POD_NAME or POD_NAMESPACE is not set; busy pods cannot be marked');
-    return { busy: () => {}, stop: async () => {} };
+): DeletionCost | undefined {
+  if (!deletionCost) return undefined;
+  if (name !== undefined && namespace !== undefined)
+    return new DeletionCost({ name, namespace }, log, annotate);
+  log.warn('POD_DELETION_COST is on, but POD_NAME or POD_NAMESPACE is not set; busy pods cannot be marked');
+  return undefined;
+}
+
+export class DeletionCost {
+  readonly #pod: { name: string; namespace: string };
+  readonly #log: Logger;
+  readonly #annotate: AnnotatePod;
+  #inHand = 0;
+  #told: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #telling = Promise.resolve();
+
+  constructor(pod: { name: string; namespace: string }, log: Logger, annotate: AnnotatePod) {
+    this.#pod = pod;
+    this.#log = log;
+    this.#annotate = annotate;
   }
-  let inHand = 0;
-  let told: string | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let telling = Promise.resolve();
 
-  const tell = async () => {
-    timer = undefined;
-    const cost = inHand > 0 ? COST.busy : COST.idle;
-    if (cost === told) return;
+  /** A task was taken, or the one in hand ended. */
+  busy(busy: boolean): void {
+    this.#inHand += busy ? 1 : -1;
+    this.#timer ??= setTimeout(() => {
+      this.#telling = this.#tell();
+    }, MIN_INTERVAL_MS);
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#telling;
+  }
+
+  async #tell(): Promise<void> {
+    this.#timer = undefined;
+    const cost = this.#inHand > 0 ? COST.busy : COST.idle;
+    if (cost === this.#told) return;
     try {
-      await annotate({ name, namespace }, cost);
-      told = cost;
+      await this.#annotate(this.#pod, cost);
+      this.#told = cost;
     } catch (error) {
-      log.warn({ err: asError(error) }, 'the pod could not be marked; scale-in may choose a busy one');
+      this.#log.warn({ err: asError(error) }, 'the pod could not be marked; scale-in may choose a busy one');
     }
-  };
-
-  return {
-    busy(busy) {
-      inHand += busy ? 1 : -1;
-      timer ??= setTimeout(() => {
-        telling = tell();
-      }, MIN_INTERVAL_MS);
-    },
-    async stop() {
-      clearTimeout(timer);
-      await telling;
-    },
-  };
+  }
 }
 
 function patchPod({ name, namespace }: { name: string; namespace: string }, cost: string): Promise<void> {

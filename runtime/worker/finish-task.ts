@@ -7,11 +7,17 @@ import { Rejection, Retryable } from '../errors.ts';
 import type { Image } from '../filter.ts';
 import type { ResultFile } from '../image/pipeline.ts';
 import { planTask } from '../image/pipeline.ts';
-import { fingerprintOf } from '../task/fingerprint.ts';
 import type { StepRecord } from '../task/hop.ts';
-import { outputOf, resultStateOf } from '../task/result-state.ts';
 import type { Task } from '../task/task.ts';
-import { defaultOutputKey, replaceMarker, type TaskMarker, writeMarker } from '../task/task-marker.ts';
+import { fingerprintOf } from '../task/task.ts';
+import {
+  defaultOutputKey,
+  outputOf,
+  replaceMarker,
+  resultStateOf,
+  type TaskMarker,
+  writeMarker,
+} from '../task/task-marker.ts';
 import { failpoint } from './failpoint.ts';
 import type { Job, ReplyImage, StandingMarker, StepResult } from './protocol.ts';
 import type { StepResources } from './step-resources.ts';

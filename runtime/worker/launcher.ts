@@ -11,7 +11,7 @@ import { ProbeServer } from '../telemetry/probe-server.ts';
 import { Tracing } from '../telemetry/tracing.ts';
 import { cpuLimit, memoryLimit } from './cgroup.ts';
 import { ChildProcess } from './child-process.ts';
-import { startDeletionCost } from './deletion-cost.ts';
+import { deletionCostOf } from './deletion-cost.ts';
 import { Slot } from './slot.ts';
 import { StopSignal } from './stop-signal.ts';
 import { Trust } from './trust.ts';
@@ -30,7 +30,7 @@ export async function runWorker(config: Config): Promise<void> {
   const metrics = new Metrics();
   const tracing = new Tracing();
   const stop = new StopSignal();
-  const deletionCost = startDeletionCost(config.pod, log);
+  const deletionCost = deletionCostOf(config.pod, log);
   const broker = openBroker({ ...config.amqp, name: `darkroom ${filters.join(',')} ${name}`, log });
   const trust = trustOf(config, broker, log);
   const parts: Parts = {
@@ -41,7 +41,7 @@ export async function runWorker(config: Config): Promise<void> {
     tracing,
     broker,
     trust,
-    onBusy: deletionCost.busy,
+    onBusy: deletionCost && ((busy) => deletionCost.busy(busy)),
     stop,
   };
   const worker = new Worker(
@@ -62,7 +62,7 @@ export async function runWorker(config: Config): Promise<void> {
   await worker.drain(stop.reason === undefined ? config.timeouts.drainMs : 0, stop.repeated, log);
   await broker.close();
   await worker.close();
-  await Promise.all([server.close(), metrics.shutdown(), deletionCost.stop()]);
+  await Promise.all([server.close(), metrics.shutdown(), deletionCost?.stop()]);
   log.info('worker stopped');
   if (stop.reason !== undefined) throw new UserError(`The worker cannot work: ${stop.reason}`);
 }
@@ -90,7 +90,7 @@ interface Parts {
   tracing: Tracing;
   broker: Broker;
   trust: Trust;
-  onBusy: (busy: boolean) => void;
+  onBusy: ((busy: boolean) => void) | undefined;
   stop: StopSignal;
 }
 

@@ -19,19 +19,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Broker, Consumer, Delivery } from '../amqp/broker.ts';
 import { names } from '../amqp/topology.ts';
-import { asError, Rejection, TaskFailure } from '../errors.ts';
-import { unknownFilter } from '../functions.ts';
+import { asError, TaskFailure } from '../errors.ts';
 import { parseTask, type Task } from '../task/task.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Span, Tracing } from '../telemetry/tracing.ts';
 import type { Child } from './child-process.ts';
-import { decide, noQueueFor } from './decide.ts';
+import { decide, noQueueFor, verdictBeforeWork } from './decide.ts';
 import { decideUnforeseen, decideUnreadable } from './decide-unreadable.ts';
 import type { Decision, MarkFirst, Policy, Verdict } from './decision.ts';
 import { type DeliveryContext, eventOf, jobOf } from './delivery-context.ts';
 import { failpoint } from './failpoint.ts';
 import type { BrokerNames } from './messages.ts';
-import type { StandingMarker, StepFailure, StepResult } from './protocol.ts';
+import type { StandingMarker, StepResult } from './protocol.ts';
 import { Settler } from './settle.ts';
 import type { Trust } from './trust.ts';
 
@@ -57,7 +56,7 @@ export interface SlotOptions {
   knownFilters: () => string[];
   trust: Trust;
   /** Told when a task is taken and when none is in hand. */
-  onBusy?: (busy: boolean) => void;
+  onBusy?: ((busy: boolean) => void) | undefined;
 }
 
 /** A delivery that could be read, with its span and log. */
@@ -186,17 +185,10 @@ export class Slot {
     }
   }
 
-  /** Looks before it leaps: only a task that is due here, and did not take down workers before, is worked on. */
   async #verdictOn(delivery: Delivery, context: DeliveryContext): Promise<Verdict> {
-    const { filter, crashLimit, knownFilters } = this.#options;
-    const { task, hop } = context;
-    const due = task.steps[hop.step]!.filter;
-    let result: StepResult;
-    if (due === filter)
-      result = delivery.deliveryCount >= crashLimit ? poison(delivery) : await this.#run(context);
-    else if (knownFilters().includes(due)) return { kind: 'misrouted', due };
-    else result = rejected(unknownFilter(due, knownFilters(), `steps[${hop.step}].filter`));
-    return this.#givingBack && result.kind === 'failed' ? { kind: 'given-back' } : result;
+    const verdict =
+      verdictBeforeWork(context, delivery.deliveryCount, this.#options) ?? (await this.#run(context));
+    return this.#givingBack && verdict.kind === 'failed' ? { kind: 'given-back' } : verdict;
   }
 
   async #run(context: DeliveryContext): Promise<StepResult> {
@@ -246,17 +238,4 @@ export class Slot {
     metrics.bytes(filter, 'in', verdict.bytesIn);
     metrics.bytes(filter, 'out', verdict.bytesOut);
   }
-}
-
-function rejected({ failureType, message }: TaskFailure): StepFailure {
-  return { kind: 'failed', consequence: 'reject', failureType, message };
-}
-
-function poison({ deliveryCount }: Delivery): StepFailure {
-  return rejected(
-    new Rejection(
-      `This message was given to a worker ${deliveryCount} times and each time the worker died or lost the broker before it could finish; it is set aside so that it stops taking workers down.`,
-      { failureType: 'poison' },
-    ),
-  );
 }

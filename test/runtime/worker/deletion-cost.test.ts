@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { startDeletionCost } from '../../../runtime/worker/deletion-cost.ts';
+import { deletionCostOf } from '../../../runtime/worker/deletion-cost.ts';
 
 const POD = { deletionCost: true, name: 'darkroom-blur-1', namespace: 'darkroom' };
 const silent = pino({ level: 'silent' });
@@ -11,7 +11,7 @@ describe('the mark of a busy pod', () => {
 
   it('is written once the pod is busy, and taken back once it is idle', async () => {
     const told: string[] = [];
-    const cost = startDeletionCost(POD, silent, async (_, value) => void told.push(value));
+    const cost = deletionCostOf(POD, silent, async (_, value) => void told.push(value))!;
 
     cost.busy(true);
     await vi.advanceTimersByTimeAsync(5_000);
@@ -23,7 +23,7 @@ describe('the mark of a busy pod', () => {
 
   it('spares the API server: however short the tasks, at most every five seconds', async () => {
     const told: string[] = [];
-    const cost = startDeletionCost(POD, silent, async (_, value) => void told.push(value));
+    const cost = deletionCostOf(POD, silent, async (_, value) => void told.push(value))!;
 
     for (let task = 0; task < 1_000; task++) {
       cost.busy(true);
@@ -39,10 +39,10 @@ describe('the mark of a busy pod', () => {
 
   it('is tried again after the API refused', async () => {
     const tries: string[] = [];
-    const cost = startDeletionCost(POD, silent, async (_, value) => {
+    const cost = deletionCostOf(POD, silent, async (_, value) => {
       tries.push(value);
       if (tries.length === 1) throw new Error('403');
-    });
+    })!;
 
     cost.busy(true);
     await vi.advanceTimersByTimeAsync(5_000);
@@ -54,15 +54,15 @@ describe('the mark of a busy pod', () => {
 
   it('is never written when it is switched off', async () => {
     const told: string[] = [];
-    const cost = startDeletionCost(
+    const cost = deletionCostOf(
       { ...POD, deletionCost: false },
       silent,
       async (_, value) => void told.push(value),
     );
 
-    cost.busy(true);
     await vi.advanceTimersByTimeAsync(60_000);
 
+    expect(cost).toBeUndefined();
     expect(told).toEqual([]);
   });
 });
