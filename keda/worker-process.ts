@@ -21,6 +21,8 @@ export class WorkerProcess {
   ) {
     const child = spawn(program, args, {
       env: { ...env, LOG_LEVEL: 'info' },
+      // Ctrl-C in a terminal reaches a whole process group. A worker takes the second signal as a reason to hurry.
+      detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#process = child;

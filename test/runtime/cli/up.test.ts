@@ -8,11 +8,14 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import type { WorkersView } from '../../../keda/scaled-workers.ts';
 import { type Installation, startInstallation } from '../../support/installation.ts';
+import { openTerminal } from '../../support/pseudo-terminal.ts';
 import { until } from '../../support/until.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../../runtime/cli/darkroom.mjs', import.meta.url));
 const FUNCTIONS_DIR = fileURLToPath(new URL('../../fixtures/functions', import.meta.url));
 const TASKS = 12;
+const CTRL_C = '\x03';
+const NEEDS_API = 'needs AMQP_MANAGEMENT_URL beside AMQP_URL';
 const VALUES = `
 defaults:
   scaling: { minReplicas: 0, maxReplicas: 3, messagesPerReplica: 2, pollingInterval: 5, cooldownPeriod: 60 }
@@ -20,11 +23,14 @@ functions:
   sleep: {}
 `;
 
-async function startUp(at: Installation) {
+async function argsOf(at: Installation): Promise<string[]> {
   const values = join(at.folder, 'values.yaml');
   await writeFile(values, VALUES);
-  const args = ['up', '--values', values, '--max-workers', '3', '--speed', '20', '--json'];
-  const up = spawn(process.execPath, [LAUNCHER, ...args], {
+  return [LAUNCHER, 'up', '--values', values, '--max-workers', '3', '--speed', '20'];
+}
+
+async function startUp(at: Installation) {
+  const up = spawn(process.execPath, [...(await argsOf(at)), '--json'], {
     env: at.env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -44,19 +50,25 @@ async function startUp(at: Installation) {
   };
 }
 
+async function putDot(at: Installation): Promise<void> {
+  const dot = sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } });
+  await at.put('dot.png', await dot.png().toBuffer());
+}
+
+/** Publishes a task that takes its time, and waits until a worker has it in hand. */
+async function startNap(at: Installation, id: string): Promise<void> {
+  await putDot(at);
+  await at.publish({ id, input: 'dot.png', steps: [{ filter: 'sleep', params: { ms: 2_500 } }] });
+  await until(() => at.events.some(({ key }) => key === 'task.started'), 'the start', 60_000);
+}
+
 describe('darkroom up', () => {
   it('runs no worker while there is no work, several under load, and none again afterwards', {
     timeout: 120_000,
   }, async (context) => {
-    if (process.env.AMQP_MANAGEMENT_URL === undefined)
-      return context.skip('needs AMQP_MANAGEMENT_URL beside AMQP_URL');
+    if (process.env.AMQP_MANAGEMENT_URL === undefined) return context.skip(NEEDS_API);
     await using at = await startInstallation({ env: { FUNCTIONS_DIR } });
-    await at.put(
-      'dot.png',
-      await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
-        .png()
-        .toBuffer(),
-    );
+    await putDot(at);
     await using up = await startUp(at);
     await until(() => up.views.length >= 3, 'the first looks', 60_000);
     expect(up.views.every(({ running }) => running === 0)).toBe(true);
@@ -92,21 +104,34 @@ describe('darkroom up', () => {
       timeout: 90_000,
     },
     async ([, signal], context) => {
-      if (process.env.AMQP_MANAGEMENT_URL === undefined)
-        return context.skip('needs AMQP_MANAGEMENT_URL beside AMQP_URL');
+      if (process.env.AMQP_MANAGEMENT_URL === undefined) return context.skip(NEEDS_API);
       await using at = await startInstallation({ env: { FUNCTIONS_DIR } });
-      await at.put(
-        'dot.png',
-        await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
-          .png()
-          .toBuffer(),
-      );
       await using up = await startUp(at);
-      await at.publish({ id: 'last', input: 'dot.png', steps: [{ filter: 'sleep', params: { ms: 2_500 } }] });
-      await until(() => at.events.some(({ key }) => key === 'task.started'), 'the start', 60_000);
+      await startNap(at, 'last');
 
       expect(await up.stop(signal)).toBe(0);
 
+      expect((await at.ended('last')).data).toMatchObject({ outcome: 'completed', attempts: 1 });
+    },
+  );
+
+  it.skipIf(process.platform !== 'linux')(
+    'drains on Ctrl-C in a terminal, which it draws on until then',
+    {
+      timeout: 90_000,
+    },
+    async (context) => {
+      if (process.env.AMQP_MANAGEMENT_URL === undefined) return context.skip(NEEDS_API);
+      await using at = await startInstallation({ env: { FUNCTIONS_DIR } });
+      await using terminal = openTerminal([process.execPath, ...(await argsOf(at))], { env: at.env });
+      await terminal.shows('Ctrl-C drains and stops.', 60_000);
+      await startNap(at, 'last');
+      await terminal.shows(/sleep .*1 workers/);
+
+      terminal.type(CTRL_C);
+
+      expect(await terminal.exited).toBe(0);
+      expect(terminal.output()).toContain('Draining: tasks in work are finished first');
       expect((await at.ended('last')).data).toMatchObject({ outcome: 'completed', attempts: 1 });
     },
   );

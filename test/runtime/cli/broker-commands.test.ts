@@ -1,0 +1,86 @@
+/** The commands that look after the broker: queues, dead letters, doctor and smoke. */
+import { mkdtemp, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { runDarkroom, startInstallation } from '../../support/installation.ts';
+
+const folder = () => mkdtemp(join(tmpdir(), 'darkroom-cli-'));
+
+describe('darkroom queues, dead and doctor', () => {
+  it('list and purge what waits, asking first', async () => {
+    await using at = await startInstallation();
+    await at.publish({ id: 'waits', input: 'a.jpg', steps: [{ filter: 'flip' }] });
+
+    const listed = JSON.parse((await at.darkroom('queues', 'list', '--json')).stdout) as {
+      queue: string;
+      messages: number;
+    }[];
+    const refused = await at.darkroom('queues', 'purge', 'flip');
+    const purged = await at.darkroom('queues', 'purge', 'flip', '--yes', '--json');
+
+    expect(listed.find(({ queue }) => queue.endsWith('.flip'))).toMatchObject({ messages: 1, consumers: 0 });
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') });
+    expect(JSON.parse(purged.stdout)).toEqual([{ queue: `${at.prefix}.flip`, messages: 1 }]);
+  });
+
+  it('show, export and purge dead letters', async () => {
+    await using at = await startInstallation();
+    await at.worker('flip');
+    for (const id of ['one', 'two'])
+      await at.publish({ id, input: '../escape.jpg', steps: [{ filter: 'flip' }] });
+    await at.ended('one');
+    await at.ended('two');
+    const file = join(await folder(), 'letters.jsonl');
+
+    const shown = await at.darkroom('dead', 'show', 'one', '--json');
+    const exported = await at.darkroom('dead', 'export', file, '--filter', 'flip');
+    const purged = await at.darkroom('dead', 'purge', '--id', 'one', '--yes', '--json');
+    const left = await at.darkroom('dead', 'list', '--json');
+
+    expect(JSON.parse(shown.stdout)).toMatchObject({
+      id: 'one',
+      filter: 'flip',
+      failure_type: 'input-forbidden',
+    });
+    expect(exported.code).toBe(0);
+    expect((await readFile(file, 'utf8')).trim().split('\n')).toHaveLength(2);
+    expect(JSON.parse(purged.stdout).purged).toHaveLength(1);
+    expect(JSON.parse(left.stdout)).toMatchObject([{ id: 'two' }]);
+  });
+
+  it('find nothing wrong where nothing is, and say how to fix what is', async () => {
+    await using at = await startInstallation();
+
+    const well = await at.darkroom('doctor', '--json');
+    const ill = await runDarkroom(['doctor', '--json'], {
+      ...at.env,
+      AMQP_URL: 'amqp://guest:wrong@127.0.0.1:1',
+      STORAGE_URL: 'ftp://nowhere',
+    });
+
+    expect(
+      JSON.parse(well.stdout).filter(({ verdict }: { verdict: string }) => verdict === 'failed'),
+    ).toEqual([]);
+    expect(well.code).toBe(0);
+    expect(ill.code).toBe(1);
+    expect(JSON.parse(ill.stdout)).toContainEqual(
+      expect.objectContaining({
+        name: 'broker',
+        verdict: 'failed',
+        fix: expect.stringContaining('AMQP_URL'),
+      }),
+    );
+    expect(ill.stdout).not.toContain('wrong@');
+  });
+
+  it('send one image end to end', async () => {
+    await using at = await startInstallation();
+    await at.worker('resize');
+
+    const { code, stdout } = await at.darkroom('smoke', '--wait', '60', '--json');
+
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ ok: true, width: 16, height: 16 });
+  });
+});
