@@ -1,6 +1,6 @@
 /**
- * The places where amqplib 2.3's public interface is not enough. Each looks before it touches: with another amqplib
- * inside, everything still works, only later by a turn of the event loop and without these guards.
+ * What amqplib 2.3 needs beyond its public interface. Each function looks first whether amqplib is built as expected.
+ * If not, it does nothing: everything works without these, one turn of the event loop slower and less guarded.
  */
 
 import { createRequire } from 'node:module';
@@ -25,9 +25,9 @@ export function socketOf(model: ChannelModel): Duplex | undefined {
 }
 
 /**
- * Makes the channel's frames go to the socket within the call that sends them. amqplib pipes every channel but 0
- * through a PassThrough stream that is read on a later turn (setImmediate in lib/mux.js), which costs an ack or a
- * publish that turn. Call it when no frame is on its way, that is, after the answer to an RPC.
+ * Writes the channel's frames to the socket within the call that sends them. amqplib pipes every channel but 0
+ * through a PassThrough stream, which it reads on a later turn (setImmediate in lib/mux.js): each ack and publish waits
+ * for that turn. Call this when no frame is on its way, that is, after the answer to an RPC.
  */
 export function writeThrough(channel: Channel) {
   const { ch, connection, onBufferDrain } = channel as unknown as ChannelInternals;
@@ -51,9 +51,9 @@ const require = createRequire(import.meta.url);
 let guarded = false;
 
 /**
- * A server that closes the connection in the same breath as it opens it makes amqplib emit 'error' before anyone can
- * have listened (lib/connection.js reads on before it hands the connection out), which would end the process. This
- * adds a first listener to every connection; what happened shows at its first use.
+ * Adds a first 'error' listener to every connection. When a server closes a connection right after opening it, amqplib
+ * emits 'error' before anyone can listen (lib/connection.js reads on before it hands the connection out), and the
+ * process would end. The failure still shows, at the connection's first use.
  */
 export function guardHandshakes() {
   if (guarded) return;
@@ -66,6 +66,6 @@ export function guardHandshakes() {
       return open.apply(this, args);
     };
   } catch {
-    // Another layout, another amqplib: nothing to guard.
+    // Another amqplib, laid out otherwise.
   }
 }

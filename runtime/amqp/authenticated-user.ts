@@ -1,4 +1,4 @@
-/** Who RabbitMQ takes us for: the name that it demands in `user_id`, and that others can believe there. */
+/** The user that RabbitMQ knows us as: the only name that it accepts in our `user_id`, and that others can trust. */
 
 import type { ChannelModel } from 'amqplib';
 
@@ -17,7 +17,8 @@ export function authenticatedUserIn({ message }: Error): string | undefined {
  * @returns undefined when the broker does not say, as for a user that may use any name (tag `impersonator`)
  */
 export async function askAuthenticatedUser(model: ChannelModel): Promise<string | undefined> {
-  model.on('error', () => {}); // Whoever uses the connection hears of its end by a listener of its own.
+  // Whoever uses the connection has a listener of its own.
+  model.on('error', () => {});
   const channel = await model.createChannel();
   const refused = new Promise<string | undefined>((resolve) => {
     channel.on('error', (error: Error) => resolve(authenticatedUserIn(error)));

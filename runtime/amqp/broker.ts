@@ -1,4 +1,4 @@
-/** The runtime's one door to RabbitMQ: supervised connections that publish with confirms and consume for ever. */
+/** The runtime's only way to RabbitMQ: it publishes with confirms, consumes, and reconnects whatever happens. */
 
 import type { Channel } from 'amqplib';
 import { SupervisedConsumer } from './consumer.ts';
@@ -36,7 +36,7 @@ export function openBroker(options: BrokerOptions): Broker {
 }
 
 class RabbitBroker implements Broker {
-  /** The publisher's own methods, so that a message takes no detour. */
+  /** The publisher's own methods, bound: no detour for each message. */
   readonly publish: Broker['publish'];
   readonly publishLater: Broker['publishLater'];
   readonly #options: BrokerOptions;
@@ -64,7 +64,7 @@ class RabbitBroker implements Broker {
       },
       changed,
     });
-    // Consumers set up their own channels, each at its own pace; the connection itself needs nothing.
+    // Each consumer sets up a channel of its own in its own time; the connection itself needs nothing.
     const consumeOwner = { setUp: async () => {}, tearDown() {}, blocked() {}, changed };
     this.#consumeConnection = new ReconnectingConnection('consume', options, consumeOwner);
     this.#publishConnection.start();
@@ -116,7 +116,7 @@ class RabbitBroker implements Broker {
     const session = await this.#whenUp(this.#publishConnection, signal);
     const lost = session.lost.then((reason) => Promise.reject(reason));
     const channel = await Promise.race([session.model.createChannel(), lost]);
-    // A refused operation closes the channel and rejects its promise, which says the same.
+    // A refused operation closes the channel; its promise rejects with the same error.
     channel.on('error', () => {});
     try {
       return await Promise.race([use(channel), lost]);

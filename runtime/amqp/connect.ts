@@ -1,4 +1,4 @@
-/** Makes one attempt at an AMQP connection, with secrets and certificates read afresh and failures put in words. */
+/** Makes one attempt at an AMQP connection: reads secrets and certificates anew, and explains a failure. */
 
 import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import { type ChannelModel, connect, credentials, type SocketOptions } from 'amqplib';
@@ -16,7 +16,7 @@ export interface AmqpConnection {
   destroy(): void;
 }
 
-/** Rejects in words, and no later than `connectTimeoutMs`, however slowly the other side answers. */
+/** Rejects with an explanation, after `connectTimeoutMs` at the latest, however slowly the other side answers. */
 export async function openConnection(options: BrokerOptions, closing: AbortSignal): Promise<AmqpConnection> {
   const place = placeOf(options.url);
   const attempt = new AbortController();
@@ -92,7 +92,7 @@ function parse(text: string) {
 function connected(socket: Socket): Promise<Socket> {
   return new Promise((resolve, reject) => {
     socket.once('connect', () => resolve(socket));
-    // Stays for good: what happens after connecting is TLS's to report.
+    // Stays on the socket: after connecting, TLS reports errors.
     socket.on('error', reject);
   });
 }
@@ -104,7 +104,7 @@ function whenAborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** What each failure means to whoever runs this, by error code or by amqplib's text. */
+/** What a failure means to the operator, by its error code or by amqplib's text. */
 function explainConnectError(error: Error & { code?: unknown }, options: BrokerOptions): string {
   const text = error instanceof AggregateError ? asError(error.errors[0]).message : error.message;
   const code = String(error.code ?? '');

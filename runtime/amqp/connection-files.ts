@@ -1,4 +1,4 @@
-/** Reads the secrets and certificates that the AMQP_*_FILE variables name, afresh each time: they may be rotated. */
+/** Reads the files that the AMQP_*_FILE variables name, anew each time: secrets may be rotated. */
 
 import { readFile } from 'node:fs/promises';
 import { asError } from '../errors.ts';

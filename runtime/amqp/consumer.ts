@@ -1,4 +1,4 @@
-/** Keeps one consumer registered: a channel per life, set up again after whatever ended the last one. */
+/** Keeps one consumer registered: when its channel ends, for whatever reason, it sets up the next. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, ConsumeMessage, MessageProperties } from 'amqplib';
@@ -73,7 +73,7 @@ export class SupervisedConsumer implements Consumer {
         reason = asError(error);
       }
       this.#setConsuming(false);
-      // A channel that was cancelled in good order stays for the acks of what is in hand, until close().
+      // After cancel() the channel stays open until close(): deliveries in hand can still be acknowledged.
       if (signal.aborted && this.#channel?.consumerTag !== undefined) return;
       this.#retire(reason);
       if (signal.aborted) return;
@@ -86,7 +86,7 @@ export class SupervisedConsumer implements Consumer {
     }
   }
 
-  /** Channel, prefetch, consume: the last is the round trip that proves it. */
+  /** The answer to `consume` is the round trip that proves that the channel works. */
   async #setUp(session: Session): Promise<ConsumerChannel> {
     const { queue, prefetch, options } = this.#settings;
     const lost = session.lost.then((reason) => Promise.reject(reason));
@@ -130,7 +130,7 @@ export class SupervisedConsumer implements Consumer {
     }
   }
 
-  /** Deliveries still in hand go back to the queue with the channel; their acks answer false from now on. */
+  /** Deliveries in hand go back to the queue; their acks return false from now on. */
   #retire(reason: Error) {
     const retired = this.#channel;
     this.#channel = undefined;
@@ -153,7 +153,7 @@ export class SupervisedConsumer implements Consumer {
   }
 }
 
-/** A delivery tag means nothing, or another message, on any channel but the one that delivered. */
+/** Where a delivery is settled: on any other channel its tag is unknown or means another message. */
 export interface DeliveryChannel {
   readonly channel: Channel;
   open: boolean;
@@ -207,7 +207,7 @@ export class ChannelDelivery implements Delivery {
     this.routingKey = routingKey;
     this.exchange = exchange;
     this.redelivered = redelivered;
-    // With a first delivery the header can only be its publisher's.
+    // RabbitMQ counts from the second delivery on: in the first, the header is the publisher's.
     const count = redelivered ? this.headers['x-delivery-count'] : 0;
     this.deliveryCount = typeof count === 'number' ? count : 0;
   }
@@ -235,7 +235,7 @@ export class ChannelDelivery implements Delivery {
       send(this.#from.channel);
       return true;
     } catch {
-      // The channel has closed in this very moment; the broker delivers the message again.
+      // The channel has just closed: the broker delivers the message again.
       return false;
     }
   }

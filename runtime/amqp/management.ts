@@ -1,4 +1,4 @@
-/** A small client for RabbitMQ's management HTTP API: what AMQP itself does not tell. */
+/** A small client of RabbitMQ's management HTTP API, for what AMQP itself does not tell. */
 
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';

@@ -1,4 +1,4 @@
-/** Opens what one session publishes on: a channel with confirms, and one without, whose faults touch no other. */
+/** Opens the two channels that a session publishes on. One confirms; the other may fail without harm to it. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, ConfirmChannel, Message } from 'amqplib';

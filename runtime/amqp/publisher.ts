@@ -1,4 +1,4 @@
-/** Publishes with confirms over whichever session is up: waits, matches answers to messages and bounds memory. */
+/** Publishes over whichever session is up: waits for one, matches the broker's confirms, and bounds memory. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Channel, type ConfirmChannel, IllegalOperationError, type Message } from 'amqplib';
@@ -9,11 +9,11 @@ import { keepUnconfirmedChannel, openConfirmChannel } from './publish-channels.t
 import type { Session } from './reconnecting-connection.ts';
 import type { BrokerOptions, OutgoingMessage, PublishRequest } from './types.ts';
 
-/** Unconfirmed messages at once: enough for any round trip, little enough to repeat after a loss. */
+/** Sent and not yet confirmed: enough for any round trip, and few to repeat after a loss. */
 const MAX_IN_FLIGHT = 1000;
 const MAX_WAITING = 10_000;
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
-/** Messages without a promise that are kept until there is a connection, the newest. */
+/** The newest messages of publishLater, kept until there is a connection. */
 const MAX_LATER = 100;
 const TICK_MS = 500;
 /** amqplib's text for the broker's nack; the only other one is "channel closed". */
@@ -40,7 +40,7 @@ export class Publisher {
     this.#options = options;
   }
 
-  /** As whom the broker lets us in: what it has said itself counts most, since it may change a login's name. */
+  /** The user that the broker knows us as. What it has said itself comes first: it may rename a login. */
   get user(): string | undefined {
     return this.#toldUser ?? this.#session?.user;
   }
@@ -172,7 +172,7 @@ export class Publisher {
       this.#full = !this.#channel!.publish(exchange, routingKey, body, properties, onConfirm);
     } catch (error) {
       this.#inFlight.delete(pending);
-      // Anything else than a channel that has closed under us, unsent, is a fault of the message.
+      // The channel has closed and nothing was sent; any other error is a fault of the message.
       if (!(error instanceof IllegalOperationError)) return pending.fail(error);
       this.#down();
       this.#wait(pending);
@@ -180,9 +180,9 @@ export class Publisher {
   }
 
   #confirmed(pending: PendingPublish, error: Error | null) {
-    // The channel has closed: what ends the session knows why, and detach settles the message with that.
+    // The channel has closed: detach settles the message, and knows why.
     if (error !== null && error.message !== NACKED) return;
-    // Not in flight any more: given up or refused, and settled by that.
+    // It was given up or refused meanwhile.
     if (!this.#inFlight.delete(pending)) return;
     if (error === null) pending.confirm();
     else pending.nack();

@@ -173,7 +173,7 @@ export class ReconnectingConnection {
   }
 }
 
-/** One life of the connection. Whatever belongs to it is void once `lost` resolves. */
+/** One life of the connection. Its channels and deliveries are void once `lost` resolves. */
 export class Session {
   readonly model: ChannelModel;
   /** As whom the broker lets us in; undefined when it does not say. */
@@ -211,7 +211,7 @@ export class Session {
     if (socket?.destroyed) end(new Error('the socket was closed'));
   }
 
-  /** Ends this life, because something in it has stopped working. */
+  /** Ends this life because something in it has stopped working. */
   drop(reason: Error): void {
     this.#end(reason);
     this.#destroy();

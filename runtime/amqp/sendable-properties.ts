@@ -13,7 +13,7 @@ const TAKEN_FOR_WHOLE = 2 ** 50;
 const INT64_MIN = -(2 ** 63);
 const UINT64_MAX = 2n ** 64n - 1n;
 const UINT32_MAX = 2n ** 32n - 1n;
-/** Deeper tables and lists are left out: everything that walks them, amqplib too, calls itself at each level. */
+/** Deeper tables and lists are left out: whatever walks them, amqplib too, calls itself at each level. */
 const MAX_DEPTH = 50;
 const LONGEST_NUMBER_BYTES = 8;
 /** amqplib throws for headers that are longer when encoded. A frame, and so what comes in, may hold twice as much. */
@@ -68,7 +68,7 @@ export function fittingHeaders(headers: Record<string, unknown>): Record<string,
   return kept;
 }
 
-/** What amqplib makes of a value: a tag where it stands in a table or list, then at most this. */
+/** The most bytes that amqplib needs for a value, without the tag that it has in a table or list. */
 function bytesOf(value: unknown): number {
   if (typeof value === 'string') return 4 + Buffer.byteLength(value);
   if (Buffer.isBuffer(value)) return 4 + value.length;
@@ -90,10 +90,10 @@ function sendableTable(entries: Record<string, unknown>, depth: number): Record<
   );
 }
 
-/** undefined: it cannot be sent. */
+/** Undefined when the value cannot be sent. */
 function sendableValue(value: unknown, depth: number): unknown {
   if (typeof value === 'number') {
-    // RabbitMQ ends the connection of whoever sends no number: Erlang has neither NaN nor infinities.
+    // Erlang has neither NaN nor infinities: RabbitMQ would end the connection.
     if (!Number.isFinite(value)) return undefined;
     const isMistaken = value < INT64_MIN || (Math.abs(value) >= TAKEN_FOR_WHOLE && !Number.isInteger(value));
     return isMistaken ? { '!': 'double', value } : value;
@@ -106,7 +106,7 @@ function sendableValue(value: unknown, depth: number): unknown {
   return sendableTable(value as Record<string, unknown>, depth);
 }
 
-/** What amqplib itself makes of the two types that JavaScript has no values for, and not a table that looks like it. */
+/** Whether this is amqplib's notation for the two types that JavaScript lacks, and not a table that looks like it. */
 function isNotation({ '!': type, value }: Record<string, unknown>): boolean {
   if (type === 'timestamp') return isWhole(value, UINT64_MAX);
   if (type !== 'decimal' || typeof value !== 'object' || value === null) return false;
@@ -130,14 +130,14 @@ const FRAME_AT = { channel: 1, classId: 7, bodySize: 11 } as const;
 /**
  * Receives a message whose headers are nested too deeply without them. amqplib decodes tables and lists by calling
  * itself: some thousand levels overflow the stack, which would end the connection at every delivery of that message.
- * Like the rest of what reaches into amqplib, it leaves one that looks otherwise alone.
+ * An amqplib that is built otherwise is left alone.
  */
 export function tolerateDeepHeaders(model: ChannelModel) {
   const connection = (model as unknown as { connection?: Partial<FrameReceiver> }).connection;
   if (typeof connection?.recvFrame !== 'function' || !Buffer.isBuffer(connection.rest)) return;
   const receiver = connection as FrameReceiver;
   const receive = connection.recvFrame;
-  // It calls itself, and so this, until a frame is whole: what is then at the front of `rest` is that frame.
+  // It calls itself, and so this function, until a frame is complete: that frame is then at the front of `rest`.
   receiver.recvFrame = () => {
     const { rest } = receiver;
     try {

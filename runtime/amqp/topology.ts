@@ -1,4 +1,4 @@
-/** Everything Darkroom keeps on a broker: its names, its declaration, and a look at what is there. */
+/** Darkroom's exchanges and queues on a broker: their names, how they are declared, and their state. */
 
 import type { Channel, Options } from 'amqplib';
 import { asError, UserError } from '../errors.ts';
@@ -14,7 +14,7 @@ export interface Topology {
   deliveryLimit: number;
 }
 
-/** The one home of every name on the broker. */
+/** Every name on the broker. */
 export function names(prefix: string) {
   return {
     /** Direct exchange; the routing key is the filter's name. */
@@ -40,8 +40,8 @@ const RESERVED_FILTERS = ['dead', 'events'];
 const NO_DELIVERY_LIMIT = 2_147_483_647;
 
 /**
- * At-least-once dead-lettering needs both arguments; with one missing, RabbitMQ falls back to at-most-once without
- * a word. https://www.rabbitmq.com/docs/quorum-queues#dead-lettering
+ * At-least-once dead-lettering needs both arguments; with one missing, RabbitMQ falls back to at-most-once and does
+ * not say so. https://www.rabbitmq.com/docs/quorum-queues#dead-lettering
  */
 const AT_LEAST_ONCE = { 'x-dead-letter-strategy': 'at-least-once', 'x-overflow': 'reject-publish' };
 

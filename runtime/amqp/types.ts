@@ -1,8 +1,8 @@
-/** What openBroker takes and gives: options, messages, deliveries and states. */
+/** The interface of the broker: its options, messages, deliveries and states. */
 import type { Channel, MessageProperties } from 'amqplib';
 import type { LoginFiles, TlsFiles } from './connection-files.ts';
 
-/** What the broker writes to: pino's shape. No message or field ever holds a credential. */
+/** A log like pino's. Messages and fields never hold credentials. */
 export interface BrokerLog {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -33,7 +33,7 @@ export type ConnectionStatus = 'idle' | 'connecting' | 'connected' | 'closed';
 export interface BrokerState {
   consume: ConnectionStatus;
   publish: ConnectionStatus;
-  /** As whom the broker lets us in; undefined before the first connection, or when it does not say. */
+  /** The user that the broker knows us as; undefined before the first connection, or when it does not say. */
   user: string | undefined;
   /** The broker's reason while it refuses to take messages (memory or disk alarm). */
   blocked: string | undefined;
@@ -58,7 +58,7 @@ export interface PublishProperties {
   /** Seconds since 1970. */
   timestamp?: number;
   type?: string;
-  /** Default: {@link BrokerState.user}. RabbitMQ refuses any name but that of the connection's own user (unless that user has the tag `impersonator`). */
+  /** Default: {@link BrokerState.user}. RabbitMQ refuses any but the name of the connection's own user. */
   userId?: string;
   appId?: string;
 }
@@ -82,8 +82,8 @@ export interface Broker {
   /** Resolves when first connected; rejects only after `signal` aborts, with the last error in words. */
   ready(signal?: AbortSignal): Promise<void>;
   /**
-   * Consumes for ever: set up again after any connection, channel or consumer-cancel event. `onDelivery` must not
-   * throw; should it, the message is given back with `reject`, which the queue's delivery limit counts.
+   * Consumes until closed: sets up the consumer again after any end of connection, channel or consumer. `onDelivery`
+   * must not throw; if it does, the message is given back with `reject`, which counts towards the delivery limit.
    */
   consume(queue: string, onDelivery: (delivery: Delivery) => void, options?: ConsumeOptions): Consumer;
   /**
@@ -93,16 +93,16 @@ export interface Broker {
    */
   publish(message: PublishRequest): Promise<void>;
   /**
-   * Hands the message to the socket and promises nothing. Dropped while blocked or behind; while disconnected the
-   * newest 100 are kept.
+   * Writes the message to the socket and waits for no confirm. Drops it while the broker is blocked or the socket is
+   * full; while disconnected it keeps the newest 100.
    */
   publishLater(message: OutgoingMessage): void;
-  /** Runs `use` on a channel of its own (topology, tools), waiting for a connection up to `confirmTimeoutMs`. */
+  /** Runs `use` on a channel of its own, for topology and tools. Waits up to `confirmTimeoutMs` for a connection. */
   withChannel<T>(use: (channel: Channel) => Promise<T>): Promise<T>;
   readonly state: BrokerState;
-  /** Calls `listener` after each change of {@link state}. Returns the way to stop. */
+  /** Calls `listener` after each change of {@link state}. Returns a function that stops it. */
   onStateChange(listener: (state: BrokerState) => void): () => void;
-  /** Closes consumers, waits for confirms on their way and closes both connections, within `timeoutMs` (5000). */
+  /** Closes the consumers, waits for the confirms still to come and closes both connections. Default 5000 ms. */
   close(timeoutMs?: number): Promise<void>;
 }
 
@@ -114,7 +114,7 @@ export interface ConsumeOptions {
 export interface Consumer {
   /** True while a consumer is registered on a live channel. */
   readonly consuming: boolean;
-  /** Asks the broker for no more; deliveries in hand stay ackable, and one may still arrive before this resolves. */
+  /** Asks for no more deliveries. Those in hand can still be acked, and one may still arrive before this resolves. */
   cancel(): Promise<void>;
   /** Closes the channel by a round trip, which proves that the broker has handled every ack before it. */
   close(): Promise<void>;
@@ -122,7 +122,7 @@ export interface Consumer {
 
 export interface Delivery {
   readonly body: Buffer;
-  /** As far as they can be sent on. A `userId` in them is true: RabbitMQ has checked it against the publisher's login. */
+  /** Without what cannot be sent on. If there is a `userId`, RabbitMQ has checked that it is the publisher's. */
   readonly properties: MessageProperties;
   readonly headers: Record<string, unknown>;
   readonly routingKey: string;
@@ -131,9 +131,9 @@ export interface Delivery {
   /** Earlier deliveries that count against the queue's delivery limit (`x-delivery-count`), or 0. */
   readonly deliveryCount: number;
   readonly receivedAtMs: number;
-  /** False once the channel that delivered is gone or the delivery is settled: the broker delivers it again. */
+  /** False once it is settled, or once its channel is gone: then the broker delivers it again. */
   readonly alive: boolean;
-  /** Each settles at most once and leaves in the same tick; false, never a throw, when no longer {@link alive}. */
+  /** Each settles it, at most once, in the same tick. Returns false, and never throws, when not {@link alive}. */
   ack(): boolean;
   /** On RabbitMQ 4.3 a requeue by nack does not count towards the delivery limit; {@link reject} does. */
   nack(requeue: boolean): boolean;

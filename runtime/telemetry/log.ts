@@ -1,4 +1,4 @@
-/** pino, set up once: JSON lines on standard output with ISO times. Secrets are scrubbed before they get here. */
+/** pino, set up once: JSON lines on standard output with ISO times. Secrets are removed before they get here. */
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import { redactText } from '../redact.ts';
 

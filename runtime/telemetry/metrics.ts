@@ -28,7 +28,7 @@ interface Instruments {
 const PHASE_BUCKETS_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3_600,
 ];
-/** Far more than a worker does before the SDK is there. */
+/** Far more than a worker records before the SDK is loaded. */
 const MAX_KEPT = 10_000;
 
 export class Metrics {
