@@ -52,14 +52,19 @@ export class FileStorage implements Storage {
     this.#openFolder = openFolder;
   }
 
-  async read(key: string, options: ReadOptions = {}): Promise<Buffer> {
+  async find(key: string, options: ReadOptions = {}): Promise<Buffer | undefined> {
     assertFileKey(key);
     const work = async () => {
       using file = await openObject(this.#openFolder, key);
-      if (!file) throw new ObjectNotFound(key, this.url);
-      return await readObject(file, key, options);
+      return file && (await readObject(file, key, options));
     };
     return await this.#perform(`read "${key}"`, work, options.signal);
+  }
+
+  async read(key: string, options: ReadOptions = {}): Promise<Buffer> {
+    const bytes = await this.find(key, options);
+    if (bytes === undefined) throw new ObjectNotFound(key, this.url);
+    return bytes;
   }
 
   async write(key: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<boolean> {

@@ -41,11 +41,11 @@ export function statusOf(error: unknown): number | undefined {
   return (error as SdkError).$metadata?.httpStatusCode;
 }
 
-/** No such object. A HEAD request has no body, so there it may also be the bucket that is missing. */
-export function isNotFound(error: unknown): boolean {
-  return (
-    s3ErrorCode(error) === 'NoSuchKey' || (statusOf(error) === 404 && s3ErrorCode(error) !== 'NoSuchBucket')
-  );
+/** For a missing object. The answer to HEAD has no body, so there the bucket may be missing instead. */
+export function undefinedIfNotFound(error: unknown): undefined {
+  const code = s3ErrorCode(error);
+  if (code === 'NoSuchKey' || (statusOf(error) === 404 && code !== 'NoSuchBucket')) return undefined;
+  throw error;
 }
 
 /**

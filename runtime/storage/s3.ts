@@ -10,7 +10,7 @@ import {
 import { Rejection, Retryable } from '../errors.ts';
 import { assertKey, isKey, isRuntimeKey, RUNTIME_FOLDER } from './keys.ts';
 import { readBody, s3Client } from './s3-connection.ts';
-import { isNotFound, s3ErrorCode, s3Failure, statusOf } from './s3-errors.ts';
+import { s3ErrorCode, s3Failure, statusOf, undefinedIfNotFound } from './s3-errors.ts';
 import { formatS3Url, parseS3Url, type S3Location } from './s3-url.ts';
 import {
   type ListedObject,
@@ -50,12 +50,15 @@ class S3Storage implements Storage {
     this.#warn = warn;
   }
 
-  async read(
-    key: string,
-    { maxBytes = Number.POSITIVE_INFINITY, signal }: ReadOptions = {},
-  ): Promise<Buffer> {
+  async find(key: string, options: ReadOptions = {}): Promise<Buffer | undefined> {
     const Key = this.#objectKey(key);
-    return await this.#perform(`read "${key}"`, () => this.#get(key, Key, maxBytes, signal), signal);
+    return await this.#perform(`read "${key}"`, () => this.#get(key, Key, options), options.signal);
+  }
+
+  async read(key: string, options: ReadOptions = {}): Promise<Buffer> {
+    const bytes = await this.find(key, options);
+    if (bytes === undefined) throw new ObjectNotFound(key, this.url);
+    return bytes;
   }
 
   async write(key: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<boolean> {
@@ -135,12 +138,14 @@ class S3Storage implements Storage {
     }
   }
 
-  async #get(key: string, Key: string, maxBytes: number, signal?: AbortSignal): Promise<Buffer> {
-    const answer = await this.#client
-      .send(new GetObjectCommand({ Bucket: this.#bucket, Key }), { abortSignal: signal })
-      .catch((error) => {
-        throw isNotFound(error) ? new ObjectNotFound(key, this.url, { cause: error }) : error;
-      });
+  async #get(
+    key: string,
+    Key: string,
+    { maxBytes = Number.POSITIVE_INFINITY, signal }: ReadOptions,
+  ): Promise<Buffer | undefined> {
+    const command = new GetObjectCommand({ Bucket: this.#bucket, Key });
+    const answer = await this.#client.send(command, { abortSignal: signal }).catch(undefinedIfNotFound);
+    if (answer === undefined) return undefined;
     const { Body, ContentLength } = answer;
     const bytes = await readBody(Body, ContentLength, key, maxBytes, signal);
     if (bytes.length === (ContentLength ?? bytes.length)) return bytes;
@@ -153,15 +158,9 @@ class S3Storage implements Storage {
   }
 
   async #head(Key: string): Promise<ObjectStat | undefined> {
-    try {
-      const { ContentLength = 0, LastModified = new Date(0) } = await this.#client.send(
-        new HeadObjectCommand({ Bucket: this.#bucket, Key }),
-      );
-      return { bytes: ContentLength, modified: LastModified };
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+    const command = new HeadObjectCommand({ Bucket: this.#bucket, Key });
+    const answer = await this.#client.send(command).catch(undefinedIfNotFound);
+    return answer && { bytes: answer.ContentLength ?? 0, modified: answer.LastModified ?? new Date(0) };
   }
 
   async #put(

@@ -41,7 +41,9 @@ export interface ListedObject extends ObjectStat {
 export interface Storage {
   /** Canonical URL without secrets, for logs. */
   readonly url: string;
-  /** The whole object. Throws {@link ObjectNotFound}, or {@link Rejection} `limit-exceeded` over `maxBytes`. */
+  /** The whole object; undefined when there is none. Throws {@link Rejection} `limit-exceeded` over `maxBytes`. */
+  find(key: string, options?: ReadOptions): Promise<Buffer | undefined>;
+  /** The same for an object that is expected to be there. Throws {@link ObjectNotFound}. */
   read(key: string, options?: ReadOptions): Promise<Buffer>;
   /**
    * Stores all the bytes or nothing; when it resolves they survive a crash of the machine.

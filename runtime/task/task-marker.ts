@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import { RUNTIME_FOLDER } from '../storage/keys.ts';
-import { ObjectNotFound, type Storage } from '../storage/storage.ts';
+import type { Storage } from '../storage/storage.ts';
 import type { Task } from './task.ts';
 
 const ENDED_FOLDER = `${RUNTIME_FOLDER}/ended`;
@@ -65,14 +65,8 @@ export async function inspectMarker(
   id: string,
   generation: number,
 ): Promise<TaskMarker | undefined> {
-  let text: string;
-  try {
-    text = (await storage.read(markerKey(id, generation), { maxBytes: MAX_MARKER_BYTES })).toString('utf8');
-  } catch (error) {
-    if (error instanceof ObjectNotFound) return undefined;
-    throw error;
-  }
-  return parseMarker(text, id, generation);
+  const bytes = await storage.find(markerKey(id, generation), { maxBytes: MAX_MARKER_BYTES });
+  return bytes && parseMarker(bytes.toString('utf8'), id, generation);
 }
 
 /** The same, but a damaged marker counts as none: the work is done again, and the marker written anew. */
@@ -192,10 +186,6 @@ function sha256(text: string | Buffer): string {
 }
 
 async function sha256OfObject(storage: Storage, key: string): Promise<string | undefined> {
-  try {
-    return sha256(await storage.read(key));
-  } catch (error) {
-    if (error instanceof ObjectNotFound) return undefined;
-    throw error;
-  }
+  const bytes = await storage.find(key);
+  return bytes && sha256(bytes);
 }

@@ -72,12 +72,7 @@ async function fetchInput(
 ): Promise<Buffer | undefined> {
   const { task, step } = job;
   const maxBytes = limits.inputBytes;
-  if (step > 0) {
-    return await storage.read(intermediateKey(task, step - 1), { signal }).catch((error: unknown) => {
-      if (error instanceof ObjectNotFound) return undefined;
-      throw error;
-    });
-  }
+  if (step > 0) return await storage.find(intermediateKey(task, step - 1), { signal });
   if (job.image !== undefined) {
     if (job.image.length <= maxBytes) return job.image;
     throw new Rejection(`The image has ${job.image.length} bytes; expected at most ${maxBytes}.`, {

@@ -15,6 +15,7 @@ export function storageOf(objects: Objects, turns: Turns, life: Life, choices: C
     });
   return {
     url: 'memory:',
+    find: (key) => call(() => objects.get(key)),
     read: (key) =>
       call(() => {
         const bytes = objects.get(key);

@@ -98,6 +98,7 @@ describe.each(KINDS)('storage in %s', (_kind, open) => {
       expect(error).toMatchObject({ failureType: 'input-not-found', consequence: 'retry' });
       expect((error as Error).message).toContain(key);
       expect(await storage.stat(key)).toBeUndefined();
+      expect(await storage.find(key)).toBeUndefined();
       await storage.remove(key);
     }
     expect(String(await storage.read('folder/key'))).toBe('x');
