@@ -5,7 +5,7 @@ import { Rejection } from '../../../runtime/errors.ts';
 import type { Hop } from '../../../runtime/task/hop.ts';
 import type { Task } from '../../../runtime/task/task.ts';
 import type { TaskMarker } from '../../../runtime/task/task-marker.ts';
-import { decide, noQueueFor } from '../../../runtime/worker/decide.ts';
+import { decide, noQueueFor, verdictBeforeWork } from '../../../runtime/worker/decide.ts';
 import { decideUnforeseen, decideUnreadable } from '../../../runtime/worker/decide-unreadable.ts';
 import type { Decision, MarkFirst, Policy, Verdict } from '../../../runtime/worker/decision.ts';
 import type { DeliveryContext, Incoming } from '../../../runtime/worker/delivery-context.ts';
@@ -410,6 +410,32 @@ describe('a delivery without a result', () => {
     expect(decision.settlement).toBe('retried');
     expect(decision.log.fields.failure_reason).toContain('"flip"');
     expect(decision.log.fields.failure_reason).toContain('darkroom queues declare');
+  });
+});
+
+describe('before any work, a delivery', () => {
+  const before = (given: Given, deliveryCount = 0) =>
+    verdictBeforeWork(contextOf(given), deliveryCount, {
+      crashLimit: 3,
+      knownFilters: () => ['blur', 'flip'],
+    });
+
+  it('that is due here goes ahead', () => {
+    expect(before({}, 2)).toBeUndefined();
+  });
+
+  it('that is due elsewhere is misrouted', () => {
+    expect(before({ hop: { step: 1 } })).toEqual({ kind: 'misrouted', due: 'flip' });
+  });
+
+  it('for a filter that nobody has is rejected, with a suggestion', () => {
+    const task = { steps: [{ filter: 'blurr', params: {} }] };
+    expect(before({ task })).toMatchObject({ consequence: 'reject', failureType: 'unknown-filter' });
+    expect(before({ task })).toHaveProperty('message', expect.stringContaining('"blur"'));
+  });
+
+  it('that took down workers up to the limit is set aside', () => {
+    expect(before({}, 3)).toMatchObject({ consequence: 'reject', failureType: 'poison' });
   });
 });
 
