@@ -414,28 +414,28 @@ describe('a delivery without a result', () => {
 });
 
 describe('before any work, a delivery', () => {
-  const before = (given: Given, deliveryCount = 0) =>
+  const checked = (given: Given, deliveryCount = 0) =>
     verdictBeforeWork(contextOf(given), deliveryCount, {
       crashLimit: 3,
       knownFilters: () => ['blur', 'flip'],
     });
 
   it('that is due here goes ahead', () => {
-    expect(before({}, 2)).toBeUndefined();
+    expect(checked({}, 2)).toBeUndefined();
   });
 
   it('that is due elsewhere is misrouted', () => {
-    expect(before({ hop: { step: 1 } })).toEqual({ kind: 'misrouted', due: 'flip' });
+    expect(checked({ hop: { step: 1 } })).toEqual({ kind: 'misrouted', due: 'flip' });
   });
 
   it('for a filter that nobody has is rejected, with a suggestion', () => {
     const task = { steps: [{ filter: 'blurr', params: {} }] };
-    expect(before({ task })).toMatchObject({ consequence: 'reject', failureType: 'unknown-filter' });
-    expect(before({ task })).toHaveProperty('message', expect.stringContaining('"blur"'));
+    expect(checked({ task })).toMatchObject({ consequence: 'reject', failureType: 'unknown-filter' });
+    expect(checked({ task })).toHaveProperty('message', expect.stringContaining('"blur"'));
   });
 
   it('that took down workers up to the limit is set aside', () => {
-    expect(before({}, 3)).toMatchObject({ consequence: 'reject', failureType: 'poison' });
+    expect(checked({}, 3)).toMatchObject({ consequence: 'reject', failureType: 'poison' });
   });
 });
 
