@@ -141,6 +141,12 @@ export const SVG: ImageFormat = {
   loader: 'VipsForeignLoadSvgBuffer',
 };
 
+/** The media type of a stored result: an image, or the JSON of a filter that only looks. */
+export function contentTypeOf(format: string | undefined): string {
+  const known = OUTPUT_FORMATS.find((name) => name === format);
+  return known === undefined ? 'application/json' : FORMATS[known].contentType;
+}
+
 /** The encoding's parameters, for other schemas to take up. */
 export const encodingShape = {
   format: z

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { Rejection, Retryable } from '../errors.ts';
 import type { Image } from '../filter.ts';
+import { contentTypeOf } from '../image/formats.ts';
 import type { ResultFile } from '../image/pipeline.ts';
 import { planTask } from '../image/pipeline.ts';
 import type { StepRecord } from '../task/hop.ts';
@@ -188,6 +189,6 @@ async function completion(
 async function storedImage(marker: TaskMarker, { storage }: StepResources): Promise<ReplyImage | undefined> {
   const { key, format } = outputOf(marker);
   if (key === undefined) return undefined;
-  const contentType = format === 'json' ? 'application/json' : `image/${format}`;
+  const contentType = contentTypeOf(format);
   return { bytes: await storage.read(key), contentType };
 }
