@@ -56,6 +56,27 @@ describe.skipIf(!buildable)('the container image', () => {
     await expect(running).rejects.toMatchObject({ stderr: expect.not.stringContaining('    at ') });
   });
 
+  it.each([
+    ['demo', /The demo needs the photos and the starters of a broker/],
+    ['up', /AMQP_URL is not set, and this image starts no broker of its own/],
+  ])('starts no broker, and %s says so', async (command, message) => {
+    const running = docker('run', '--rm', ...LOCKED_DOWN, IMAGE, command);
+
+    await expect(running).rejects.toMatchObject({ code: 2, stderr: expect.stringMatching(message) });
+  });
+
+  it('holds none of the starters of a development broker, nor testcontainers', async () => {
+    const program = `
+      const { globSync } = await import('node:fs');
+      console.log(JSON.stringify(globSync('{runtime/cli/*,node_modules/{testcontainers,dockerode}*}', { cwd: '/app' })));`;
+    const options = ['--entrypoint', 'node', IMAGE, '--input-type=module', '--eval', program];
+
+    const found: string[] = JSON.parse(await docker('run', '--rm', ...LOCKED_DOWN, ...options));
+
+    expect(found).toContain('runtime/cli/main.ts');
+    expect(found.filter((path) => /local-broker|testcontainers|dockerode/.test(path))).toEqual([]);
+  });
+
   it(
     'works on a photo by FUNCTION, to the bytes that the command line makes, and drains on SIGTERM',
     async () => {
