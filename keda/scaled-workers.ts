@@ -33,7 +33,7 @@ export interface ScaledWorkersOptions {
   workerCommand(filter: string): readonly [string, ...string[]];
   /** Environment of the workers: broker, storage, limits. */
   env: NodeJS.ProcessEnv;
-  /** Told of every change and every worker that ends unasked. */
+  /** Called for every change, and for every worker that ends by itself. */
   log?: (entry: { filter: string; text: string }) => void;
 }
 
@@ -121,7 +121,7 @@ export class ScaledWorkers {
     this.#workers.add(worker);
     void worker.ended.then((how) => {
       this.#workers.delete(worker);
-      if (!worker.isStopping) this.#log(`a worker ended unasked (${how}); another takes its place`);
+      if (!worker.isStopping) this.#log(`a worker ended by itself (${how}); another takes its place`);
     });
   }
 
@@ -135,7 +135,7 @@ export class ScaledWorkers {
     return [...this.#workers].filter(({ isStopping }) => !isStopping);
   }
 
-  /** Who has nothing in hand goes first, as pod-deletion-cost arranges on a cluster. */
+  /** Idle workers go first, as pod-deletion-cost arranges on a cluster. */
   async #idleFirst(): Promise<WorkerProcess[]> {
     const judged = await Promise.all(
       this.#running().map(async (worker) => ({ worker, busy: await worker.isBusy() })),

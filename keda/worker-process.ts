@@ -8,7 +8,7 @@ export class WorkerProcess {
   /** Resolves with how it ended, when it has. */
   readonly ended: Promise<string>;
   readonly #process: ChildProcess;
-  /** Where it answers for its metrics, once it has said so. */
+  /** Of its metrics, once it has logged it. */
   #port: number | undefined;
   #isStopping = false;
 

@@ -1,16 +1,16 @@
-/** Finds a RabbitMQ for a demo or a test run: the one that is configured, or one started for the occasion. */
+/** Finds a RabbitMQ for a demo or a test run: the one that is configured, or one that is started for it. */
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { asError, UserError } from '../errors.ts';
 import { redactUrl } from '../redact.ts';
 
-/** The ways to a broker, in the order in which they are tried. */
+/** The ways to a broker, in the order that they are tried. */
 export const BROKER_WAYS = ['amqp-url', 'docker', 'debian'] as const;
 export type BrokerWay = (typeof BROKER_WAYS)[number];
 
 export interface FindBrokerOptions {
-  /** Told in words what is being tried and what did not work. */
+  /** Called with what is tried, and with what did not work. */
   onProgress?: (text: string) => void;
   /** A way to try before the others. */
   prefer?: BrokerWay;
@@ -33,7 +33,7 @@ export interface FoundBroker extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** What a way to a broker is told. */
+/** What each way is given. */
 export interface BrokerSearch {
   onProgress: (text: string) => void;
   env: NodeJS.ProcessEnv;

@@ -1,9 +1,9 @@
-/** Which dead letters a command means. */
+/** Chooses dead letters by the options of a command. */
 import { UserError } from '../errors.ts';
 import { parseDuration } from '../units.ts';
 import type { DeadLetter } from './dead-letter.ts';
 
-/** As the options say it; durations are still text. */
+/** The options as given; durations are still text. */
 export interface DeadLetterSelection {
   filter?: string;
   reason?: string;
@@ -13,7 +13,7 @@ export interface DeadLetterSelection {
   limit?: number;
 }
 
-/** Whether a letter was chosen. `limit` is left to who counts. @throws UserError for a duration that is none */
+/** Tells whether a letter is chosen; the caller counts up to `limit`. @throws UserError for an invalid duration */
 export function selectionMatcher(
   selection: DeadLetterSelection,
   nowMs = Date.now(),

@@ -4,7 +4,7 @@ import { closestName } from '../closest-name.ts';
 import { asError, type FailureType, TaskFailure, UserError } from '../errors.ts';
 import { redactText } from '../redact.ts';
 
-/** Exit codes: 0 done, 1 work failed, 2 a mistake in the call or the configuration, 70 a fault of Darkroom. */
+/** Exit codes: 0 done, 1 work failed, 2 a mistake in the call or the configuration, 70 a bug in Darkroom. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, internal: 70 } as const;
 
 interface Entry {
@@ -139,7 +139,7 @@ async function report(error: Error, json: boolean): Promise<number> {
     });
   else note(`error: ${message}`);
   if (!json && !isMistake && !(error instanceof TaskFailure))
-    note('This is a fault of Darkroom. DEBUG=1 shows where it happened.');
+    note('This is a bug in Darkroom. DEBUG=1 shows where it happened.');
   if (process.env.DEBUG && error.stack) note(redactText(error.stack));
   if (isMistake) return EXIT.usage;
   return error instanceof TaskFailure ? EXIT.failed : EXIT.internal;

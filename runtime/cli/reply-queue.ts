@@ -6,7 +6,7 @@ export class ReplyQueue {
   /** Called when the reply to a task has come, by the task's id. */
   readonly #waiting: Map<string, () => void>;
 
-  /** Opens a queue of this connection alone, which goes with it. Replies may then be lost, so never wait for one only. */
+  /** Opens a queue that belongs to this connection. When the connection breaks, replies are lost, so never rely on one. */
   static async open(broker: Broker): Promise<ReplyQueue> {
     const waiting = new Map<string, () => void>();
     const opened = Promise.withResolvers<string>();

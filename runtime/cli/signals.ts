@@ -1,4 +1,4 @@
-/** Waits for the person at the keyboard, or for a deadline. */
+/** When to stop: signals and deadlines. */
 
 /** Resolves at the first Ctrl-C, SIGTERM or end of the terminal. A second one of the same kind ends the process at once. */
 export function stopRequested(): Promise<void> {

@@ -15,7 +15,7 @@ import { pathName, readLatestMarker, type TaskMarker } from '../task/task-marker
 import { ReplyQueue } from './reply-queue.ts';
 import { currentStep, writeSubmissionRecord } from './submission-record.ts';
 
-/** Looked at beside the reply, which a broken connection can lose. */
+/** Markers are polled too, because a broken connection can lose the reply. */
 const MARKER_POLL_MS = 1_000;
 const QUEUE_POLL_MS = 2_000;
 
@@ -27,7 +27,7 @@ export interface SubmittedTask {
   photo: string;
   input: string;
   bytes: number | null;
-  /** Tells this task from another that has had the same id. */
+  /** Tells this task from another with the same id. */
   fingerprint: string;
 }
 
@@ -91,7 +91,7 @@ export class TaskClient {
     return { id, photo, input, bytes, fingerprint };
   }
 
-  /** Resolves when the task has ended; `onWaiting` is told what is in the way. */
+  /** Resolves when the task has ended; `onWaiting` is called with what it waits for. */
   async outcome(
     submitted: SubmittedTask,
     onWaiting: (reason: string) => void = () => {},
@@ -126,12 +126,12 @@ export class TaskClient {
     };
   }
 
-  /** Says when a task waits for a worker that is not there. */
+  /** Says what the task waits for, such as a worker that is not there. */
   async #watchQueue(id: string, onWaiting: (reason: string) => void, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await sleep(QUEUE_POLL_MS, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
-      // The wait goes on without an explanation when one cannot be had.
+      // Without an explanation the wait goes on all the same.
       const explanation = await this.#explainWait(id).catch(() => undefined);
       if (explanation !== undefined) onWaiting(explanation);
     }
@@ -159,7 +159,7 @@ function messageOf(task: { id: string; input: string; steps: Step[]; output?: Ta
   return { body, fingerprint: parseTask(message, task.steps[0]!.filter).task.fingerprint };
 }
 
-/** An id ends once; a second task under it has failed, whatever the first one came to. */
+/** An id ends once: another task with the same id has failed, however the first one ended. */
 function outcomeOf(marker: TaskMarker, fingerprint: string): Pick<TaskOutcome, 'outcome' | 'data'> {
   // A cancellation does not know the task that it cancels.
   if (marker.fingerprint === '' || marker.fingerprint === fingerprint)

@@ -1,6 +1,6 @@
 /**
  * Fills the compile cache while the image is built, so that containers with a read-only root start from it: a worker
- * runs for a moment, for the functions that a start calls, and then every other module is loaded once.
+ * runs for a moment, for the functions that a start calls. Then every other module is loaded once.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-/** `darkroom dead …`: what failed for good, why, and the way back. */
+/** `darkroom dead …`: what failed for good, why, and how to try it again. */
 import { appendFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
@@ -40,7 +40,7 @@ export function deadCommand(): Command {
   dead.addCommand(
     conventional(
       new Command('show')
-        .description('Shows one dead letter whole, with its message.')
+        .description('Shows all of one dead letter, with its message.')
         .argument('<id>', 'task id or message id')
         .action(show),
       'darkroom dead show 0198c1d2-…',
@@ -49,10 +49,10 @@ export function deadCommand(): Command {
   dead.addCommand(
     selecting(new Command('replay'), 'darkroom dead replay --reason storage --rate 20')
       .description(
-        'Publishes the chosen letters to the step they failed in, attempts reset; each leaves the dead letters once its copy is confirmed.',
+        'Publishes the chosen letters to the step they failed in, with attempts reset. Each is removed once its copy is confirmed.',
       )
       .option('--dry-run', 'only say what would be replayed')
-      .option('--rate <n>', 'at most so many a second', wholeNumber(1))
+      .option('--rate <n>', 'at most this many a second', wholeNumber(1))
       .action(replay),
   );
   dead.addCommand(
@@ -80,7 +80,7 @@ function selecting(command: Command, example: string): Command {
     .option('--older-than <duration>', 'only letters that failed longer ago, such as 1h')
     .option('--newer-than <duration>', 'only letters that failed since, such as 30m')
     .option('--id <id>', 'only this task')
-    .option('--limit <n>', 'at most so many', wholeNumber(1));
+    .option('--limit <n>', 'at most this many', wholeNumber(1));
   return conventional(command, example);
 }
 

@@ -1,4 +1,4 @@
-/** `npm run demo`: the whole of Darkroom on this machine, from nothing to results and back to nothing. */
+/** `npm run demo`: all of Darkroom on this machine, from nothing to results and back to nothing. */
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -25,12 +25,12 @@ import { dim, LiveView, note, print, printJson } from '../terminal.ts';
 
 const PHOTOS = fileURLToPath(new URL('../../../test/fixtures/photos', import.meta.url));
 const VALUES = fileURLToPath(new URL('../../../helm/values.yaml', import.meta.url));
-/** As a shell says of a program that Ctrl-C ended. */
+/** The exit code of a program that Ctrl-C ended. */
 const INTERRUPTED = 130;
 const VIEW_MS = 250;
 const TO_ZERO_TIMEOUT_MS = 60_000;
 const MAX_WORKERS_PER_FILTER = 3;
-/** So many copies of each recipe and photo, so that there is something to scale for. */
+/** How often each photo is published, so that there is something to scale for. */
 const DEFAULT_ROUNDS = 4;
 const CHANGES_SHOWN = 4;
 
@@ -140,7 +140,7 @@ async function runDemo(
   }
 }
 
-/** Each filter of the recipes with the chart's settings, for as many workers as a laptop bears. */
+/** Each filter of the recipes with the chart's settings, with a limit on workers that a laptop can run. */
 function functionsOf(recipes: typeof RECIPES) {
   const filters = new Set(recipes.flatMap(({ steps }) => steps.map((step) => parseStep(step).filter)));
   const values = loadValues([VALUES]);
@@ -222,7 +222,7 @@ async function untilZero(scaling: LocalScaling, interrupted: Promise<true>): Pro
   return false;
 }
 
-/** A broker that was running already is left as it was found. */
+/** Leaves a broker that was running already as it was. */
 async function removeQueues(env: NodeJS.ProcessEnv): Promise<void> {
   const config = readConfig(env);
   await withBroker(config, (broker) => deleteAll(broker, config)).catch(() => {});

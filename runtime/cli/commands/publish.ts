@@ -35,10 +35,10 @@ interface PublishOptions extends StepOptions {
 export function publishCommand(): Command {
   const command = withStepOptions(new Command('publish'))
     .description(
-      'Uploads each PHOTO (file, folder, glob, storage key, s3:// or https:// URL) and publishes its task; resolves when the broker has confirmed.',
+      'Uploads each PHOTO (file, folder, glob, storage key, s3:// or https:// URL) and publishes its task. Returns when the broker has confirmed.',
     )
     .argument('[photo...]', 'photos')
-    .option('-w, --wait [seconds]', 'wait for the results, at most so long')
+    .option('-w, --wait [seconds]', 'wait for the results, at most this long')
     .option('-o, --output <folder>', 'fetch the results into this folder (implies --wait)')
     .option('--id <id>', 'the task’s id: publishing it again changes nothing (one photo only)')
     .option(

@@ -29,7 +29,7 @@ import {
 import { note, print, printJson } from '../terminal.ts';
 
 const DEFAULT_VALUES = fileURLToPath(new URL('../../../helm/values.yaml', import.meta.url));
-/** From here on a run is noticeable, so it is announced. */
+/** From this many messages on a run takes a while, so it is announced. */
 const LARGE_LOAD = 200_000;
 /** Seeds beside the given one under which suggested settings must hold. A large load averages by itself. */
 const OTHER_DAYS = [1, 2, 3];

@@ -1,4 +1,4 @@
-/** `darkroom smoke`: one small image through queue, worker and storage, for `helm test` and for nerves. */
+/** `darkroom smoke`: one small image through queue, worker and storage, for `helm test`, or to be sure that all of it works. */
 import { Command } from 'commander';
 import { type Config, readConfig } from '../../config.ts';
 import { asError, Rejection, UserError } from '../../errors.ts';
@@ -24,7 +24,7 @@ interface SmokeOptions {
 export function smokeCommand(): Command {
   const command = new Command('smoke')
     .description(
-      'Publishes a small image as a real task and waits for its result; exit code 0 when it came back right.',
+      'Publishes a small image as a real task and waits for its result. Exit code 0 when the result is right.',
     )
     .option('--step <name:key=value,…>', 'the filter to send it through', 'resize:width=16')
     .option('--wait <seconds>', 'how long to wait, scaling from zero included', String(DEFAULT_WAIT_SECONDS))

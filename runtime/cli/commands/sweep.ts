@@ -1,4 +1,4 @@
-/** `darkroom sweep`: removes what ended tasks leave for the recognition of repeats, once it is old enough. */
+/** `darkroom sweep`: removes what ended tasks leave to recognize repeats by, once it is old enough. */
 import { Command } from 'commander';
 import { readConfig } from '../../config.ts';
 import { UserError } from '../../errors.ts';

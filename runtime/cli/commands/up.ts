@@ -32,10 +32,10 @@ export function upCommand(): Command {
     .option('--function <name...>', 'only these filters (default: all in the values)')
     .option(
       '--max-workers <n>',
-      'at most so many workers a filter, whatever the values say',
+      'at most this many workers for each filter, whatever the values say',
       String(availableParallelism()),
     )
-    .option('--speed <factor>', 'scaling decisions on a clock so many times faster', '1')
+    .option('--speed <factor>', 'scaling decisions on a clock this many times faster', '1')
     .action(up);
   return conventional(command, 'darkroom up --function resize blur --speed 10');
 }

@@ -11,7 +11,7 @@ export function workerCommand(): Command {
     .argument('[filter...]', 'filters to work on (default: FUNCTION)')
     .option('--port <port>', 'port for /livez, /readyz and /metrics, 0 for any (default: HTTP_PORT)')
     .option('--with-parent', 'stop when the process that started this one ends')
-    .option('--json', 'accepted for uniformity: the log is JSON anyway')
+    .option('--json', 'accepted as in other commands; the log is JSON anyway')
     .addHelpText(
       'after',
       '\nExample:\n  $ AMQP_URL=amqp://guest:guest@localhost STORAGE_URL=file:///srv/images darkroom worker blur',

@@ -1,4 +1,4 @@
-/** Installs Debian packages where that needs no asking: as root, on a Debian or Ubuntu with apt-get. */
+/** Installs Debian packages where that needs no password: as root, on a Debian or Ubuntu with apt-get. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';

@@ -63,7 +63,7 @@ ${options.config ?? ''}
 /**
  * A folder of links to RabbitMQ's libraries and only the wanted plugins: Erlang looks for each module in every
  * folder of its path, and starts seconds sooner with half of them. Undefined (use the default) where the layout
- * is another.
+ * differs.
  */
 async function leanPlugins(server: string, folder: string, wanted: string[]): Promise<string | undefined> {
   const all = join(dirname(server), '..', 'plugins');

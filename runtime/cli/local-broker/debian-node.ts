@@ -21,7 +21,7 @@ import {
 import { type Reaper, reapedFolder } from './reaper.ts';
 
 const STOP_TIMEOUT_MS = 30_000;
-/** epmd in the foreground and in the node's process group: nothing is left to daemonise. */
+/** epmd in the foreground and in the node's process group: it does not become a daemon. */
 const START_SCRIPT = 'echo $$ > "$HOME/pid"; epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 & exec "$0"';
 /** In case this process dies: the process group named in the folder's pid file, if any, then the folder. */
 const CLEAN_UP = `

@@ -14,7 +14,7 @@ export interface RabbitNode extends AsyncDisposable {
   readonly managementUrl: string;
   /** As `3.10.8`. */
   readonly version: string;
-  /** Shuts down in good order. The data stays for {@link start}. */
+  /** Shuts down cleanly. The data stays for {@link start}. */
   stop(): Promise<void>;
   /** kill -9. The data stays for {@link start}. */
   kill(): Promise<void>;
@@ -104,7 +104,7 @@ export async function whenServing(
 
 const MAX_REASON_LINES = 12;
 
-/** The lines of a node's log that say why it did not start; the first errors matter, what follows is Erlang's fall. */
+/** The lines of a node's log that say why it did not start; the first errors matter, the rest is Erlang shutting down. */
 export function startupErrors(log: string): string {
   const lines = log.split('\n').filter((line) => line.trim() !== '');
   const errors = lines.filter((line) => /error|failed|cannot|denied/i.test(line));

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export interface Reaper {
-  /** The clean-up is no longer needed, because it was done in good order. */
+  /** The clean-up is no longer needed, because it was done already. */
   dismiss(): void;
 }
 
@@ -21,7 +21,7 @@ export function startReaper(script: string, ...args: string[]): Reaper {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  // Neither may keep this process alive. A pipe that breaks on dismissal is no news.
+  // Neither may keep this process alive. A pipe that breaks on dismissal is expected.
   shell.unref();
   shell.stdin.on('error', () => {});
   if ('unref' in shell.stdin) (shell.stdin as unknown as { unref(): void }).unref();

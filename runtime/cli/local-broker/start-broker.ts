@@ -1,4 +1,4 @@
-/** Starts a broker of one's own: as a container, or from the machine's rabbitmq-server. */
+/** Starts a private broker: as a container, or from the machine's rabbitmq-server. */
 import { asError } from '../../errors.ts';
 import type { BrokerSearch, BrokerWay } from '../broker.ts';
 import { aptInstall, canAptInstall } from './apt.ts';
@@ -13,7 +13,7 @@ import {
 
 const PULL_TIMEOUT_MS = 90_000;
 
-/** What could not be started is told, and leaves the other ways. */
+/** Undefined, with the reason reported, where this way does not work. */
 export async function startBroker(
   way: Exclude<BrokerWay, 'amqp-url'>,
   search: BrokerSearch,
