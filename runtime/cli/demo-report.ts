@@ -6,10 +6,7 @@ import { resultOf, type TaskOutcome } from './task-client.ts';
 import { dim, escapeControls, print, printTable } from './terminal.ts';
 
 export function printDemoReport(outcomes: TaskOutcome[], storageFolder: string): void {
-  printTable(
-    ['Task', 'Photo', 'Steps', 'In queue', 'Working', 'Before', 'After', 'Result'],
-    outcomes.map(rowOf),
-  );
+  printTable(['Photo', 'Steps', 'In queue', 'Working', 'Before', 'After', 'Result'], outcomes.map(rowOf));
   for (const { id, outcome, data } of outcomes)
     if (outcome !== 'completed') print(`${id} ${outcome}: ${escapeControls(String(data.failure_reason))}`);
   print(dim(`in ${storageFolder}`));
@@ -24,13 +21,12 @@ function rowOf(task: TaskOutcome): string[] {
   const steps = stepsDone(task);
   const result = resultOf(task);
   return [
-    task.id.slice(-8),
     basename(task.photo),
     steps.map(({ filter }) => filter).join(' → '),
     humanDuration(steps.reduce((sum, { queue_ms }) => sum + (queue_ms ?? 0), 0)),
     humanDuration(steps.reduce((sum, { work_ms }) => sum + work_ms, 0)),
     task.bytes === null ? '' : humanSize(task.bytes),
     result === undefined ? '' : humanSize(result.bytes),
-    task.outcome === 'completed' ? `${result?.key.replace(/^out\/.*(.{12})$/, 'out/…$1')}` : task.outcome,
+    task.outcome === 'completed' ? (result?.format ?? '') : task.outcome,
   ];
 }
