@@ -1,8 +1,9 @@
 /** How much memory a worker takes. */
 import { readFile } from 'node:fs/promises';
-import { startInstallation, type WorkerHandle } from '../support/installation.ts';
+import { startInstallation } from '../support/installation.ts';
 import { largePhotoJpeg } from '../support/large-photo.ts';
 import { until } from '../support/until.ts';
+import type { WorkerProcess } from '../support/worker-process.ts';
 import { completedTasks } from './completions.ts';
 import type { BenchmarkRow } from './row.ts';
 
@@ -33,7 +34,7 @@ export async function benchMemory(amqpUrl: string): Promise<BenchmarkRow[]> {
   ];
 }
 
-async function memoryOf(worker: WorkerHandle) {
+async function memoryOf(worker: WorkerProcess) {
   return { parent: await residentOf(worker.process.pid!), child: await residentOf(await worker.childPid()) };
 }
 

@@ -14,10 +14,10 @@ import { EXIT, runCommand } from '../support/run-command.ts';
 import { SCENARIOS } from './scenarios/index.ts';
 import { createRandom } from './support/random.ts';
 import { machine, passed, printReport, progressLine, type Row } from './support/report.ts';
-import { noFigures, type Profile, type Scenario, type Stage } from './support/scenario.ts';
+import { type ChaosProfile, noFigures, type Scenario, type Stage } from './support/scenario.ts';
 
 interface Options {
-  profile: Profile;
+  profile: ChaosProfile;
   seed: number;
   only?: string[];
   rabbitmq?: 'both' | RabbitVersion;
@@ -26,7 +26,7 @@ interface Options {
 
 const DEFAULT_SEED = 20_260_801;
 /** For one scenario. */
-const TIME_LIMIT_MS: Record<Profile, number> = { short: 180_000, full: 1_800_000 };
+const TIME_LIMIT_MS: Record<ChaosProfile, number> = { short: 180_000, full: 1_800_000 };
 const NEEDS: Record<RabbitVersion, string> = {
   '3.10': 'rabbitmq-server on the PATH (Debian 12: apt-get install rabbitmq-server)',
   '4': `a Docker engine that has the image ${RABBITMQ_IMAGE} (docker pull ${RABBITMQ_IMAGE})`,

@@ -1,255 +1,251 @@
-/** One Darkroom of a test's own: a prefix on the shared broker, a storage folder, real worker processes. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+/** A Darkroom under test: its names on a broker, its storage, and the workers that are started for it. */
+import { mkdtempSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { type Broker, openBroker, type PublishProperties } from '../../runtime/amqp/broker.ts';
+import { pathToFileURL } from 'node:url';
+import { type Broker, type Delivery, openBroker, type PublishProperties } from '../../runtime/amqp/broker.ts';
 import { browseQueue, type GotMessage } from '../../runtime/amqp/browse-queue.ts';
-import { declareTopology, deleteTopology, names } from '../../runtime/amqp/topology.ts';
-import { topologyOf } from '../../runtime/cli/session.ts';
-import { readConfig } from '../../runtime/config.ts';
-import { openStorage } from '../../runtime/storage/open.ts';
-import type { Storage } from '../../runtime/storage/storage.ts';
+import { inspectTopology, names } from '../../runtime/amqp/topology.ts';
+import { declareAll, deleteAll, SILENT_LOG, topologyOf } from '../../runtime/cli/session.ts';
+import { type Config, readConfig } from '../../runtime/config.ts';
+import { asError, UserError } from '../../runtime/errors.ts';
+import { redactUrl } from '../../runtime/redact.ts';
+import { uniqueName } from './rabbit.ts';
+import { type ProgramResult, runDarkroom } from './run-program.ts';
 import { until } from './until.ts';
+import { WorkerProcess } from './worker-process.ts';
 
-const LAUNCHER = fileURLToPath(new URL('../../runtime/cli/darkroom.mjs', import.meta.url));
-const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+/** A broker that has just been started may take its time. */
+const START_TIMEOUT_MS = 30_000;
+const WATCH_PREFETCH = 200;
+/** What a run leaves behind that is killed goes by itself. */
+const WATCH_EXPIRY_MS = 10 * 60_000;
+const FINAL_KEYS = ['task.completed', 'task.failed'];
 
 export interface InstallationOptions {
   /** Laid over the environment of workers and commands. */
-  env?: Record<string, string>;
-  /** Default: AMQP_URL. */
+  env?: NodeJS.ProcessEnv;
+  /** This process's way to the broker. Default: AMQP_URL. */
   amqpUrl?: string;
+  /** In place of a temporary folder. */
+  storageFolder?: string;
+  /** One that runs already, as the environment says: nothing of it is removed. Default: a new one. */
+  existing?: boolean;
+  /** What its prefix begins with. */
+  word?: string;
 }
 
-export interface WorkerHandle {
-  process: ChildProcess;
-  port: number;
-  /** What it logged so far, oldest first. */
-  logs: Record<string, unknown>[];
-  /** The pid of the process that runs the filter. */
-  childPid(): Promise<number>;
-  /** SIGTERM; resolves with the exit code. */
-  stop(): Promise<number | null>;
-  /** kill -9 of the parent alone; its child notices by itself. */
-  kill(): Promise<void>;
-  get(path: string): Promise<{ status: number; body: string }>;
-}
-
+/** A CloudEvent of a task, and the routing key that it came with. */
 export interface TaskEventMessage {
   key: string;
   id: string;
   type: string;
   subject: string;
+  time: string;
   data: Record<string, unknown>;
   [attribute: string]: unknown;
 }
 
-export interface CommandResult {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-export interface Installation extends AsyncDisposable {
-  prefix: string;
-  folder: string;
-  env: NodeJS.ProcessEnv;
-  broker: Broker;
-  storage: Storage;
-  /** Every event since the start, in the order of arrival. */
-  events: TaskEventMessage[];
-  worker(filters: string | string[], env?: Record<string, string>): Promise<WorkerHandle>;
-  put(key: string, bytes: Uint8Array): Promise<void>;
-  read(key: string): Promise<Buffer>;
-  /** Every file in the storage folder, relative, sorted. */
-  files(): Promise<string[]>;
-  /** To the queue of the first step's filter, or of `filter`. */
-  publish(task: object, options?: { filter?: string; properties?: PublishProperties }): Promise<void>;
-  /** The task's terminal event. */
-  ended(id: string, timeoutMs?: number): Promise<TaskEventMessage>;
-  deadLetters(): Promise<GotMessage[]>;
-  /** The first dead letter, once there is one. */
-  deadLetter(): Promise<GotMessage>;
-  /** Messages ready in a queue. */
-  depth(queue: string): Promise<number>;
-  darkroom(...args: string[]): Promise<CommandResult>;
-}
-
+/** A new installation with short delays, whose events are collected. */
 export async function startInstallation(options: InstallationOptions = {}): Promise<Installation> {
-  const prefix = `t${randomBytes(5).toString('hex')}`;
-  const folder = await mkdtemp(join(tmpdir(), 'darkroom-installation-'));
-  const env: NodeJS.ProcessEnv = {
-    ...process.env,
-    AMQP_URL: options.amqpUrl ?? process.env.AMQP_URL,
-    DARKROOM_PREFIX: prefix,
-    STORAGE_URL: pathToFileURL(folder).href,
-    HTTP_PORT: '0',
-    RETRY_DELAYS: '200ms,400ms',
-    INPUT_GRACE: '100ms',
-    ...options.env,
-  };
-  const config = readConfig(env);
-  const broker = openBroker({ ...config.amqp, name: `test ${prefix}`, log: SILENT });
-  await broker.ready(AbortSignal.timeout(15_000));
-  await broker.withChannel((channel) => declareTopology(channel, topologyOf(config)));
-  const at = names(prefix);
-  const storage = await openStorage(env.STORAGE_URL);
-  const workers = new Set<WorkerHandle>();
-  const events = await collectEvents(broker, at.events);
-
-  const installation: Installation = {
-    prefix,
-    folder,
-    env,
-    broker,
-    storage,
-    events,
-    async worker(filters, extra = {}) {
-      const handle = await startWorkerProcess([filters].flat(), { ...env, ...extra });
-      workers.add(handle);
-      return handle;
-    },
-    async put(key, bytes) {
-      await mkdir(dirname(join(folder, key)), { recursive: true });
-      await writeFile(join(folder, key), bytes);
-    },
-    read: (key) => readFile(join(folder, key)),
-    async files() {
-      const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-      return entries
-        .filter((entry) => entry.isFile())
-        .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
-        .sort();
-    },
-    async publish(task, { filter, properties } = {}) {
-      const first = (task as { steps?: { filter: string }[] }).steps?.[0]?.filter;
-      const body = Buffer.isBuffer(task) ? task : Buffer.from(JSON.stringify(task));
-      await broker.publish({
-        exchange: at.exchange,
-        routingKey: filter ?? first ?? 'none',
-        body,
-        properties: { contentType: 'application/json', ...properties },
-      });
-    },
-    ended: (id, timeoutMs) =>
-      until(
-        () =>
-          events.find(
-            (event) =>
-              event.subject === id &&
-              /completed$|failed$/.test(event.key) &&
-              event.key !== 'task.step-completed',
-          ),
-        `the end of task ${id}`,
-        timeoutMs,
-      ),
-    async deadLetters() {
-      const letters: GotMessage[] = [];
-      await browseQueue(broker, at.dead, async (message) => {
-        letters.push(message);
-        return 'keep';
-      });
-      return letters;
-    },
-    deadLetter: () => until(async () => (await installation.deadLetters())[0], 'a dead letter'),
-    depth: (queue) => broker.withChannel(async (channel) => (await channel.checkQueue(queue)).messageCount),
-    darkroom: (...args) => runDarkroom(args, env),
-    async [Symbol.asyncDispose]() {
-      await Promise.all([...workers].map((worker) => worker.kill()));
-      await broker.withChannel((channel) => deleteTopology(channel, topologyOf(config)));
-      await broker.close();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
+  const env = { RETRY_DELAYS: '200ms,400ms', INPUT_GRACE: '100ms', ...options.env };
+  const installation = new Installation({ ...options, env });
+  await installation.open();
+  await installation.collectEvents();
   return installation;
 }
 
-/** Runs `darkroom …` as a user would and collects what it says. */
-export function runDarkroom(args: string[], env: NodeJS.ProcessEnv = process.env): Promise<CommandResult> {
-  const child = spawn(process.execPath, [LAUNCHER, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const result: CommandResult = { code: null, stdout: '', stderr: '' };
-  child.stdout.on('data', (text: Buffer) => {
-    result.stdout += text.toString();
-  });
-  child.stderr.on('data', (text: Buffer) => {
-    result.stderr += text.toString();
-  });
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ ...result, code }));
-  });
-}
+export class Installation implements AsyncDisposable {
+  readonly env: NodeJS.ProcessEnv;
+  readonly config: Config;
+  readonly broker: Broker;
+  /** A folder of its own, where nothing but the storage lies unless a run puts it there. */
+  readonly home: string;
+  /** The storage. */
+  readonly folder: string;
+  /** Every event since {@link collectEvents}, in the order of arrival. */
+  readonly events: TaskEventMessage[] = [];
+  readonly #existing: boolean;
+  readonly #workers = new Set<WorkerProcess>();
+  readonly #watchQueues: string[] = [];
+  #isOpen = false;
 
-async function collectEvents(broker: Broker, exchange: string): Promise<TaskEventMessage[]> {
-  const events: TaskEventMessage[] = [];
-  const ready = Promise.withResolvers<void>();
-  broker
-    .withChannel(async (channel) => {
+  /** Nothing is there before {@link open}. */
+  constructor({ env = {}, amqpUrl, storageFolder, existing = false, word = 't' }: InstallationOptions = {}) {
+    this.#existing = existing;
+    this.home = mkdtempSync(join(tmpdir(), 'darkroom-installation-'));
+    this.folder = storageFolder ?? join(this.home, 'storage');
+    const own = {
+      AMQP_URL: amqpUrl ?? process.env.AMQP_URL,
+      DARKROOM_PREFIX: uniqueName(word),
+      STORAGE_URL: pathToFileURL(this.folder).href,
+      HTTP_PORT: '0',
+    };
+    this.env = { ...process.env, ...(!existing && own), ...env };
+    this.config = readConfig(this.env);
+    const { amqp, prefix } = this.config;
+    const url = amqpUrl ?? amqp.url;
+    this.broker = openBroker({ ...amqp, url, name: `test of ${prefix}`, log: SILENT_LOG });
+  }
+
+  get prefix(): string {
+    return this.config.prefix;
+  }
+
+  /** Its names on the broker. */
+  get names() {
+    return names(this.prefix);
+  }
+
+  /** Connects and declares. @throws UserError when the broker cannot be reached */
+  async open(): Promise<void> {
+    await mkdir(this.folder, { recursive: true });
+    const { url, connectTimeoutMs } = this.config.amqp;
+    const timeoutMs = this.#existing ? connectTimeoutMs : START_TIMEOUT_MS;
+    try {
+      await this.broker.ready(AbortSignal.timeout(timeoutMs));
+    } catch (error) {
+      await this[Symbol.asyncDispose]();
+      const words = `No connection to the broker at ${redactUrl(url)}: ${asError(error).message}`;
+      throw new UserError(words, { cause: error });
+    }
+    this.#isOpen = true;
+    await this.declare();
+  }
+
+  /** What is declared already stays as it is, whatever its settings. */
+  async declare(): Promise<void> {
+    const queues = await inspectTopology(this.broker, topologyOf(this.config));
+    if ([...queues.values()].includes(undefined)) await declareAll(this.broker, this.config);
+  }
+
+  /** A worker that consumes. */
+  async worker(filters: string | string[], env: NodeJS.ProcessEnv = {}): Promise<WorkerProcess> {
+    const worker = new WorkerProcess([filters].flat(), { ...this.env, ...env });
+    this.#workers.add(worker);
+    await worker.consuming();
+    return worker;
+  }
+
+  async put(key: string, bytes: Uint8Array): Promise<void> {
+    await mkdir(dirname(join(this.folder, key)), { recursive: true });
+    await writeFile(join(this.folder, key), bytes);
+  }
+
+  read(key: string): Promise<Buffer> {
+    return readFile(join(this.folder, key));
+  }
+
+  /** Every file in the storage, relative, sorted. */
+  async files(): Promise<string[]> {
+    const entries = await readdir(this.folder, { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(this.folder.length + 1))
+      .sort();
+  }
+
+  /** To the queue of the first step's filter, or of `filter`. */
+  async publish(
+    task: object,
+    { filter, properties }: { filter?: string; properties?: PublishProperties } = {},
+  ): Promise<void> {
+    const first = (task as { steps?: { filter: string }[] }).steps?.[0]?.filter;
+    await this.broker.publish({
+      exchange: this.names.exchange,
+      routingKey: filter ?? first ?? 'none',
+      body: Buffer.isBuffer(task) ? task : Buffer.from(JSON.stringify(task)),
+      properties: { contentType: 'application/json', ...properties },
+    });
+  }
+
+  /** The task's terminal event. */
+  ended(id: string, timeoutMs?: number): Promise<TaskEventMessage> {
+    const isEnd = ({ subject, key }: TaskEventMessage) => subject === id && FINAL_KEYS.includes(key);
+    return until(() => this.events.find(isEnd), `the end of task ${id}`, timeoutMs);
+  }
+
+  async deadLetters(): Promise<GotMessage[]> {
+    const letters: GotMessage[] = [];
+    await browseQueue(this.broker, this.names.dead, async (message) => {
+      letters.push(message);
+      return 'keep';
+    });
+    return letters;
+  }
+
+  /** The first dead letter, once there is one. */
+  deadLetter(): Promise<GotMessage> {
+    return until(async () => (await this.deadLetters())[0], 'a dead letter');
+  }
+
+  /** Messages ready in a queue. */
+  depth(queue: string): Promise<number> {
+    return this.broker.withChannel(async (channel) => (await channel.checkQueue(queue)).messageCount);
+  }
+
+  darkroom(...args: string[]): Promise<ProgramResult> {
+    return runDarkroom(args, this.env);
+  }
+
+  /** From now on, by a queue that costs the broker as little as can be, and ends with the connection. */
+  async collectEvents(): Promise<void> {
+    const ready = Promise.withResolvers<void>();
+    const collecting = this.broker.withChannel(async (channel) => {
       const { queue } = await channel.assertQueue('', { exclusive: true });
-      await channel.bindQueue(queue, exchange, 'task.#');
+      await channel.bindQueue(queue, this.names.events, 'task.#');
       await channel.consume(
         queue,
-        (message) => {
-          if (message !== null)
-            events.push({ key: message.fields.routingKey, ...JSON.parse(message.content.toString()) });
-        },
+        (message) => message && this.events.push(eventOf(message.fields.routingKey, message.content)),
         { noAck: true },
       );
       ready.resolve();
       await new Promise<never>(() => {});
-    })
-    .catch(ready.reject);
-  await ready.promise;
-  return events;
+    });
+    collecting.catch(ready.reject);
+    await ready.promise;
+  }
+
+  /**
+   * `look` at each message that an exchange gets from now on, by a queue that outlives connections and brokers.
+   * @returns the queue's name
+   */
+  async watch(exchange: string, keys: string[], look: (delivery: Delivery) => void): Promise<string> {
+    const queue = uniqueName(`${this.prefix}-seen`);
+    const durable = { 'x-queue-type': 'quorum', 'x-expires': WATCH_EXPIRY_MS };
+    await this.broker.withChannel(async (channel) => {
+      await channel.assertQueue(queue, { durable: true, arguments: durable });
+      for (const key of keys) await channel.bindQueue(queue, exchange, key);
+    });
+    this.#watchQueues.push(queue);
+    await this.consume(queue, look);
+    return queue;
+  }
+
+  /** Looks at each message of a queue, and takes it. */
+  async consume(queue: string, look: (delivery: Delivery) => void): Promise<void> {
+    const take = (delivery: Delivery) => {
+      look(delivery);
+      delivery.ack();
+    };
+    const consumer = this.broker.consume(queue, take, { prefetch: WATCH_PREFETCH });
+    await until(() => consumer.consuming, `a consumer of ${queue}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#workers].map((worker) => worker.kill()));
+    if (this.#isOpen) {
+      await this.broker.withChannel(async (channel) => {
+        for (const queue of this.#watchQueues) await channel.deleteQueue(queue);
+      });
+      if (!this.#existing) await deleteAll(this.broker, this.config);
+    }
+    await this.broker.close();
+    await rm(this.home, { recursive: true, force: true });
+  }
 }
 
-async function startWorkerProcess(filters: string[], env: NodeJS.ProcessEnv): Promise<WorkerHandle> {
-  const child = spawn(process.execPath, [LAUNCHER, 'worker', ...filters], {
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const logs: Record<string, unknown>[] = [];
-  let errors = '';
-  const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
-  createInterface({ input: child.stdout }).on('line', (line) => logs.push(JSON.parse(line)));
-  child.stderr.on('data', (text: Buffer) => {
-    errors += text.toString();
-  });
-  const handle: WorkerHandle = {
-    process: child,
-    port: 0,
-    logs,
-    async childPid() {
-      const children = await until(
-        async () =>
-          (await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')).trim() || undefined,
-        'the child process',
-      );
-      return Number(children.split(' ')[0]);
-    },
-    async stop() {
-      child.kill('SIGTERM');
-      return await exited;
-    },
-    async kill() {
-      child.kill('SIGKILL');
-      await exited;
-    },
-    async get(path) {
-      const response = await fetch(`http://127.0.0.1:${handle.port}${path}`);
-      return { status: response.status, body: await response.text() };
-    },
-  };
-  const started = await until(() => {
-    if (child.exitCode !== null) throw new Error(`the worker ended with ${child.exitCode}: ${errors}`);
-    return logs.some(({ msg }) => msg === 'consuming')
-      ? logs.find(({ msg }) => msg === 'worker started')
-      : undefined;
-  }, 'a worker that consumes');
-  handle.port = Number(started.port);
-  return handle;
+export function eventOf(key: string, body: Buffer): TaskEventMessage {
+  return { key, ...JSON.parse(body.toString()) };
 }

@@ -1,9 +1,10 @@
 /** The broker stops taking messages over memory or disk, under load: nothing grows meanwhile, nothing is lost. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { residentBytes } from '../../support/process-facts.ts';
 import { startPump } from '../support/pump.ts';
-import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { openResources } from '../support/scenario-setup.ts';
-import { type Crew, residentBytes } from '../support/worker-processes.ts';
+import type { Scenario, ScenarioOutcome, Stage } from '../support/scenario.ts';
+import { setUpScenario } from '../support/scenario-setup.ts';
+import type { WorkerProcesses } from '../support/worker-processes.ts';
 
 const OPEN_TASKS = 60;
 const MEBIBYTE = 1_048_576;
@@ -29,23 +30,23 @@ export const alarms: Scenario = {
   run,
 };
 
-async function run({ choose, node, version, random, say }: Stage): Promise<Outcome> {
+async function run({ choose, node, version, random, say }: Stage): Promise<ScenarioOutcome> {
   const seconds = choose(4, 60);
-  await using shop = await openResources({ amqpUrl: node.amqpUrl }, random);
-  const { plant, crew, kinds } = shop;
-  const pump = startPump(plant, kinds, random, OPEN_TASKS);
+  await using setup = await setUpScenario({ amqpUrl: node.amqpUrl }, random);
+  const { installation, workers, kinds } = setup;
+  const pump = startPump(installation, kinds, random, OPEN_TASKS);
   const notes: string[] = [];
   let worst = 0;
   for (const [name, { raise, clear }] of Object.entries(ALARMS)) {
     await sleep(SETTLE_MS);
-    const before = await memoryOf(crew);
-    const endedBefore = plant.ledger.arrivals;
+    const before = await memoryOf(workers);
+    const endedBefore = installation.ledger.arrivals;
     await node.ctl(...raise);
     try {
-      const growth = await watchMemory(crew, before, seconds);
+      const growth = await watchMemory(workers, before, seconds);
       worst = Math.max(worst, growth);
       notes.push(
-        `${name} alarm for ${seconds} s: a worker grew by ${(growth / MEBIBYTE).toFixed(1)} MiB at most; ${plant.ledger.arrivals - endedBefore} outcomes came through`,
+        `${name} alarm for ${seconds} s: a worker grew by ${(growth / MEBIBYTE).toFixed(1)} MiB at most; ${installation.ledger.arrivals - endedBefore} outcomes came through`,
       );
       say(notes.at(-1)!);
     } finally {
@@ -53,7 +54,7 @@ async function run({ choose, node, version, random, say }: Stage): Promise<Outco
     }
   }
   await pump.stop();
-  const outcome = await plant.finish(crew);
+  const outcome = await installation.finish(workers);
   outcome.notes.push(...notes);
   if (worst > GROWTH_LIMIT_BYTES)
     outcome.faults.push(
@@ -63,19 +64,23 @@ async function run({ choose, node, version, random, say }: Stage): Promise<Outco
 }
 
 /** By pid. */
-async function memoryOf(crew: Crew): Promise<Map<number, number>> {
+async function memoryOf(workers: WorkerProcesses): Promise<Map<number, number>> {
   const sizes = await Promise.all(
-    crew.members.map(async ({ pid }) => [pid, (await residentBytes(pid)) ?? 0] as const),
+    workers.current.map(async ({ pid }) => [pid, (await residentBytes(pid)) ?? 0] as const),
   );
   return new Map(sizes);
 }
 
 /** The most that any worker's parent process grew. */
-async function watchMemory(crew: Crew, before: Map<number, number>, seconds: number): Promise<number> {
+async function watchMemory(
+  workers: WorkerProcesses,
+  before: Map<number, number>,
+  seconds: number,
+): Promise<number> {
   let growth = 0;
   for (let second = 0; second < seconds; second++) {
     await sleep(LOOK_MS);
-    for (const [pid, bytes] of await memoryOf(crew))
+    for (const [pid, bytes] of await memoryOf(workers))
       growth = Math.max(growth, bytes - (before.get(pid) ?? bytes));
   }
   return growth;

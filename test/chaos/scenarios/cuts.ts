@@ -2,12 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import { until } from '../../support/until.ts';
-import { openPlant } from '../support/installation.ts';
+import { openAuditedInstallation } from '../support/audited-installation.ts';
 import { startPump } from '../support/pump.ts';
 import type { Random } from '../support/random.ts';
-import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { FILTERS, prepareKinds } from '../support/tasks.ts';
-import type { Crew } from '../support/worker-processes.ts';
+import type { Scenario, ScenarioOutcome, Stage } from '../support/scenario.ts';
+import { FILTERS, prepareTaskKinds } from '../support/tasks.ts';
+import type { WorkerProcesses } from '../support/worker-processes.ts';
 
 const OPEN_TASKS = 30;
 /** Longer than the heartbeat needs to notice silence. */
@@ -38,25 +38,25 @@ export const cuts: Scenario = {
   run,
 };
 
-async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
+async function run({ choose, node, random, say }: Stage): Promise<ScenarioOutcome> {
   const wanted = choose(14, 100);
   const port = Number(new URL(node.amqpUrl).port);
-  await using plant = await openPlant({ amqpUrl: node.amqpUrl, env: SHORT_TIMES });
-  const kinds = await prepareKinds(plant, random);
+  await using installation = await openAuditedInstallation({ amqpUrl: node.amqpUrl, env: SHORT_TIMES });
+  const kinds = await prepareTaskKinds(installation, random);
   // Each worker has a network of its own, so that they are cut independently.
   const proxies = await Promise.all(FILTERS.map(() => startFaultProxy({ port })));
   await using _ = {
     [Symbol.asyncDispose]: async () =>
       void (await Promise.all(proxies.map((proxy) => proxy[Symbol.asyncDispose]()))),
   };
-  const crew = plant.crew(
+  const workers = installation.supervise(
     FILTERS.map((filter, index) => ({
       filters: [filter],
       env: { AMQP_URL: proxies[index]!.through(node.amqpUrl) },
     })),
   );
-  await crew.ready();
-  const pump = startPump(plant, kinds, random, OPEN_TASKS);
+  await workers.ready();
+  const pump = startPump(installation, kinds, random, OPEN_TASKS);
   const plan = random.shuffle(
     Array.from({ length: wanted }, (_, n) => Object.keys(CUTS)[n % Object.keys(CUTS).length]!),
   );
@@ -65,14 +65,14 @@ async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
     proxies.map(async (proxy, index) => {
       for (let name = plan.pop(); name !== undefined; name = plan.pop()) {
         await CUTS[name]!(proxy, random);
-        done.push({ name, backMs: await consumingAgain(crew, index) });
+        done.push({ name, backMs: await consumingAgain(workers, index) });
         say(`${done.length}/${wanted} cuts, last: ${name}`);
         await sleep(random.integer(100, 500));
       }
     }),
   );
   await pump.stop();
-  const outcome = await plant.finish(crew);
+  const outcome = await installation.finish(workers);
   outcome.kills = done.length;
   outcome.notes.push(
     ...Object.keys(CUTS).map((name) =>
@@ -90,9 +90,9 @@ function summary(name: string, cuts: { backMs: number }[]): string {
   return `${cuts.length} × ${name}: consuming again after at most ${worst.toFixed(1)} s`;
 }
 
-async function consumingAgain(crew: Crew, slot: number): Promise<number> {
+async function consumingAgain(workers: WorkerProcesses, slot: number): Promise<number> {
   const beganMs = performance.now();
-  await until(() => crew.members[slot]!.isReady(), 'the worker to consume again', BACK_LIMIT_MS);
+  await until(() => workers.current[slot]!.isReady(), 'the worker to consume again', BACK_LIMIT_MS);
   return performance.now() - beganMs;
 }
 

@@ -1,10 +1,10 @@
 /** The drain ends before the work does: the task goes to another worker, uncounted, and the worker leaves with 0. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { TaskEventMessage } from '../../support/installation.ts';
 import { until } from '../../support/until.ts';
-import { openPlant, type Plant } from '../support/installation.ts';
-import { addOutcomes, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
+import { openAuditedInstallation } from '../support/audited-installation.ts';
+import { addOutcomes, type Scenario, type ScenarioOutcome, type Stage } from '../support/scenario.ts';
 import { BAD_FUNCTIONS, prepareSleepers } from '../support/sleepers.ts';
-import type { TaskEventBody } from '../support/watch.ts';
 
 const TASK_MS = 6_000;
 /**
@@ -30,37 +30,37 @@ export const drain: Scenario = {
   run,
 };
 
-async function run(stage: Stage): Promise<Outcome> {
+async function run(stage: Stage): Promise<ScenarioOutcome> {
   const outcomes = [await secondSignal(stage)];
   if (stage.profile === 'full') outcomes.push(await blockedBroker(stage));
   return addOutcomes(outcomes);
 }
 
 /** A second SIGTERM ends the drain at once, which is the same way out as its deadline. */
-async function secondSignal({ choose, node, say }: Stage): Promise<Outcome> {
+async function secondSignal({ choose, node, say }: Stage): Promise<ScenarioOutcome> {
   const rounds = choose(2, 10);
   const env = { FUNCTIONS_DIR: BAD_FUNCTIONS, CRASH_LIMIT: '1' };
-  await using plant = await openPlant({ amqpUrl: node.amqpUrl, env });
-  const sleeper = await prepareSleepers(plant);
-  const crew = plant.crew([{ filters: ['sleep'] }]);
-  const started = await plant.follow('started');
+  await using installation = await openAuditedInstallation({ amqpUrl: node.amqpUrl, env });
+  const sleeper = await prepareSleepers(installation);
+  const workers = installation.supervise([{ filters: ['sleep'] }]);
+  const started = await installation.follow('started');
   const codes: (number | null)[] = [];
   for (let round = 0; round < rounds; round++) {
-    await crew.ready();
+    await workers.ready();
     const id = `given-back-${round}`;
-    await plant.submit([sleeper(id, TASK_MS)]);
+    await installation.submit([sleeper(id, TASK_MS)]);
     await startedTimes(started, id, 1);
-    const member = crew.members[0]!;
-    member.signal('SIGTERM');
+    const worker = workers.current[0]!;
+    worker.signal('SIGTERM');
     await sleep(SECOND_SIGNAL_MS);
-    codes.push(await member.stop());
+    codes.push(await worker.stop());
     // The supervisor's next worker takes it.
     await startedTimes(started, id, 2);
-    await plant.settled();
+    await installation.settled();
     say(`${round + 1}/${rounds} tasks given back and finished by another worker`);
   }
   const attempts = started.map(({ data }) => Number(data.attempt));
-  const outcome = await plant.finish(crew);
+  const outcome = await installation.finish(workers);
   outcome.kills = rounds;
   outcome.notes.push(`${rounds} tasks given back, exit codes ${[...new Set(codes)].join(', ')}`);
   if (codes.some((code) => code !== 0)) outcome.faults.push(`exit codes ${codes.join(', ')}; expected 0`);
@@ -70,24 +70,25 @@ async function secondSignal({ choose, node, say }: Stage): Promise<Outcome> {
 }
 
 /** The broker takes no messages, so no copy can be given back: the message itself must go back in time. */
-async function blockedBroker({ node, version, say }: Stage): Promise<Outcome> {
+async function blockedBroker({ node, version, say }: Stage): Promise<ScenarioOutcome> {
   const env = { FUNCTIONS_DIR: BAD_FUNCTIONS, ...TIMES };
-  await using plant = await openPlant({ amqpUrl: node.amqpUrl, env });
-  const sleeper = await prepareSleepers(plant);
-  const crew = plant.crew([{ filters: ['sleep'] }]);
-  await crew.ready();
-  const started = await plant.follow('started');
-  await plant.submit([sleeper('blocked', BLOCKED_TASK_MS)]);
+  await using installation = await openAuditedInstallation({ amqpUrl: node.amqpUrl, env });
+  const sleeper = await prepareSleepers(installation);
+  const workers = installation.supervise([{ filters: ['sleep'] }]);
+  await workers.ready();
+  const started = await installation.follow('started');
+  await installation.submit([sleeper('blocked', BLOCKED_TASK_MS)]);
   await startedTimes(started, 'blocked', 1);
   await node.ctl('set_disk_free_limit', '1000GB');
-  if (plant.ledger.open === 0) throw new Error('the alarm came too late to stop anything');
-  const member = crew.members[0]!;
+  if (installation.ledger.open === 0) throw new Error('the alarm came too late to stop anything');
+  const worker = workers.current[0]!;
   const beganMs = performance.now();
-  const code = await Promise.race([member.stop(), timeUp(EXIT_LIMIT_MS)]);
+  const code = await Promise.race([worker.stop(), timeUp(EXIT_LIMIT_MS)]);
   const seconds = (performance.now() - beganMs) / 1_000;
   await node.ctl('set_disk_free_limit', '50MB');
   say(`under a disk alarm the worker ended with ${code} after ${seconds.toFixed(1)} s`);
-  const outcome = await finishSoon(plant, crew);
+  await workers.ready();
+  const outcome = await installation.finish(workers);
   outcome.kills = 1;
   outcome.notes.push(
     `under a disk alarm (${version}) a worker whose result could not be published ended with ${code} after ${seconds.toFixed(1)} s`,
@@ -97,12 +98,7 @@ async function blockedBroker({ node, version, say }: Stage): Promise<Outcome> {
   return outcome;
 }
 
-async function finishSoon(plant: Plant, crew: Parameters<Plant['finish']>[0]): Promise<Outcome> {
-  await crew.ready();
-  return await plant.finish(crew);
-}
-
-async function startedTimes(started: TaskEventBody[], id: string, times: number): Promise<void> {
+async function startedTimes(started: TaskEventMessage[], id: string, times: number): Promise<void> {
   await until(
     () => started.filter(({ subject }) => subject === id).length >= times,
     `start ${times} of "${id}"`,

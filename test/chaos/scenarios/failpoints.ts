@@ -3,10 +3,10 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Failpoint } from '../../../runtime/worker/failpoint.ts';
-import { openPlant } from '../support/installation.ts';
+import { openAuditedInstallation } from '../support/audited-installation.ts';
 import { startPump } from '../support/pump.ts';
-import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { FILTERS, prepareKinds } from '../support/tasks.ts';
+import type { Scenario, ScenarioOutcome, Stage } from '../support/scenario.ts';
+import { FILTERS, prepareTaskKinds } from '../support/tasks.ts';
 
 const POINTS: Failpoint[] = [
   'received',
@@ -29,21 +29,23 @@ export const failpoints: Scenario = {
   run,
 };
 
-async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
+async function run({ choose, node, random, say }: Stage): Promise<ScenarioOutcome> {
   const deaths = choose(5, 50);
   // The same message may meet death after death: here that is the test and not its fault.
   const env = { CRASH_LIMIT: '100000', DELIVERY_LIMIT: '100000' };
-  await using plant = await openPlant({ amqpUrl: node.amqpUrl, env });
-  const folders = await Promise.all(POINTS.map((point) => buyDeaths(plant.folder, point, deaths)));
-  const kinds = await prepareKinds(plant, random);
+  await using installation = await openAuditedInstallation({ amqpUrl: node.amqpUrl, env });
+  const folders = await Promise.all(POINTS.map((point) => buyDeaths(installation.home, point, deaths)));
+  const kinds = await prepareTaskKinds(installation, random);
   // One worker per point, and for each filter one that lives.
   const doomed = POINTS.map((point, index) => ({
     filters: [FILTERS[index % FILTERS.length]!],
     env: { DARKROOM_FAILPOINT: `${point}@${folders[index]}` },
   }));
-  const crew = plant.crew([...doomed, ...FILTERS.map((filter) => ({ filters: [filter] }))], { mayDie: true });
+  const workers = installation.supervise([...doomed, ...FILTERS.map((filter) => ({ filters: [filter] }))], {
+    mayDie: true,
+  });
 
-  const pump = startPump(plant, kinds, random, OPEN_TASKS);
+  const pump = startPump(installation, kinds, random, OPEN_TASKS);
   const deadline = performance.now() + TIME_LIMIT_MS;
   let left = await leftIn(folders);
   while (left.some((count) => count > 0) && performance.now() < deadline) {
@@ -52,8 +54,8 @@ async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
     say(`deaths still to come: ${POINTS.map((point, index) => `${point} ${left[index]}`).join(', ')}`);
   }
   await pump.stop();
-  const outcome = await plant.finish(crew);
-  outcome.notes.push(`${await plant.leftovers()} images between steps left to the sweep`);
+  const outcome = await installation.finish(workers);
+  outcome.notes.push(`${await installation.leftovers()} images between steps left to the sweep`);
   const died = left.map((count) => deaths - count);
   outcome.kills = died.reduce((sum, count) => sum + count, 0);
   outcome.notes.push(`deaths: ${POINTS.map((point, index) => `${point} ${died[index]}`).join(', ')}`);

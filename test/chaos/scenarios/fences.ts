@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { countTests } from '../../support/test-counts.ts';
-import { openPlant } from '../support/installation.ts';
-import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
+import { openAuditedInstallation } from '../support/audited-installation.ts';
+import type { Scenario, ScenarioOutcome, Stage } from '../support/scenario.ts';
 
 const TABLES = {
   'request forgery': 'test/runtime/storage/ssrf.test.ts',
@@ -24,7 +24,7 @@ export const fences: Scenario = {
   run,
 };
 
-async function run({ node, say }: Stage): Promise<Outcome> {
+async function run({ node, say }: Stage): Promise<ScenarioOutcome> {
   await using bait = await layBait();
   const env = {
     INPUT_HTTPS: 'true',
@@ -32,33 +32,32 @@ async function run({ node, say }: Stage): Promise<Outcome> {
     RETRY_DELAYS: '50ms',
     INPUT_GRACE: '10ms',
   };
-  await using plant = await openPlant({ amqpUrl: node.amqpUrl, env });
+  await using installation = await openAuditedInstallation({ amqpUrl: node.amqpUrl, env });
   const photo = await sharp({ create: { width: 8, height: 6, channels: 3, background: 'red' } })
     .png()
     .toBuffer();
-  await plant.put('photo.png', photo);
-  const storage = join(plant.folder, 'storage');
-  await symlink(bait.file, join(storage, 'link.png'));
-  await symlink(bait.folder, join(storage, 'linked'));
-  const crew = plant.crew([{ filters: ['flip'] }]);
-  await crew.ready();
+  await installation.put('photo.png', photo);
+  await symlink(bait.file, join(installation.folder, 'link.png'));
+  await symlink(bait.folder, join(installation.folder, 'linked'));
+  const workers = installation.supervise([{ filters: ['flip'] }]);
+  await workers.ready();
   const steps = [{ filter: 'flip', params: { direction: 'horizontal' } }];
   const inputs = [...hostileInputs(bait), ...waysOut(bait)].map((input) => ({ input, steps }));
   const outputs = hostileOutputs(bait).map((key) => ({ input: 'photo.png', steps, output: { key } }));
-  await plant.submit(
+  await installation.submit(
     [...inputs, ...outputs].map((task, n) => ({
       id: `fence-${n}`,
       expect: 'dead letter',
       task: { id: `fence-${n}`, ...task },
     })),
   );
-  const outcome = await plant.finish(crew);
+  const outcome = await installation.finish(workers);
   outcome.notes.push(
     `${inputs.length} inputs and ${outputs.length} outputs through a worker: ${bait.requests.length} requests to the inner server, ${outcome.results} results`,
   );
   if (bait.requests.length > 0)
     outcome.faults.push(`the inner server was asked: ${bait.requests.join(', ')}`);
-  outcome.faults.push(...(await strangeFiles(plant.folder, bait)));
+  outcome.faults.push(...(await strangeFiles(installation.home, bait)));
   for (const [name, file] of Object.entries(TABLES)) {
     const { passed, failed } = await runTable(file);
     outcome.notes.push(`${name}: ${passed} tests of tables hold, ${failed} do not`);
@@ -211,11 +210,11 @@ function waysOut({ file }: Bait): string[] {
 }
 
 /** What should not be there: anything beside the storage and the logs, anything in the bait's folder. */
-async function strangeFiles(plantFolder: string, bait: Bait): Promise<string[]> {
-  const beside = (await readdir(plantFolder)).filter((name) => name !== 'storage' && name !== 'logs');
+async function strangeFiles(home: string, bait: Bait): Promise<string[]> {
+  const beside = (await readdir(home)).filter((name) => name !== 'storage' && name !== 'logs');
   const outside = (await readdir(bait.folder)).filter((name) => name !== 'secret.png');
   const bytes = await readFile(bait.file);
-  const results = await readdir(join(plantFolder, 'storage', 'out')).catch(() => []);
+  const results = await readdir(join(home, 'storage', 'out')).catch(() => []);
   return [...beside, ...outside, ...results]
     .map((name) => `${name} is where nothing should be`)
     .concat(bytes.length === 0 ? ['the bait was overwritten'] : []);

@@ -2,12 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { TaskEventMessage } from '../../support/installation.ts';
+import { letterTypes } from '../support/audit.ts';
+import { type AuditedInstallation, openAuditedInstallation } from '../support/audited-installation.ts';
 import { CORPORA, type Corpus, corpusFiles } from '../support/corpora.ts';
-import { openPlant, type Plant } from '../support/installation.ts';
 import { watchMemory } from '../support/memory.ts';
 import { mutate, seedFiles } from '../support/mutator.ts';
-import { addOutcomes, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
-import type { TaskEventBody } from '../support/watch.ts';
+import { addOutcomes, type Scenario, type ScenarioOutcome, type Stage } from '../support/scenario.ts';
 
 const WORKERS = 3;
 const OPEN_MAX = 200;
@@ -31,7 +32,7 @@ export const hostile: Scenario = {
   run,
 };
 
-async function run(stage: Stage): Promise<Outcome> {
+async function run(stage: Stage): Promise<ScenarioOutcome> {
   const { choose, random, say } = stage;
   const known = await corpora(stage);
   const seeds = await seedFiles(random);
@@ -73,35 +74,32 @@ async function feed(
   words: string,
   files: Load[],
   extra: NodeJS.ProcessEnv,
-): Promise<Outcome> {
+): Promise<ScenarioOutcome> {
   const env = {
     RETRY_DELAYS: '50ms',
     TASK_TIMEOUT: `${TASK_TIMEOUT_MS}ms`,
     CHILD_MAX_MEMORY: `${CHILD_MAX_MEMORY_MIB}MiB`,
     ...extra,
   };
-  await using plant = await openPlant({ amqpUrl: node.amqpUrl, env });
-  const crew = plant.crew(Array.from({ length: WORKERS }, () => ({ filters: ['resize'] })));
-  await crew.ready();
+  await using installation = await openAuditedInstallation({ amqpUrl: node.amqpUrl, env });
+  const workers = installation.supervise(Array.from({ length: WORKERS }, () => ({ filters: ['resize'] })));
+  await workers.ready();
   const stories = await Promise.all(
-    ['started', 'retrying', 'completed', 'failed'].map((type) => plant.follow(type)),
+    ['started', 'retrying', 'completed', 'failed'].map((type) => installation.follow(type)),
   );
-  const memory = watchMemory(crew);
+  const memory = watchMemory(workers);
   for (const [index, load] of files.entries()) {
-    await submitFile(plant, index, await load());
-    while (plant.ledger.open > OPEN_MAX) await sleep(20);
+    await submitFile(installation, index, await load());
+    while (installation.ledger.open > OPEN_MAX) await sleep(20);
     if (index % 500 === 499) say(`${words}: ${index + 1}/${files.length} files`);
   }
-  await plant.settled();
+  await installation.settled();
   const { parentBytes, childBytes } = await memory.stop();
-  const outcome = await plant.finish(crew);
+  const outcome = await installation.finish(workers);
   const longestMs = longest(stories.flat());
   const mebibytes = (bytes: number) => Math.round(bytes / MEBIBYTE);
   outcome.notes.push(
-    `${words}: ${outcome.results} results, ${outcome.deadLetters} dead letters (${plant.ledger
-      .reasons()
-      .map(([type, count]) => `${count} ${type}`)
-      .join(', ')})`,
+    `${words}: ${outcome.results} results, ${outcome.deadLetters} dead letters (${letterTypes(installation.ledger)})`,
     `${words}: slowest try ${(longestMs / 1_000).toFixed(1)} s; at most ${mebibytes(parentBytes)} MiB in a parent, ${mebibytes(childBytes)} MiB in a child; no parent died`,
   );
   if (longestMs > TASK_TIMEOUT_MS + OVERRUN_MS)
@@ -115,12 +113,16 @@ async function feed(
   return outcome;
 }
 
-async function submitFile(plant: Plant, index: number, { name, bytes }: HostileFile): Promise<void> {
+async function submitFile(
+  installation: AuditedInstallation,
+  index: number,
+  { name, bytes }: HostileFile,
+): Promise<void> {
   const id = `file-${index}`;
   const input = `inputs/${index % 100}/${index}`;
-  await plant.put(input, bytes);
+  await installation.put(input, bytes);
   const steps = [{ filter: 'resize', params: { width: 16, height: 12 } }];
-  await plant.submit([
+  await installation.submit([
     {
       id,
       expect: 'either',
@@ -131,7 +133,7 @@ async function submitFile(plant: Plant, index: number, { name, bytes }: HostileF
 }
 
 /** The longest time from a try's start to what came of it, by Darkroom's own events. */
-function longest(events: TaskEventBody[]): number {
+function longest(events: TaskEventMessage[]): number {
   const byTask = Map.groupBy(events, ({ subject }) => subject);
   let longestMs = 0;
   for (const story of byTask.values()) {

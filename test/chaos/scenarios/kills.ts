@@ -1,7 +1,7 @@
 /** Workers and their children die by kill -9 at random while tasks of three steps pass through them. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { openResources } from '../support/scenario-setup.ts';
+import type { Scenario, ScenarioOutcome, Stage } from '../support/scenario.ts';
+import { setUpScenario } from '../support/scenario-setup.ts';
 import { makeTasks } from '../support/tasks.ts';
 
 const WORKERS_PER_FILTER = 2;
@@ -16,18 +16,18 @@ export const kills: Scenario = {
   run,
 };
 
-async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
+async function run({ choose, node, random, say }: Stage): Promise<ScenarioOutcome> {
   const tasks = choose(300, 10_000);
   const victims = choose(20, 200);
-  await using shop = await openResources({ amqpUrl: node.amqpUrl }, random, WORKERS_PER_FILTER);
-  const { plant, crew, kinds } = shop;
+  await using setup = await setUpScenario({ amqpUrl: node.amqpUrl }, random, WORKERS_PER_FILTER);
+  const { installation, workers, kinds } = setup;
 
   const startMs = performance.now();
   const assignments = makeTasks('task', tasks, kinds, random);
   const killed = { worker: 0, child: 0 };
   const sum = () => killed.worker + killed.child;
-  const stepped = await plant.follow('step-completed');
-  const ended = () => plant.ledger.submitted - plant.ledger.open;
+  const stepped = await installation.follow('step-completed');
+  const ended = () => installation.ledger.submitted - installation.ledger.open;
   let isOver = false;
   // Spread over the steps, while the tasks still come in too: after each share of them one process dies.
   const killing = (async () => {
@@ -35,20 +35,20 @@ async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
       if ((stepped.length + ended()) / (STEPS * tasks) < (sum() + 1) / (victims + 1)) continue;
       const what = random.pick(['worker', 'child'] as const);
       killed[what]++;
-      if (!(await crew.killOne(random, what))) killed[what]--;
+      if (!(await workers.killOne(random, what))) killed[what]--;
       else if (sum() % 10 === 0)
         say(`${stepped.length + ended()}/${STEPS * tasks} steps done, ${sum()}/${victims} processes killed`);
     }
   })();
-  await plant.submit(assignments);
-  await plant.settled(STALL_MS);
+  await installation.submit(assignments);
+  await installation.settled(STALL_MS);
   isOver = true;
   await killing;
   const seconds = (performance.now() - startMs) / 1_000;
-  const outcome = await plant.finish(crew);
+  const outcome = await installation.finish(workers);
   outcome.kills = sum();
   outcome.notes.push(
-    `${killed.worker} workers and ${killed.child} children killed; ${((STEPS * tasks) / seconds).toFixed(0)} steps a second meanwhile; ${await plant.leftovers()} images between steps left to the sweep`,
+    `${killed.worker} workers and ${killed.child} children killed; ${((STEPS * tasks) / seconds).toFixed(0)} steps a second meanwhile; ${await installation.leftovers()} images between steps left to the sweep`,
   );
   if (sum() < victims) outcome.faults.push(`only ${sum()} of ${victims} processes were killed`);
   return outcome;

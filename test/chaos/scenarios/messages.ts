@@ -3,9 +3,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import sharp from 'sharp';
-import { openPlant } from '../support/installation.ts';
+import { letterTypes } from '../support/audit.ts';
+import { openAuditedInstallation } from '../support/audited-installation.ts';
 import { wildMessage } from '../support/messages.ts';
-import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
+import type { Scenario, ScenarioOutcome, Stage } from '../support/scenario.ts';
 import { oneFilterEach } from '../support/scenario-setup.ts';
 import { FILTERS } from '../support/tasks.ts';
 
@@ -18,40 +19,35 @@ export const messages: Scenario = {
   run,
 };
 
-async function run({ choose, node, seed, say }: Stage): Promise<Outcome> {
+async function run({ choose, node, seed, say }: Stage): Promise<ScenarioOutcome> {
   const count = choose(2_000, 100_000);
   const env = { RETRY_DELAYS: '50ms,100ms', INPUT_GRACE: '10ms' };
-  await using plant = await openPlant({ amqpUrl: node.amqpUrl, env, byReply: true });
+  await using installation = await openAuditedInstallation({ amqpUrl: node.amqpUrl, env, byReply: true });
   const photo = await sharp({ create: { width: 9, height: 7, channels: 3, background: '#306090' } })
     .png()
     .toBuffer();
-  await plant.put('photo.png', photo);
-  await plant.put('words.txt', Buffer.from('no image at all'));
-  const crew = plant.crew(oneFilterEach(2));
-  await crew.ready();
+  await installation.put('photo.png', photo);
+  await installation.put('words.txt', Buffer.from('no image at all'));
+  const workers = installation.supervise(oneFilterEach(2));
+  await workers.ready();
   const wild = wildMessage({ photo, filters: FILTERS });
   for (let sent = 0; sent < count; sent += BATCH) {
     const makers = fc.sample(wild, { seed: seed + sent, numRuns: Math.min(BATCH, count - sent) });
-    await plant.submit(
+    await installation.submit(
       makers.map((make, index) => {
         const id = `m${sent + index}`;
         const { body, filter, properties } = make(`-${id}`);
         return { id, expect: 'either' as const, task: body, filter, properties };
       }),
     );
-    while (plant.ledger.open > OPEN_MAX) await sleep(50);
+    while (installation.ledger.open > OPEN_MAX) await sleep(50);
     if (sent % (10 * BATCH) === 0)
-      say(`${sent}/${count} messages sent, ${plant.ledger.open} without an outcome yet`);
+      say(`${sent}/${count} messages sent, ${installation.ledger.open} without an outcome yet`);
   }
-  const outcome = await plant.finish(crew);
+  const outcome = await installation.finish(workers);
   outcome.notes.push(
-    `${outcome.results} results and ${outcome.deadLetters} dead letters, by ${crew.members.length} workers of which none ended`,
+    `${outcome.results} results and ${outcome.deadLetters} dead letters, by ${workers.current.length} workers of which none ended`,
   );
-  outcome.notes.push(
-    plant.ledger
-      .reasons()
-      .map(([type, times]) => `${times} ${type}`)
-      .join(', '),
-  );
+  outcome.notes.push(letterTypes(installation.ledger));
   return outcome;
 }

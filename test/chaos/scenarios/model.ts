@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { ScheduleResult } from '../model/run-schedule.ts';
-import { noFigures, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
+import { noFigures, type Scenario, type ScenarioOutcome, type Stage } from '../support/scenario.ts';
 
 const RUN = fileURLToPath(new URL('../model/run.ts', import.meta.url));
 
@@ -15,7 +15,7 @@ export const model: Scenario = {
   run,
 };
 
-async function run({ choose, seed, say }: Stage): Promise<Outcome> {
+async function run({ choose, seed, say }: Stage): Promise<ScenarioOutcome> {
   const count = choose(3_000, 100_000);
   const child = spawn(process.execPath, [RUN, String(seed), String(count)], {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,8 +1,8 @@
 /** The broker is stopped in good order and killed, in turns, under load; workers must consume again soon after. */
 
 import { startPump } from '../support/pump.ts';
-import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { openResources } from '../support/scenario-setup.ts';
+import type { Scenario, ScenarioOutcome, Stage } from '../support/scenario.ts';
+import { setUpScenario } from '../support/scenario-setup.ts';
 
 const OPEN_TASKS = 30;
 /** From the broker's return until every worker consumes. */
@@ -16,11 +16,11 @@ export const restarts: Scenario = {
   run,
 };
 
-async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
+async function run({ choose, node, random, say }: Stage): Promise<ScenarioOutcome> {
   const rounds = choose(2, 20);
-  await using shop = await openResources({ amqpUrl: node.amqpUrl }, random);
-  const { plant, crew, kinds } = shop;
-  const pump = startPump(plant, kinds, random, OPEN_TASKS);
+  await using setup = await setUpScenario({ amqpUrl: node.amqpUrl }, random);
+  const { installation, workers, kinds } = setup;
+  const pump = startPump(installation, kinds, random, OPEN_TASKS);
   const backMs: number[] = [];
   for (let round = 0; round < rounds; round++) {
     const how = round % 2 === 0 ? 'stop' : 'kill';
@@ -28,15 +28,15 @@ async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
     await new Promise((resolve) => setTimeout(resolve, random.integer(0, DOWN_MAX_MS)));
     await node.start();
     const servingMs = performance.now();
-    await crew.ready(GIVE_UP_MS);
+    await workers.ready(GIVE_UP_MS);
     backMs.push(performance.now() - servingMs);
     say(
       `${round + 1}/${rounds} (${how}): consuming again ${(backMs.at(-1)! / 1_000).toFixed(1)} s after its return`,
     );
-    await flow(plant.ledger);
+    await flow(installation.ledger);
   }
   await pump.stop();
-  const outcome = await plant.finish(crew);
+  const outcome = await installation.finish(workers);
   outcome.kills = rounds;
   const worstMs = Math.max(...backMs);
   const mean = backMs.reduce((sum, ms) => sum + ms, 0) / rounds;

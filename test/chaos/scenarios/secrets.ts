@@ -1,12 +1,11 @@
 /** Secrets that Darkroom is given or sent: none shows in logs, events, dead letters, or where a filter could read it. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { names } from '../../../runtime/amqp/topology.ts';
+import { commandLineOf, environmentOf } from '../../support/process-facts.ts';
 import { until } from '../../support/until.ts';
-import { openPlant, type Plant } from '../support/installation.ts';
-import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
+import { type AuditedInstallation, openAuditedInstallation } from '../support/audited-installation.ts';
+import type { Scenario, ScenarioOutcome, Stage } from '../support/scenario.ts';
 import { BAD_FUNCTIONS, prepareSleepers } from '../support/sleepers.ts';
-import { commandLineOf, environmentOf } from '../support/worker-processes.ts';
 
 const PASSWORD = 'cAnArY-broker-9f3';
 const WRONG_PASSWORD = 'cAnArY-wrong-77a';
@@ -25,11 +24,11 @@ export const secrets: Scenario = {
   run,
 };
 
-async function run({ node, random, say }: Stage): Promise<Outcome> {
+async function run({ node, random, say }: Stage): Promise<ScenarioOutcome> {
   await node.ctl('add_user', USER, PASSWORD);
   await node.ctl('set_permissions', USER, '.*', '.*', '.*');
-  const workerAmqpUrl = withUser(node.amqpUrl, PASSWORD);
   const env = {
+    AMQP_URL: withUser(node.amqpUrl, PASSWORD),
     FUNCTIONS_DIR: BAD_FUNCTIONS,
     RETRY_DELAYS: '50ms',
     INPUT_HTTPS: 'true',
@@ -40,24 +39,27 @@ async function run({ node, random, say }: Stage): Promise<Outcome> {
     DATABASE_URL: `postgres://me:${OTHER_SECRET}@db/x`,
     API_TOKEN: OTHER_SECRET,
   };
-  await using plant = await openPlant({ amqpUrl: node.amqpUrl, workerAmqpUrl, env });
-  const sleeper = await prepareSleepers(plant);
-  const crew = plant.crew([{ filters: ['sleep', 'throw'] }]);
-  const refused = plant.crew([
+  await using installation = await openAuditedInstallation({ amqpUrl: node.amqpUrl, env });
+  const sleeper = await prepareSleepers(installation);
+  const workers = installation.supervise([{ filters: ['sleep', 'throw'] }]);
+  const refused = installation.supervise([
     { filters: ['negate'], env: { AMQP_URL: withUser(node.amqpUrl, WRONG_PASSWORD) } },
   ]);
-  await crew.ready();
-  const events = await plant.follow('#');
-  const letters = await copyLetters(plant);
-  await plant.submit([sleeper('well', 10), ...revealing(random.shuffle(REVEALING))]);
-  const childTexts = await textsOfChildren(crew.members[0]!.pid, await crew.members[0]!.childPids());
-  await plant.settled();
-  const metrics = await crew.members[0]!.get('/metrics');
-  await until(async () => (await logsOf(plant)).includes('not connected'), 'the refused worker’s complaint');
+  await workers.ready();
+  const events = await installation.follow('#');
+  const letters = await copyLetters(installation);
+  await installation.submit([sleeper('well', 10), ...revealing(random.shuffle(REVEALING))]);
+  const childTexts = await textsOfChildren(workers.current[0]!.pid, await workers.current[0]!.childPids());
+  await installation.settled();
+  const { body: metrics } = await workers.current[0]!.get('/metrics');
+  await until(
+    async () => (await logsOf(installation)).includes('not connected'),
+    'the refused worker’s complaint',
+  );
   await refused.kill();
-  const outcome = await plant.finish(crew);
+  const outcome = await installation.finish(workers);
   const places: Record<string, string> = {
-    logs: await logsOf(plant),
+    logs: await logsOf(installation),
     events: JSON.stringify(events),
     'dead letters’ headers': JSON.stringify(letters),
     metrics,
@@ -113,9 +115,8 @@ function withUser(url: string, password: string): string {
 }
 
 /** The headers of every dead letter, from a second queue. */
-async function copyLetters(plant: Plant): Promise<unknown[]> {
-  const dead = names(plant.prefix).dead;
-  return await plant.collect(dead, '', ({ headers }) => headers);
+async function copyLetters(installation: AuditedInstallation): Promise<unknown[]> {
+  return await installation.collect(installation.names.dead, '', ({ headers }) => headers);
 }
 
 async function textsOfChildren(parent: number, children: number[]): Promise<Record<string, string>> {
@@ -126,8 +127,7 @@ async function textsOfChildren(parent: number, children: number[]): Promise<Reco
   return { 'child environment': environments.join('\n'), 'command lines': commandLines.join('\n') };
 }
 
-async function logsOf({ folder }: Plant): Promise<string> {
-  const logs = join(folder, 'logs');
+async function logsOf({ logs }: AuditedInstallation): Promise<string> {
   const texts = await Promise.all((await readdir(logs)).map((file) => readFile(join(logs, file), 'utf8')));
   return texts.join('\n');
 }

@@ -1,10 +1,10 @@
 /** Workers are told to stop in the middle of a task that fits the grace: they finish it, and nothing comes again. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../support/until.ts';
-import { openPlant } from '../support/installation.ts';
-import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
+import { openAuditedInstallation } from '../support/audited-installation.ts';
+import type { Scenario, ScenarioOutcome, Stage } from '../support/scenario.ts';
 import { BAD_FUNCTIONS, prepareSleepers } from '../support/sleepers.ts';
-import type { Crew, Member } from '../support/worker-processes.ts';
+import type { WorkerProcesses } from '../support/worker-processes.ts';
 
 const WORKERS = 4;
 const TASK_MS = 900;
@@ -15,26 +15,26 @@ export const sigterms: Scenario = {
   run,
 };
 
-async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
+async function run({ choose, node, random, say }: Stage): Promise<ScenarioOutcome> {
   const signals = choose(8, 50);
   // With this limit a single further delivery makes a task a dead letter.
   const env = { FUNCTIONS_DIR: BAD_FUNCTIONS, CRASH_LIMIT: '1' };
-  await using plant = await openPlant({ amqpUrl: node.amqpUrl, env });
-  const sleeper = await prepareSleepers(plant);
-  const crew = plant.crew(Array.from({ length: WORKERS }, () => ({ filters: ['sleep'] })));
-  const started = await plant.follow('started');
+  await using installation = await openAuditedInstallation({ amqpUrl: node.amqpUrl, env });
+  const sleeper = await prepareSleepers(installation);
+  const workers = installation.supervise(Array.from({ length: WORKERS }, () => ({ filters: ['sleep'] })));
+  const started = await installation.follow('started');
   const codes: (number | null)[] = [];
   let named = 0;
   while (codes.length < signals) {
-    await crew.ready();
+    await workers.ready();
     const seen = started.length;
-    await plant.submit(Array.from({ length: WORKERS }, () => sleeper(`sigterm-${named++}`, TASK_MS)));
+    await installation.submit(Array.from({ length: WORKERS }, () => sleeper(`sigterm-${named++}`, TASK_MS)));
     await until(() => started.length === seen + WORKERS, 'a task in the hands of every worker');
     await sleep(random.integer(0, TASK_MS / 2));
-    codes.push(...(await stopAll(crew)));
+    codes.push(...(await stopAll(workers)));
     say(`${codes.length}/${signals} workers told to stop`);
   }
-  const outcome = await plant.finish(crew);
+  const outcome = await installation.finish(workers);
   outcome.kills = codes.length;
   const repeats = started.length - new Set(started.map(({ subject }) => subject)).size;
   outcome.notes.push(
@@ -46,7 +46,6 @@ async function run({ choose, node, random, say }: Stage): Promise<Outcome> {
 }
 
 /** The supervisor starts a new worker in the place of each. */
-async function stopAll(crew: Crew): Promise<(number | null)[]> {
-  const old: Member[] = [...crew.members];
-  return await Promise.all(old.map((member) => member.stop()));
+async function stopAll(workers: WorkerProcesses): Promise<(number | null)[]> {
+  return await Promise.all([...workers.current].map((worker) => worker.stop()));
 }

@@ -2,13 +2,14 @@
 import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { openHandles, residentBytes } from '../../support/process-facts.ts';
+import type { WorkerProcess } from '../../support/worker-process.ts';
 import { liveBytes } from '../support/live-memory.ts';
 import { type Line, plot } from '../support/plot.ts';
 import { startPump } from '../support/pump.ts';
-import type { Outcome, Scenario, Stage } from '../support/scenario.ts';
-import { openResources } from '../support/scenario-setup.ts';
+import type { Scenario, ScenarioOutcome, Stage } from '../support/scenario.ts';
+import { setUpScenario } from '../support/scenario-setup.ts';
 import { slopePerHour } from '../support/slope.ts';
-import { type Member, openHandles, residentBytes } from '../support/worker-processes.ts';
 
 const OPEN_TASKS = 40;
 const LOOK_MS = 1_000;
@@ -42,18 +43,18 @@ export const soak: Scenario = {
   run,
 };
 
-async function run({ choose, node, random, profile, say }: Stage): Promise<Outcome> {
+async function run({ choose, node, random, profile, say }: Stage): Promise<ScenarioOutcome> {
   const seconds = choose(20, 1_200);
   // A child that is replaced would hide what it leaks.
   const env = { CHILD_MAX_TASKS: '1000000000' };
-  await using shop = await openResources({ amqpUrl: node.amqpUrl, env }, random);
-  const { plant, crew, kinds } = shop;
-  const pump = startPump(plant, kinds, random, OPEN_TASKS);
-  const samples = await watch(crew.members[0]!, seconds, (at) =>
-    say(`${at}/${seconds} s, ${plant.ledger.submitted - plant.ledger.open} tasks ended`),
+  await using setup = await setUpScenario({ amqpUrl: node.amqpUrl, env }, random);
+  const { installation, workers, kinds } = setup;
+  const pump = startPump(installation, kinds, random, OPEN_TASKS);
+  const samples = await watch(workers.current[0]!, seconds, (at) =>
+    say(`${at}/${seconds} s, ${installation.ledger.submitted - installation.ledger.open} tasks ended`),
   );
   await pump.stop();
-  const outcome = await plant.finish(crew);
+  const outcome = await installation.finish(workers);
   const rate = (3 * outcome.results) / seconds;
   outcome.notes.push(
     `${seconds} s at ${rate.toFixed(0)} steps a second, ${outcome.results} tasks of three steps`,
@@ -64,29 +65,33 @@ async function run({ choose, node, random, profile, say }: Stage): Promise<Outco
   return outcome;
 }
 
-async function watch(member: Member, seconds: number, tell: (second: number) => void): Promise<Samples> {
+async function watch(
+  worker: WorkerProcess,
+  seconds: number,
+  tell: (second: number) => void,
+): Promise<Samples> {
   const samples = Object.fromEntries(Object.keys(SERIES).map((name) => [name, []])) as unknown as Samples;
   const beganMs = performance.now();
   const now = () => (performance.now() - beganMs) / 1_000;
   let nextLive = seconds * WARM_UP_SHARE;
   while (now() < seconds) {
     await sleep(LOOK_MS);
-    const [child = 0] = await member.childPids();
-    samples.parentMemory.push([now(), ((await residentBytes(member.pid)) ?? 0) / MEBIBYTE]);
+    const [child = 0] = await worker.childPids();
+    samples.parentMemory.push([now(), ((await residentBytes(worker.pid)) ?? 0) / MEBIBYTE]);
     samples.childMemory.push([now(), ((await residentBytes(child)) ?? 0) / MEBIBYTE]);
-    samples.parentHandles.push([now(), (await openHandles(member.pid)) ?? 0]);
+    samples.parentHandles.push([now(), (await openHandles(worker.pid)) ?? 0]);
     samples.childHandles.push([now(), (await openHandles(child)) ?? 0]);
     if (samples.parentMemory.length % 60 === 0) tell(Math.round(now()));
     if (now() < nextLive) continue;
     nextLive += (seconds * (1 - WARM_UP_SHARE)) / LIVE_LOOKS;
-    samples.parentLive.push([now(), (await liveBytes(member.pid)) / MEBIBYTE]);
+    samples.parentLive.push([now(), (await liveBytes(worker.pid)) / MEBIBYTE]);
     samples.childLive.push([now(), (await liveBytes(child)) / MEBIBYTE]);
   }
   return samples;
 }
 
 /** Of what a collection leaves alive a short run says enough; of the resident memory's peaks only a long one does. */
-function judge(samples: Samples, isLong: boolean, outcome: Outcome): void {
+function judge(samples: Samples, isLong: boolean, outcome: ScenarioOutcome): void {
   for (const [key, { name }] of Object.entries(SERIES) as [keyof Samples, { name: string }][]) {
     const end = samples[key].at(-1)![0];
     const warm = samples[key].filter(([seconds]) => seconds >= WARM_UP_SHARE * end);
@@ -104,7 +109,7 @@ function judge(samples: Samples, isLong: boolean, outcome: Outcome): void {
   }
 }
 
-function judgePeaks(name: string, warm: Point[], outcome: Outcome): void {
+function judgePeaks(name: string, warm: Point[], outcome: ScenarioOutcome): void {
   const half = Math.floor(warm.length / 2);
   const peak = (points: Point[]) => Math.max(...points.map(([, value]) => value));
   const [first, second] = [peak(warm.slice(0, half)), peak(warm.slice(half))];

@@ -7,10 +7,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { openStorage } from '../../../runtime/storage/open.ts';
 import { type S3Fault, startS3Server } from '../../support/s3-server.ts';
-import { openPlant } from '../support/installation.ts';
-import { addOutcomes, noFigures, type Outcome, type Scenario, type Stage } from '../support/scenario.ts';
-import { oneFilterEach, openResources } from '../support/scenario-setup.ts';
-import { makeTasks, prepareKinds } from '../support/tasks.ts';
+import { openAuditedInstallation } from '../support/audited-installation.ts';
+import {
+  addOutcomes,
+  noFigures,
+  type Scenario,
+  type ScenarioOutcome,
+  type Stage,
+} from '../support/scenario.ts';
+import { oneFilterEach, setUpScenario } from '../support/scenario-setup.ts';
+import { makeTasks, prepareTaskKinds } from '../support/tasks.ts';
 
 const run = promisify(execFile);
 const DISK_BYTES = 3 * 1_048_576;
@@ -23,7 +29,7 @@ export const storage: Scenario = {
   run: async (stage) => addOutcomes([await diskFull(stage), await failingS3(stage)]),
 };
 
-async function diskFull({ choose, node, random, say }: Stage): Promise<Outcome> {
+async function diskFull({ choose, node, random, say }: Stage): Promise<ScenarioOutcome> {
   const count = choose(30, 200);
   const fullMs = choose(2_500, 10_000);
   await using disk = await smallDisk();
@@ -33,16 +39,16 @@ async function diskFull({ choose, node, random, say }: Stage): Promise<Outcome> 
     return { ...noFigures(), notes, faults: [] };
   }
   const options = { amqpUrl: node.amqpUrl, env: { RETRY_DELAYS }, storageFolder: disk.folder };
-  await using shop = await openResources(options, random);
-  const { plant, crew, kinds } = shop;
-  const retried = await plant.follow('retrying');
+  await using setup = await setUpScenario(options, random);
+  const { installation, workers, kinds } = setup;
+  const retried = await installation.follow('retrying');
   const filler = join(disk.folder, 'filler');
   await fill(filler);
-  await plant.submit(makeTasks('full', count, kinds, random));
+  await installation.submit(makeTasks('full', count, kinds, random));
   await sleep(fullMs);
-  const early = plant.ledger.submitted - plant.ledger.open;
+  const early = installation.ledger.submitted - installation.ledger.open;
   await rm(filler);
-  const outcome = await plant.finish(crew);
+  const outcome = await installation.finish(workers);
   const reasons = new Set(retried.map(({ data }) => String(data.failure_type)));
   outcome.notes.push(
     `disk full for ${fullMs / 1_000} s: ${retried.length} retries (${[...reasons].join(', ')}), ${early} tasks ended meanwhile`,
@@ -51,22 +57,22 @@ async function diskFull({ choose, node, random, say }: Stage): Promise<Outcome> 
   return outcome;
 }
 
-async function failingS3({ choose, node, random, say }: Stage): Promise<Outcome> {
+async function failingS3({ choose, node, random, say }: Stage): Promise<ScenarioOutcome> {
   const count = choose(20, 150);
   const holdMs = choose(1_500, 15_000);
   await using server = await startS3Server();
   const credentials = server.credentials;
   const bucket = await openStorage(server.url, { credentials });
   const env = { ...server.env, STORAGE_URL: server.url, RETRY_DELAYS };
-  const read = (key: string) => bucket.read(key).catch(() => undefined);
-  await using plant = await openPlant({ amqpUrl: node.amqpUrl, env, read });
-  const kinds = await prepareKinds(
+  const readResult = (key: string) => bucket.read(key).catch(() => undefined);
+  await using installation = await openAuditedInstallation({ amqpUrl: node.amqpUrl, env, readResult });
+  const kinds = await prepareTaskKinds(
     { put: async (key, bytes) => void (await bucket.write(key, bytes)) },
     random,
   );
-  const crew = plant.crew(oneFilterEach(1));
-  await crew.ready();
-  const retried = await plant.follow('retrying');
+  const workers = installation.supervise(oneFilterEach(1));
+  await workers.ready();
+  const retried = await installation.follow('retrying');
   const faults: Record<string, S3Fault> = {
     'answers 500': { kind: 'status', status: 500 },
     'answers 503 SlowDown': { kind: 'status', status: 503, code: 'SlowDown' },
@@ -78,14 +84,14 @@ async function failingS3({ choose, node, random, say }: Stage): Promise<Outcome>
   for (const [name, fault] of Object.entries(faults)) {
     const before = retried.length;
     server.fault(fault);
-    await plant.submit(makeTasks(name.replaceAll(' ', '-').toLowerCase(), count, kinds, random));
+    await installation.submit(makeTasks(name.replaceAll(' ', '-').toLowerCase(), count, kinds, random));
     await sleep(holdMs);
     server.fault(undefined);
-    await plant.settled();
+    await installation.settled();
     notes.push(`S3 ${name} for ${holdMs / 1_000} s: ${retried.length - before} retries`);
     say(notes.at(-1)!);
   }
-  const outcome = await plant.finish(crew);
+  const outcome = await installation.finish(workers);
   outcome.notes.push(...notes);
   return outcome;
 }

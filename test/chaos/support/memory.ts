@@ -1,6 +1,7 @@
 /** Watches how large the workers' processes grow. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Crew, residentBytes } from './worker-processes.ts';
+import { residentBytes } from '../../support/process-facts.ts';
+import type { WorkerProcesses } from './worker-processes.ts';
 
 export interface Peaks {
   parentBytes: number;
@@ -9,15 +10,15 @@ export interface Peaks {
 
 const LOOK_MS = 250;
 
-export function watchMemory(crew: Crew): { stop(): Promise<Peaks> } {
+export function watchMemory(workers: WorkerProcesses): { stop(): Promise<Peaks> } {
   const peaks: Peaks = { parentBytes: 0, childBytes: 0 };
   let watching = true;
   const done = watch();
 
   async function watch() {
     while (watching) {
-      const children = (await Promise.all(crew.members.map((member) => member.childPids()))).flat();
-      peaks.parentBytes = Math.max(peaks.parentBytes, await largest(crew.members.map(({ pid }) => pid)));
+      const children = (await Promise.all(workers.current.map((worker) => worker.childPids()))).flat();
+      peaks.parentBytes = Math.max(peaks.parentBytes, await largest(workers.current.map(({ pid }) => pid)));
       peaks.childBytes = Math.max(peaks.childBytes, await largest(children));
       await sleep(LOOK_MS);
     }

@@ -1,8 +1,8 @@
 /** Keeps tasks flowing while something else happens: new ones are submitted as others end. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Plant } from './installation.ts';
+import type { AuditedInstallation } from './audited-installation.ts';
 import type { Random } from './random.ts';
-import { type Kind, makeTasks } from './tasks.ts';
+import { makeTasks, type TaskKind } from './tasks.ts';
 
 export interface Pump {
   /** Submits no more; resolves when what was on its way is confirmed. */
@@ -12,15 +12,20 @@ export interface Pump {
 const POLL_MS = 50;
 
 /** Holds the number of tasks without an outcome at `open`. */
-export function startPump(plant: Plant, kinds: Kind[], random: Random, open: number): Pump {
+export function startPump(
+  installation: AuditedInstallation,
+  kinds: TaskKind[],
+  random: Random,
+  open: number,
+): Pump {
   let pumping = true;
   let batch = 0;
   const done = run();
 
   async function run() {
     while (pumping) {
-      const missing = open - plant.ledger.open;
-      if (missing > 0) await plant.submit(makeTasks(`pump-${batch++}`, missing, kinds, random));
+      const missing = open - installation.ledger.open;
+      if (missing > 0) await installation.submit(makeTasks(`pump-${batch++}`, missing, kinds, random));
       await sleep(POLL_MS);
     }
   }

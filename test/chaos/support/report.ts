@@ -1,16 +1,16 @@
 /** The summary: one row per scenario and broker, then the machine. */
 import { cpus, totalmem } from 'node:os';
 import { note, print, printTable } from '../../../runtime/cli/terminal.ts';
-import type { Outcome } from './scenario.ts';
+import type { ScenarioOutcome } from './scenario.ts';
 
-export interface Row extends Outcome {
+export interface Row extends ScenarioOutcome {
   scenario: string;
   /** RabbitMQ's own version. */
   rabbitmq: string;
   seconds: number;
 }
 
-export function passed({ lost, unexplained, wrong, faults }: Outcome): boolean {
+export function passed({ lost, unexplained, wrong, faults }: ScenarioOutcome): boolean {
   return lost + unexplained + wrong + faults.length === 0;
 }
 

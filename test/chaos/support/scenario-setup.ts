@@ -1,26 +1,34 @@
-/** What most scenarios begin with: a plant, the kinds of task, and one crew that works on them. */
-
-import { openPlant, type Plant, type PlantOptions } from './installation.ts';
+/** What most scenarios begin with: an installation, the kinds of task, and workers that are ready for them. */
+import {
+  type AuditedInstallation,
+  type AuditedInstallationOptions,
+  openAuditedInstallation,
+} from './audited-installation.ts';
 import type { Random } from './random.ts';
-import { FILTERS, type Kind, prepareKinds } from './tasks.ts';
-import type { Crew } from './worker-processes.ts';
+import { FILTERS, prepareTaskKinds, type TaskKind } from './tasks.ts';
+import type { WorkerProcesses } from './worker-processes.ts';
 
-export interface Shop extends AsyncDisposable {
-  plant: Plant;
-  crew: Crew;
-  kinds: Kind[];
+export interface ScenarioSetup extends AsyncDisposable {
+  installation: AuditedInstallation;
+  workers: WorkerProcesses;
+  kinds: TaskKind[];
 }
 
 /** `perFilter` workers for each of the three filters; ready when this resolves. */
-export async function openResources(options: PlantOptions, random: Random, perFilter = 1): Promise<Shop> {
-  const plant = await openPlant(options);
+export async function setUpScenario(
+  options: AuditedInstallationOptions,
+  random: Random,
+  perFilter = 1,
+): Promise<ScenarioSetup> {
+  const installation = await openAuditedInstallation(options);
+  const dispose = () => installation[Symbol.asyncDispose]();
   try {
-    const kinds = await prepareKinds(plant, random);
-    const crew = plant.crew(oneFilterEach(perFilter));
-    await crew.ready();
-    return { plant, crew, kinds, [Symbol.asyncDispose]: () => plant[Symbol.asyncDispose]() };
+    const kinds = await prepareTaskKinds(installation, random);
+    const workers = installation.supervise(oneFilterEach(perFilter));
+    await workers.ready();
+    return { installation, workers, kinds, [Symbol.asyncDispose]: dispose };
   } catch (error) {
-    await plant[Symbol.asyncDispose]();
+    await dispose();
     throw error;
   }
 }

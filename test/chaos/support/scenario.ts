@@ -3,7 +3,7 @@ import type { RabbitNode } from '../../../runtime/cli/local-broker/start-rabbitm
 import type { RabbitVersion } from '../../support/rabbit.ts';
 import type { Random } from './random.ts';
 
-export type Profile = 'short' | 'full';
+export type ChaosProfile = 'short' | 'full';
 
 /** The columns of the summary. */
 export interface Figures {
@@ -25,7 +25,7 @@ export interface Figures {
   kills: number;
 }
 
-export interface Outcome extends Figures {
+export interface ScenarioOutcome extends Figures {
   /** What was measured beside the figures, in words. */
   notes: string[];
   /** What did not hold; empty when the scenario has passed. */
@@ -33,7 +33,7 @@ export interface Outcome extends Figures {
 }
 
 export interface Stage {
-  profile: Profile;
+  profile: ChaosProfile;
   /** The scenario's own stream: `--only` does not change what a scenario does. */
   random: Random;
   seed: number;
@@ -52,7 +52,7 @@ export interface Scenario {
   shows: string;
   /** False: it is the same with every broker, and runs once. Default: true. */
   needsBroker?: boolean;
-  run(stage: Stage): Promise<Outcome>;
+  run(stage: Stage): Promise<ScenarioOutcome>;
 }
 
 export function noFigures(): Figures {
@@ -69,8 +69,8 @@ export function noFigures(): Figures {
 }
 
 /** Several parts of one scenario, added up. */
-export function addOutcomes(outcomes: Outcome[]): Outcome {
-  const sum: Outcome = { ...noFigures(), notes: [], faults: [] };
+export function addOutcomes(outcomes: ScenarioOutcome[]): ScenarioOutcome {
+  const sum: ScenarioOutcome = { ...noFigures(), notes: [], faults: [] };
   for (const outcome of outcomes) {
     for (const key of Object.keys(noFigures()) as (keyof Figures)[]) sum[key] += outcome[key];
     sum.notes.push(...outcome.notes);

@@ -1,20 +1,20 @@
 /** Tasks of one step that takes a chosen time, and leaves the image as it was. */
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
+import type { Assignment, AuditedInstallation } from './audited-installation.ts';
 import { renderAll } from './expected.ts';
-import type { Assignment, Plant } from './installation.ts';
 
 /** Filters that are slow or broken on purpose. */
 export const BAD_FUNCTIONS = fileURLToPath(new URL('../../fixtures/functions', import.meta.url));
 
 export type MakeSleeper = (id: string, ms: number) => Assignment;
 
-/** The plant's workers need {@link BAD_FUNCTIONS} as their FUNCTIONS_DIR. */
-export async function prepareSleepers(plant: Plant): Promise<MakeSleeper> {
+/** The installation's workers need {@link BAD_FUNCTIONS} as their FUNCTIONS_DIR. */
+export async function prepareSleepers(installation: AuditedInstallation): Promise<MakeSleeper> {
   const photo = await sharp({ create: { width: 8, height: 6, channels: 3, background: '#a03020' } })
     .png()
     .toBuffer();
-  await plant.put('photo.png', photo);
+  await installation.put('photo.png', photo);
   const output = { format: 'png' };
   const steps = (ms: number) => [{ filter: 'sleep', params: { ms } }];
   const bytes = await renderAll(photo, { steps: steps(0), output }, BAD_FUNCTIONS);

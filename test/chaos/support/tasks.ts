@@ -1,10 +1,10 @@
 /** Small three-step tasks of a few distinct kinds, with the bytes that each must give. */
 import sharp from 'sharp';
+import type { AuditedInstallation } from './audited-installation.ts';
 import { renderAll } from './expected.ts';
-import type { Plant } from './installation.ts';
 import type { Random } from './random.ts';
 
-export interface Kind {
+export interface TaskKind {
   input: string;
   steps: { filter: string; params: Record<string, unknown> }[];
   format: string;
@@ -25,12 +25,15 @@ const ORDERS = [
 const INPUTS = 4;
 
 /** Puts the inputs into the storage. @returns the kinds of task, each with its expected bytes */
-export async function prepareKinds(plant: Pick<Plant, 'put'>, random: Random): Promise<Kind[]> {
-  const kinds: Kind[] = [];
+export async function prepareTaskKinds(
+  installation: Pick<AuditedInstallation, 'put'>,
+  random: Random,
+): Promise<TaskKind[]> {
+  const kinds: TaskKind[] = [];
   for (let n = 0; n < INPUTS; n++) {
     const input = `inputs/${n}.png`;
     const photo = await noise(random, 20 + n, 15 + n);
-    await plant.put(input, photo);
+    await installation.put(input, photo);
     for (const [index, steps] of ORDERS.entries()) {
       const format = index === 0 ? 'webp' : 'png';
       kinds.push({ input, steps, format, bytes: await renderAll(photo, { steps, output: { format } }) });
@@ -40,7 +43,7 @@ export async function prepareKinds(plant: Pick<Plant, 'put'>, random: Random): P
 }
 
 /** So many tasks, of kinds chosen at random, named `<word>-0`, `<word>-1`, … */
-export function makeTasks(word: string, count: number, kinds: Kind[], random: Random) {
+export function makeTasks(word: string, count: number, kinds: TaskKind[], random: Random) {
   return Array.from({ length: count }, (_, n) => {
     const { input, steps, format, bytes } = random.pick(kinds);
     const id = `${word}-${n}`;

@@ -3,7 +3,8 @@ import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { runDarkroom, startInstallation } from '../../support/installation.ts';
+import { startInstallation } from '../../support/installation.ts';
+import { runDarkroom } from '../../support/run-program.ts';
 
 const folder = () => mkdtemp(join(tmpdir(), 'darkroom-cli-'));
 

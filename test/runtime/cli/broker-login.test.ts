@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { brokerUser } from '../../support/broker-user.ts';
-import { type Installation, runDarkroom, startInstallation } from '../../support/installation.ts';
+import { type Installation, startInstallation } from '../../support/installation.ts';
+import { runDarkroom } from '../../support/run-program.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../../runtime/cli/darkroom.mjs', import.meta.url));
 const NEEDS_API = 'needs AMQP_MANAGEMENT_URL beside AMQP_URL';

@@ -1,6 +1,6 @@
 /** What all commands have in common, as their users meet it: real processes, their output, their exit codes. */
 import { describe, expect, it } from 'vitest';
-import { runDarkroom } from '../../support/installation.ts';
+import { runDarkroom } from '../../support/run-program.ts';
 
 const COMMANDS = [
   'demo',

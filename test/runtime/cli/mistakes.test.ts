@@ -2,7 +2,7 @@ import { platform } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { runDarkroom } from '../../support/installation.ts';
+import { runDarkroom } from '../../support/run-program.ts';
 
 const PHOTOS = fileURLToPath(new URL('../../fixtures/photos', import.meta.url));
 /** A file, where a folder is expected. */

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { runDarkroom } from '../../support/installation.ts';
 import { declareQuorum, openTestBroker, testBroker, uniqueName } from '../../support/rabbit.ts';
+import { runDarkroom } from '../../support/run-program.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { until } from '../../support/until.ts';
 

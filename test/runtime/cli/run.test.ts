@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { runDarkroom } from '../../support/installation.ts';
+import { runDarkroom } from '../../support/run-program.ts';
 
 const PHOTOS = fileURLToPath(new URL('../../fixtures/photos', import.meta.url));
 

@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { type Installation, runDarkroom, startInstallation } from '../../support/installation.ts';
+import { type Installation, startInstallation } from '../../support/installation.ts';
+import { runDarkroom } from '../../support/run-program.ts';
 import { until } from '../../support/until.ts';
 
 const FUNCTIONS_DIR = fileURLToPath(new URL('../../fixtures/functions', import.meta.url));

@@ -1,0 +1,31 @@
+/** What Linux says of a running process. Of one that is gone: nothing. */
+import { readdir, readFile } from 'node:fs/promises';
+
+const PAGE_BYTES = 4_096;
+
+const factOf = (pid: number, file: string) => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => undefined);
+
+export async function childPids(pid: number): Promise<number[]> {
+  return ((await factOf(pid, `task/${pid}/children`)) ?? '').split(' ').filter(Boolean).map(Number);
+}
+
+/** Resident bytes. */
+export async function residentBytes(pid: number): Promise<number | undefined> {
+  const statm = await factOf(pid, 'statm');
+  return statm === undefined ? undefined : Number(statm.split(' ')[1]) * PAGE_BYTES;
+}
+
+/** Open files, sockets and pipes. */
+export async function openHandles(pid: number): Promise<number | undefined> {
+  return (await readdir(`/proc/${pid}/fd`).catch(() => undefined))?.length;
+}
+
+/** What it was started with. */
+export async function environmentOf(pid: number): Promise<string> {
+  return (await factOf(pid, 'environ')) ?? '';
+}
+
+/** Its command line, which every user of the machine may read. */
+export async function commandLineOf(pid: number): Promise<string> {
+  return (await factOf(pid, 'cmdline')) ?? '';
+}
