@@ -1,6 +1,7 @@
 /** The worker processes of one filter: as many as the scaling model wants. */
+
+import { LocalWorker } from './local-worker.ts';
 import { initialState, type Observation, type ScalingSettings, type ScalingState, step } from './model.ts';
-import { WorkerProcess } from './worker-process.ts';
 
 const RATE_WINDOW_MS = 5_000;
 /** What a worker logs when it has settled a step. */
@@ -42,7 +43,7 @@ export class ScaledWorkers {
   readonly #settings: ScalingSettings;
   readonly #options: ScaledWorkersOptions;
   readonly #clockMs: () => number;
-  readonly #workers = new Set<WorkerProcess>();
+  readonly #workers = new Set<LocalWorker>();
   #state: ScalingState;
   #seen: { ready: number; unacked: number; error: string | undefined } = {
     ready: 0,
@@ -114,7 +115,7 @@ export class ScaledWorkers {
 
   #startWorker(): void {
     const [program, ...args] = this.#options.workerCommand(this.#filter);
-    const worker = new WorkerProcess(program, args, this.#options.env, {
+    const worker = new LocalWorker(program, args, this.#options.env, {
       onLog: (message) => this.#countSettled(message),
       onError: (line) => this.#log(line),
     });
@@ -131,12 +132,12 @@ export class ScaledWorkers {
     this.#settledAtMs.push(Date.now());
   }
 
-  #running(): WorkerProcess[] {
+  #running(): LocalWorker[] {
     return [...this.#workers].filter(({ isStopping }) => !isStopping);
   }
 
   /** Idle workers go first, as pod-deletion-cost arranges on a cluster. */
-  async #idleFirst(): Promise<WorkerProcess[]> {
+  async #idleFirst(): Promise<LocalWorker[]> {
     const judged = await Promise.all(
       this.#running().map(async (worker) => ({ worker, busy: await worker.isBusy() })),
     );

@@ -3,9 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { closestName } from '../closest-name.ts';
 import { asError, type FailureType, TaskFailure, UserError } from '../errors.ts';
 import { redactText } from '../redact.ts';
-
-/** Exit codes: 0 done, 1 work failed, 2 a mistake in the call or the configuration, 70 a bug in Darkroom. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, internal: 70 } as const;
+import { EXIT } from './exit-codes.ts';
 
 interface Entry {
   summary: string;

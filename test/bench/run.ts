@@ -5,9 +5,10 @@
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { findBroker } from '../../runtime/cli/broker.ts';
+import { EXIT } from '../../runtime/cli/exit-codes.ts';
 import { note, print, printJson, printTable } from '../../runtime/cli/terminal.ts';
 import { UserError } from '../../runtime/errors.ts';
-import { EXIT, runCommand } from '../support/run-command.ts';
+import { runScript } from '../support/run-command.ts';
 import { benchFilters } from './filters.ts';
 import { benchMemory } from './memory.ts';
 import { benchNoop } from './noop.ts';
@@ -31,7 +32,7 @@ const BENCHMARKS: Record<string, (amqpUrl: string) => Promise<BenchmarkRow[]>> =
   filters: () => benchFilters(),
 };
 
-process.exitCode = await runCommand(main);
+process.exitCode = await runScript(main);
 
 async function main(): Promise<number> {
   const { values } = parseArgs({

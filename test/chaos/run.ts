@@ -6,11 +6,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { EXIT } from '../../runtime/cli/exit-codes.ts';
 import { RABBITMQ_IMAGE } from '../../runtime/cli/local-broker/start-rabbitmq.ts';
 import { printJson } from '../../runtime/cli/terminal.ts';
 import { asError, UserError } from '../../runtime/errors.ts';
 import { presentVersions, type RabbitVersion, startRabbit } from '../support/rabbit.ts';
-import { EXIT, runCommand } from '../support/run-command.ts';
+import { runScript } from '../support/run-command.ts';
 import { SCENARIOS } from './scenarios/index.ts';
 import { createRandom } from './support/random.ts';
 import { machine, passed, printReport, progressLine, type Row } from './support/report.ts';
@@ -33,7 +34,7 @@ const NEEDS: Record<RabbitVersion, string> = {
 };
 const startMs = performance.now();
 
-process.exit(await runCommand(() => main(commandLine())));
+process.exit(await runScript(() => main(commandLine())));
 
 function commandLine(): Options {
   const listed = SCENARIOS.map(({ name, shows }) => `  ${name.padEnd(18)} ${shows}`).join('\n');

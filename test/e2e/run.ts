@@ -4,8 +4,9 @@
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { EXIT } from '../../runtime/cli/exit-codes.ts';
 import { asError } from '../../runtime/errors.ts';
-import { EXIT, runCommand } from '../support/run-command.ts';
+import { runScript } from '../support/run-command.ts';
 import { kubectl, SETTINGS } from './cluster.ts';
 
 const VITEST = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
@@ -18,7 +19,7 @@ const NEEDS = `npm run e2e needs
   - a default StorageClass, and nodes that run the image of the demo broker (rabbitmq:4-management)
 It makes a namespace of its own and removes it. E2E_TIMEOUT_S (${SETTINGS.timeoutS}) bounds each wait.`;
 
-process.exitCode = await runCommand(() => main(process.argv.slice(2)));
+process.exitCode = await runScript(() => main(process.argv.slice(2)));
 
 async function main(args: string[]): Promise<number> {
   if (args.includes('--help')) {

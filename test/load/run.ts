@@ -7,6 +7,7 @@ import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { renderReport } from '../../keda/report/render-report.ts';
 import { loadValues } from '../../keda/values.ts';
+import { EXIT } from '../../runtime/cli/exit-codes.ts';
 import { findPhotos } from '../../runtime/cli/photos.ts';
 import { dim, green, note, print, printJson, printTable, red } from '../../runtime/cli/terminal.ts';
 import { readConfig } from '../../runtime/config.ts';
@@ -14,7 +15,7 @@ import { asError, UserError } from '../../runtime/errors.ts';
 import { listFunctions } from '../../runtime/functions.ts';
 import { planTask } from '../../runtime/image/pipeline.ts';
 import { makeFolders } from '../../runtime/make-folders.ts';
-import { EXIT, runCommand } from '../support/run-command.ts';
+import { runScript } from '../support/run-command.ts';
 import { conduct } from './conduct.ts';
 import { comparedHead, comparedRows, findingsOf } from './findings.ts';
 import { loadPage } from './load-page.ts';
@@ -33,7 +34,7 @@ const HURRIED_SETTLE_MS = 60_000;
 /** The report has them all. */
 const FAILURES_SHOWN = 3;
 
-process.exitCode = await runCommand(async () => {
+process.exitCode = await runScript(async () => {
   let exitCode: number = EXIT.ok;
   await loadCommand(async (options) => {
     exitCode = await main(options);

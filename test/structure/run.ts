@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { findBroker } from '../../runtime/cli/broker.ts';
-import { EXIT, runCommand } from '../support/run-command.ts';
+import { EXIT } from '../../runtime/cli/exit-codes.ts';
+import { runScript } from '../support/run-command.ts';
 import { checkSources, checkWalk, type GoalResult } from './goals.ts';
 import { roomOf } from './rooms.ts';
 import { type SourceSummary, summarizeSource } from './source-summary.ts';
@@ -27,7 +28,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** AssemblyScript only looks like TypeScript; fixtures are broken on purpose. */
 const LEFT_OUT = /\.as\.ts$|^test\/fixtures\//;
 
-process.exitCode = await runCommand(main);
+process.exitCode = await runScript(main);
 
 async function main(): Promise<number> {
   const { values } = parseArgs({

@@ -1,11 +1,10 @@
 /** Ends the commands of this folder as `darkroom` ends: a mistake in one line with exit code 2, a fault with its stack. */
 import { CommanderError } from 'commander';
+import { EXIT } from '../../runtime/cli/exit-codes.ts';
 import { asError, TaskFailure, UserError } from '../../runtime/errors.ts';
 
-export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
-
 /** Runs `main` and gives its exit code, or that of what it throws, told on standard error. */
-export async function runCommand(main: () => Promise<number>): Promise<number> {
+export async function runScript(main: () => Promise<number>): Promise<number> {
   try {
     return await main();
   } catch (thrown) {

@@ -1,4 +1,5 @@
 /** `darkroom cancel ID`: ends a task before its work does. */
+
 import { Command } from 'commander';
 import type { Broker } from '../../amqp/broker.ts';
 import { names } from '../../amqp/topology.ts';
@@ -12,6 +13,7 @@ import {
   type TaskMarker,
   writeMarker,
 } from '../../task/task-marker.ts';
+import { EXIT } from '../exit-codes.ts';
 import { conventional } from '../option-values.ts';
 import { withBroker } from '../session.ts';
 import { escapeControls, print, printJson } from '../terminal.ts';
@@ -34,7 +36,7 @@ export function cancelCommand(): Command {
     .action(async (id: string, options: { json?: boolean }) => {
       const cancellation = await cancel(id);
       const { marker, before, known } = cancellation;
-      if (before) process.exitCode = 1;
+      if (before) process.exitCode = EXIT.failed;
       if (options.json === true)
         printJson({ id, outcome: marker.outcome, time: marker.time, cancelled: !before, known });
       else print(explanationOf(cancellation, escapeControls(id)));

@@ -13,6 +13,7 @@ import { openStorage } from '../../storage/open.ts';
 import { humanDuration } from '../../units.ts';
 import { findBroker } from '../broker.ts';
 import { printDemoReport, stepsDone } from '../demo-report.ts';
+import { EXIT } from '../exit-codes.ts';
 import { LocalScaling } from '../local-scaling.ts';
 import { conventional, positiveNumber, wholeNumber } from '../option-values.ts';
 import { findPhotos } from '../photos.ts';
@@ -25,8 +26,6 @@ import { dim, LiveView, note, print, printJson } from '../terminal.ts';
 
 const PHOTOS = fileURLToPath(new URL('../../../test/fixtures/photos', import.meta.url));
 const VALUES = fileURLToPath(new URL('../../../helm/values.yaml', import.meta.url));
-/** The exit code of a program that Ctrl-C ended. */
-const INTERRUPTED = 130;
 const VIEW_MS = 250;
 const TO_ZERO_TIMEOUT_MS = 60_000;
 const MAX_WORKERS_PER_FILTER = 3;
@@ -87,11 +86,12 @@ async function demo(options: DemoOptions): Promise<void> {
   await using _queues = { [Symbol.asyncDispose]: () => removeQueues(env) };
   const result = await runDemo(env, { ...options, speed }, interrupted, kept);
   if (result === undefined) {
-    process.exitCode = INTERRUPTED;
+    process.exitCode = EXIT.interrupted;
     return;
   }
   const { outcomes, isBackAtZero, peakWorkers } = result;
-  if (outcomes.some(({ outcome }) => outcome !== 'completed') || !isBackAtZero) process.exitCode = 1;
+  if (outcomes.some(({ outcome }) => outcome !== 'completed') || !isBackAtZero)
+    process.exitCode = EXIT.failed;
   const ms = performance.now() - started;
   if (options.json === true)
     return printJson({

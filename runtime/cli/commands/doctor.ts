@@ -1,10 +1,12 @@
 /** `darkroom doctor`: what is wrong, and how to fix it. */
+
 import { Command } from 'commander';
 import { type Config, readConfig } from '../../config.ts';
 import { asError } from '../../errors.ts';
 import { brokerChecks } from '../doctor/broker-checks.ts';
 import type { Check } from '../doctor/check.ts';
 import { filtersCheck, imageLibraryCheck, machineCheck, nodeCheck, storageCheck } from '../doctor/checks.ts';
+import { EXIT } from '../exit-codes.ts';
 import { conventional } from '../option-values.ts';
 import { escapeControls, green, print, printJson, red, yellow } from '../terminal.ts';
 
@@ -17,7 +19,7 @@ export function doctorCommand(): Command {
     )
     .action(async (options: { json?: boolean }) => {
       const checks = await examine();
-      if (checks.some(({ verdict }) => verdict === 'failed')) process.exitCode = 1;
+      if (checks.some(({ verdict }) => verdict === 'failed')) process.exitCode = EXIT.failed;
       if (options.json === true) return printJson(checks);
       const marks = { ok: green('✓'), warning: yellow('!'), failed: red('✗') };
       for (const { name, verdict, found, fix } of checks) {

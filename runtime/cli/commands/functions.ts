@@ -1,10 +1,12 @@
 /** `darkroom functions [NAME]`: which filters there are and what they take. */
+
 import { Command } from 'commander';
 import { closestName } from '../../closest-name.ts';
 import { readConfig } from '../../config.ts';
 import { asError, UserError } from '../../errors.ts';
 import { listFunctions, loadFunction } from '../../functions.ts';
 import { describeFunction } from '../describe-function.ts';
+import { EXIT } from '../exit-codes.ts';
 import { conventional } from '../option-values.ts';
 import { bold, print, printJson, printTable } from '../terminal.ts';
 
@@ -39,7 +41,7 @@ async function summaryOf(name: string, functionsDir: string): Promise<string> {
   try {
     return (await loadFunction(name, functionsDir)).summary;
   } catch (error) {
-    process.exitCode = 1;
+    process.exitCode = EXIT.failed;
     return `broken: ${asError(error).message}`;
   }
 }

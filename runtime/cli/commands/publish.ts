@@ -1,4 +1,5 @@
 /** `darkroom publish`: tasks from the command line, with the wait for their results. */
+
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -8,6 +9,7 @@ import { UserError } from '../../errors.ts';
 import { openStorage } from '../../storage/open.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { humanSize } from '../../units.ts';
+import { EXIT } from '../exit-codes.ts';
 import { conventional, seconds, wholeNumber } from '../option-values.ts';
 import { findPhotos, outputFolder, resultNamer } from '../photos.ts';
 import { ProgressBar } from '../progress-bar.ts';
@@ -167,7 +169,7 @@ function reportOutcomes(
   config: Config,
 ): void {
   const failed = outcomes.filter(({ outcome }) => outcome !== 'completed');
-  if (failed.length > 0) process.exitCode = 1;
+  if (failed.length > 0) process.exitCode = EXIT.failed;
   if (json) return printJson(outcomes.map((outcome) => ({ ...outcome, file: files?.get(outcome.id) })));
   printTable(
     ['Task', 'Photo', 'Before', 'After', 'Result'],

@@ -1,4 +1,5 @@
 /** `darkroom run`: the same filters in this process, without a broker. Same task, same bytes. */
+
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
@@ -10,6 +11,7 @@ import { packIntermediate, unpackIntermediate } from '../../image/intermediate.t
 import type { ImageLimits } from '../../image/limits.ts';
 import { type Plan, planTask, type ResultFile, renderStep } from '../../image/pipeline.ts';
 import { humanDuration, humanSize } from '../../units.ts';
+import { EXIT } from '../exit-codes.ts';
 import { conventional } from '../option-values.ts';
 import { findPhotos, outputFolder, resultNamer } from '../photos.ts';
 import { ProgressBar } from '../progress-bar.ts';
@@ -162,7 +164,7 @@ async function replaceFile(path: string, bytes: Buffer): Promise<void> {
 
 function report(outcomes: PhotoResult[], json: boolean): void {
   const failed = outcomes.filter(({ error }) => error !== undefined);
-  if (failed.length > 0) process.exitCode = 1;
+  if (failed.length > 0) process.exitCode = EXIT.failed;
   if (json) return printJson(outcomes);
   const [only] = outcomes;
   if (outcomes.length === 1 && only?.result !== undefined) return printJson(only.result);

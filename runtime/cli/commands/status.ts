@@ -1,9 +1,11 @@
 /** `darkroom status ID`: where a task stands, and whether it failed or only waits for a worker. */
+
 import { Command } from 'commander';
 import { inspectQueue, names } from '../../amqp/topology.ts';
 import { type Config, readConfig } from '../../config.ts';
 import { openStorage } from '../../storage/open.ts';
 import { readLatestMarker, type TaskMarker } from '../../task/task-marker.ts';
+import { EXIT } from '../exit-codes.ts';
 import { conventional } from '../option-values.ts';
 import { withBroker } from '../session.ts';
 import { type CurrentStep, currentStep } from '../submission-record.ts';
@@ -26,7 +28,7 @@ export function statusCommand(): Command {
     .argument('<id>', 'the task’s id')
     .action(async (id: string, options: { json?: boolean }) => {
       const status = await statusOf(id, readConfig());
-      if (['failed', 'cancelled', 'unknown'].includes(status.state)) process.exitCode = 1;
+      if (['failed', 'cancelled', 'unknown'].includes(status.state)) process.exitCode = EXIT.failed;
       if (options.json === true) printJson(status);
       else print(`${bold(escapeControls(status.state))}  ${escapeControls(status.explanation)}`);
     });

@@ -9,6 +9,7 @@ export type EngineContainer = ReturnType<ContainerRuntimeClient['container']['ge
 export async function engineState(image: string): Promise<'ready' | 'needs-pull' | 'absent'> {
   try {
     const client = await getContainerRuntimeClient();
+    if (!isEngineOf(client, process.env.DOCKER_HOST)) return 'absent';
     return (await client.image.exists(ImageName.fromString(image))) ? 'ready' : 'needs-pull';
   } catch {
     return 'absent';
@@ -42,6 +43,14 @@ export async function removeContainer(name: string): Promise<boolean> {
     if ((error as { statusCode?: number }).statusCode === 404) return false;
     throw error;
   }
+}
+
+/** Where the engine of DOCKER_HOST does not answer, testcontainers goes on to another: not what was asked for. */
+function isEngineOf(client: ContainerRuntimeClient, dockerHost: string | undefined): boolean {
+  if (!dockerHost || !URL.canParse(dockerHost)) return !dockerHost;
+  const { socketPath, host } = client.container.dockerode.modem as { socketPath?: string; host?: string };
+  const { hostname, pathname } = new URL(dockerHost);
+  return hostname === '' ? socketPath === pathname : host === hostname;
 }
 
 /** The engine's own sentence, without the client's about HTTP. */

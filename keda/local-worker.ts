@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 
 const METRICS_TIMEOUT_MS = 1_000;
 
-export class WorkerProcess {
+export class LocalWorker {
   /** Resolves with how it ended, when it has. */
   readonly ended: Promise<string>;
   readonly #process: ChildProcess;
