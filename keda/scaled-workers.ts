@@ -1,5 +1,4 @@
 /** The worker processes of one filter: as many as the scaling model wants. */
-
 import { LocalWorker } from './local-worker.ts';
 import { initialState, type Observation, type ScalingSettings, type ScalingState, step } from './model.ts';
 

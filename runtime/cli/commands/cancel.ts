@@ -1,5 +1,4 @@
 /** `darkroom cancel ID`: ends a task before its work does. */
-
 import { Command } from 'commander';
 import type { Broker } from '../../amqp/broker.ts';
 import { names } from '../../amqp/topology.ts';

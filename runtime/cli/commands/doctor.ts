@@ -1,5 +1,4 @@
 /** `darkroom doctor`: what is wrong, and how to fix it. */
-
 import { Command } from 'commander';
 import { type Config, readConfig } from '../../config.ts';
 import { asError } from '../../errors.ts';

@@ -1,5 +1,4 @@
 /** `darkroom functions [NAME]`: which filters there are and what they take. */
-
 import { Command } from 'commander';
 import { closestName } from '../../closest-name.ts';
 import { readConfig } from '../../config.ts';

@@ -1,5 +1,4 @@
 /** `darkroom publish`: tasks from the command line, with the wait for their results. */
-
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';

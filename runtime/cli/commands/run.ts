@@ -1,5 +1,4 @@
 /** `darkroom run`: the same filters in this process, without a broker. Same task, same bytes. */
-
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';

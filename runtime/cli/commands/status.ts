@@ -1,5 +1,4 @@
 /** `darkroom status ID`: where a task stands, and whether it failed or only waits for a worker. */
-
 import { Command } from 'commander';
 import { inspectQueue, names } from '../../amqp/topology.ts';
 import { type Config, readConfig } from '../../config.ts';

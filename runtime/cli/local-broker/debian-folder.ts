@@ -1,5 +1,4 @@
 /** The folder of a private RabbitMQ node: its configuration, its data and nothing of the machine's own node. */
-
 import { access, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { FRESH_COUNTS, type NodeOptions, tlsConfig } from './rabbitmq-node.ts';

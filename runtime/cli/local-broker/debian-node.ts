@@ -1,5 +1,4 @@
 /** A private RabbitMQ node from the rabbitmq-server on this machine, with its data in a temporary folder. */
-
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';

@@ -1,5 +1,4 @@
 /** A private RabbitMQ node as a container of a Docker engine, published on loopback only. */
-
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { RabbitMQContainer } from '@testcontainers/rabbitmq';

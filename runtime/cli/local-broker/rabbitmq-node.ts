@@ -1,5 +1,4 @@
 /** What every way of starting a private RabbitMQ has in common: its handle, its ports and the wait until it serves. */
-
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError } from '../../errors.ts';

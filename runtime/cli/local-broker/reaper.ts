@@ -1,5 +1,4 @@
 /** Makes sure that what this process started does not outlive it, even when it is killed with -9. */
-
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';

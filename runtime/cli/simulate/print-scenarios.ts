@@ -1,5 +1,4 @@
 /** How `darkroom simulate` answers: tables for people, JSON for programs. */
-
 import {
   findings,
   type SimulatedScenario,
