@@ -221,4 +221,24 @@ describe.skipIf(process.platform !== 'linux')('what is printed', () => {
     expect(await terminal.exited).toBe(3);
     expect(terminal.output()).toContain('drained');
   });
+
+  it('shows how far a command is, also when nobody knows how much there is', async () => {
+    const BAR = new URL('../../../runtime/cli/progress-bar.ts', import.meta.url).href;
+    await using terminal = run(`
+      const { ProgressBar } = await import('${BAR}');
+      const [known, unknown] = [new ProgressBar(2, 'known'), new ProgressBar(0, 'unknown')];
+      known.update(1, 'a\\x1b[2Jb');
+      known.stop();
+      for (const done of [1, 2, 3]) unknown.update(done);
+      print('end');
+      unknown.stop();`);
+    expect(await terminal.exited).toBe(0);
+
+    expect(terminal.output()).toMatch(/█{12}░{12} 1\/2 known/);
+    expect(terminal.output()).toMatch(/░{24} 3 unknown/);
+    expect(terminal.output()).not.toContain(`${ESCAPE}[2J`);
+    const screen = new Screen(40, 8);
+    screen.write(terminal.output());
+    expect(screen.lines).toEqual(['end']);
+  });
 });
