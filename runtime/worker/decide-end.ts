@@ -10,13 +10,18 @@ import type { ReplyImage } from './protocol.ts';
 /** RabbitMQ 4 refuses larger messages; a larger image is named in the event instead. */
 const MAX_REPLY_BYTES = 15 * 1_048_576;
 
+interface End {
+  marker: TaskMarker;
+  image?: ReplyImage;
+  isResultMissing?: boolean;
+}
+
 /** The task has ended, now or earlier: its final event and the reply are told, and a letter that is still owed. */
 export function finish(
   context: DeliveryContext,
-  marker: TaskMarker,
+  { marker, image, isResultMissing = false }: End,
   settlement: 'completed' | 'cancelled' | 'repeated',
   { at }: Policy,
-  image?: ReplyImage,
 ): Decision {
   const { delivery, task } = context;
   const event = finalEventOf(context, marker);
@@ -26,12 +31,13 @@ export function finish(
     messages.push(
       letterOf(at, context, String(marker.data.failure_type), String(marker.data.failure_reason)),
     );
+  const isOver = marker.outcome !== 'failed' && !isResultMissing;
   const leavesSomething = task.steps.length > 1 || delivery.headers[HEADERS.recorded] === true;
   return {
     messages,
     announcements: [],
     // A failed task keeps its intermediates for a replay.
-    ...(leavesSomething && marker.outcome !== 'failed' && { cleanUp: task.id }),
+    ...(leavesSomething && isOver && { cleanUp: task.id }),
     settlement,
     log: {
       level: 'info',
@@ -47,10 +53,11 @@ export function finish(
 
 /**
  * A worker that died between marker and dead letter left the letter to whoever comes next: to its own message, given
- * to another worker, or to a later step, when that worker's last words were written after the other had gone on.
+ * to another worker, to a later step, when that worker's last words were written after the other had gone on, or to a
+ * fresh start of the task.
  */
 function isLetterOwed({ delivery, hop }: DeliveryContext, marker: TaskMarker): boolean {
-  return delivery.redelivered || hop.step > Number(marker.data.step ?? hop.step);
+  return delivery.redelivered || hop.restarts > 0 || hop.step > Number(marker.data.step ?? hop.step);
 }
 
 export function letterOf(

@@ -81,7 +81,7 @@ function giveUp(
   if (!isIdReused) {
     if (standing === undefined) return { mark: marker };
     if (!standing.isStored) return keepPromise(context, failure, policy, marker);
-    if (standing.marker.outcome !== 'failed') return finish(context, standing.marker, 'repeated', policy);
+    if (standing.marker.outcome !== 'failed') return finish(context, standing, 'repeated', policy);
   }
   const event = finalEventOf(context, marker);
   return {

@@ -25,14 +25,13 @@ export function decide(
     case 'stepped':
       return goOn(context, verdict.timings, policy);
     case 'completed':
-      return finish(context, verdict.marker, 'completed', policy, verdict.image);
+      return finish(context, verdict, 'completed', policy);
     case 'ended':
       return finish(
         context,
-        verdict.marker,
+        verdict,
         verdict.marker.outcome === 'cancelled' ? 'cancelled' : 'repeated',
         policy,
-        verdict.image,
       );
     case 'restart':
       return startAgain(context, policy, standing);

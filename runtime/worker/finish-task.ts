@@ -32,7 +32,8 @@ type Ended = Extract<StepResult, { kind: 'ended' }>;
 
 /**
  * What the marker that stands means for this job: an end that is told again. Or nothing, when the job has yet to store
- * the result that an earlier delivery of it has promised.
+ * the result that an earlier delivery of it has promised. A result that is long missing was taken away by its owner:
+ * only the task's own repeats, which may come late, store it again.
  * @throws Rejection `task-id-reused`; Retryable while another copy is about to store the result
  */
 export async function endFrom(
@@ -42,16 +43,23 @@ export async function endFrom(
 ): Promise<Ended | undefined> {
   const { storage, functionsDir } = resources;
   if (!(await isSameTask(job.task, marker, functionsDir))) throw idReused(job.task, marker);
-  if (marker.outcome === 'completed' && (await resultStateOf(storage, marker)) === 'missing') {
+  const isMissing = marker.outcome === 'completed' && (await resultStateOf(storage, marker)) === 'missing';
+  if (isMissing) {
     const isLast = job.step === job.task.steps.length - 1;
-    if (isLast && job.isRepeat) return undefined;
+    if (job.isRestart || (isLast && job.isRepeat)) return undefined;
     if (Date.now() - Date.parse(marker.time) < STORING_MS)
       throw new Retryable('Another copy of this task is about to store its result.', {
         failureType: 'storage',
       });
   }
-  const image = job.wantsImage ? await storedImage(marker, resources) : undefined;
-  return { kind: 'ended', marker, ...(image !== undefined && { image }) };
+  const wantsImage = job.wantsImage && marker.outcome === 'completed' && !isMissing;
+  const image = wantsImage ? await storedImage(marker, resources) : undefined;
+  return {
+    kind: 'ended',
+    marker,
+    ...(image !== undefined && { image }),
+    ...(isMissing && { isResultMissing: true }),
+  };
 }
 
 /**

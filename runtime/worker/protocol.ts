@@ -13,6 +13,8 @@ export interface Job {
   attempt: number;
   /** An earlier delivery of this very message, or an earlier try, may have done some of the work. */
   isRepeat: boolean;
+  /** The task was started again: what its steps left is not to be trusted. */
+  isRestart: boolean;
   /** The image, when it came inside the message and this is the first step. */
   image?: Buffer;
   /** Whether the final image itself is wanted back, for a reply. */
@@ -48,7 +50,14 @@ export type StepResult =
   /** The task has ended now; `image` when it was wanted. */
   | ({ kind: 'completed'; marker: TaskMarker; image?: ReplyImage } & Measured)
   /** The task had ended before: by an earlier copy, or because it was cancelled (`abandoned`: during the work). */
-  | { kind: 'ended'; marker: TaskMarker; image?: ReplyImage; abandoned?: boolean }
+  | {
+      kind: 'ended';
+      marker: TaskMarker;
+      image?: ReplyImage;
+      abandoned?: boolean;
+      /** The result is not in the storage (any more); whoever has yet to store it needs what its steps left. */
+      isResultMissing?: boolean;
+    }
   /** The previous step's image is gone or damaged although the task has not ended: start it again. */
   | { kind: 'restart' }
   | StepFailure;

@@ -2,7 +2,7 @@
 import { asError, Rejection, TaskFailure } from '../errors.ts';
 import type { Context, Image } from '../filter.ts';
 import { decode } from '../image/decode.ts';
-import { packIntermediate, unpackIntermediate } from '../image/intermediate.ts';
+import { DamagedIntermediate, packIntermediate, unpackIntermediate } from '../image/intermediate.ts';
 import { planTask, type Rendered, renderStep } from '../image/pipeline.ts';
 import { capText, redactText } from '../redact.ts';
 import { ObjectNotFound } from '../storage/storage.ts';
@@ -32,7 +32,7 @@ async function attemptStep(job: Job, resources: StepResources, signal: AbortSign
   fetching.catch(() => {}); // Awaited below, after the markers that may make it needless.
   const [marker, done] = await Promise.all([
     readMarker(storage, task.id, generation),
-    isLast ? undefined : storage.stat(intermediateKey(task, step)),
+    isLast || job.isRestart ? undefined : storage.stat(intermediateKey(task, step)),
   ]);
   const ended = marker && (await endFrom(job, marker, resources));
   if (ended !== undefined) return ended;
@@ -40,11 +40,10 @@ async function attemptStep(job: Job, resources: StepResources, signal: AbortSign
     return { kind: 'stepped', repeated: true, timings: noTime(), bytesIn: 0, bytesOut: done.bytes };
   const plan = await planTask(task, functionsDir);
   const bytes = await fetching;
-  // Intermediates go only once an end is told: a promised result that is missing was stored, and removed since.
-  if (bytes === undefined) return marker === undefined ? { kind: 'restart' } : { kind: 'ended', marker };
+  if (bytes === undefined) return { kind: 'restart' };
   failpoint('fetched');
   const fetched = performance.now();
-  const image = step === 0 ? await decode(bytes, limits) : await unpack(bytes, job, resources);
+  const image = step === 0 ? await decode(bytes, limits) : await undamaged(unpackIntermediate(bytes, limits));
   if (image === undefined) return { kind: 'restart' };
   const decoded = performance.now();
   const rendered = await renderStep(plan, step, image, contextOf(job, resources, signal), limits);
@@ -94,19 +93,12 @@ function graceIsOver(job: Job, graceMs: number): boolean {
   return job.waitingSinceMs !== null && Date.now() - job.waitingSinceMs > graceMs;
 }
 
-/** The image that the step before left; undefined when it was damaged: it goes, so that it is made again. */
-async function unpack(
-  bytes: Buffer,
-  { task, step }: Job,
-  { storage, limits }: StepResources,
-): Promise<Image | undefined> {
-  try {
-    return await unpackIntermediate(bytes, limits);
-  } catch (error) {
-    if (!(error instanceof Rejection) || error.failureType !== 'not-an-image') throw error;
-    await storage.remove(intermediateKey(task, step - 1));
-    return undefined;
-  }
+/** The image that the step before left; undefined when it was damaged. */
+async function undamaged(unpacking: Promise<Image>): Promise<Image | undefined> {
+  return await unpacking.catch((error: unknown) => {
+    if (error instanceof DamagedIntermediate) return undefined;
+    throw error;
+  });
 }
 
 async function storeIntermediate(

@@ -1,10 +1,13 @@
 /** Runs one schedule to its end and says which invariants did not hold. */
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
+import { HEADERS } from '../../../runtime/task/hop.ts';
 import { Slot } from '../../../runtime/worker/slot.ts';
 import { Trust } from '../../../runtime/worker/trust.ts';
 import { connect, createRabbit, PREFIX, type Rabbit } from './broker.ts';
 import { type ModelChild, startModelChild } from './child.ts';
+import { judge, RIVAL_INPUT, RIVAL_PHOTO } from './judge.ts';
 import type { Objects } from './storage.ts';
+import { StoredState } from './stored-state.ts';
 import { beginLife, type Choices, choicesOf, createTurns, type Life } from './virtual-time.ts';
 import { waitBy } from './virtual-waits.ts';
 
@@ -13,10 +16,21 @@ export interface Schedule {
   tasks: number[];
   /** How often each task is published. */
   copies: number;
+  /** Whether another task is published under the first one's id. */
+  rival: boolean;
+  /** Copies of the first task from a stranger, whose headers lie about where it stands. */
+  forged: ForgedHop[];
   /** Of a failed step. */
   retries: number;
   crashLimit: number;
   schedule: Uint8Array;
+}
+
+/** What a stranger says of where the task stands. */
+export interface ForgedHop {
+  step: number;
+  attempt: number;
+  generation: number;
 }
 
 export interface ScheduleResult {
@@ -26,6 +40,9 @@ export interface ScheduleResult {
   childrenLost: number;
   /** Workers told to stop whose time for it was over at once. */
   stopped: number;
+  cancelled: number;
+  /** Markers and images between two steps that were cut off or altered. */
+  damaged: number;
   completed: number;
   failed: number;
   /** Given up while even the marker that says so could not be written: other copies of the task cannot know. */
@@ -34,7 +51,8 @@ export interface ScheduleResult {
   faults: string[];
 }
 
-const FILTERS = ['resize', 'blur', 'flip'];
+/** In the order in which a task's steps name them. */
+export const FILTERS = ['resize', 'blur', 'flip'];
 const WORKERS_PER_FILTER = 2;
 const RETRY_DELAYS_MS = [1, 2];
 const MAX_TURNS = 20_000;
@@ -58,6 +76,8 @@ export function emptyResult(): ScheduleResult {
     connectionsLost: 0,
     childrenLost: 0,
     stopped: 0,
+    cancelled: 0,
+    damaged: 0,
     completed: 0,
     failed: 0,
     unmarked: 0,
@@ -65,14 +85,9 @@ export function emptyResult(): ScheduleResult {
   };
 }
 
-export async function runSchedule({
-  tasks,
-  copies,
-  retries,
-  crashLimit,
-  schedule,
-}: Schedule): Promise<ScheduleResult> {
-  const choices = choicesOf(schedule);
+export async function runSchedule(given: Schedule): Promise<ScheduleResult> {
+  const { tasks, retries, crashLimit } = given;
+  const choices = choicesOf(given.schedule);
   const rabbit = createRabbit();
   const objects: Objects = new Map();
   const turns = createTurns();
@@ -109,11 +124,12 @@ export async function runSchedule({
   const workers = FILTERS.flatMap((filter) =>
     Array.from({ length: WORKERS_PER_FILTER }, () => start(filter)),
   );
-  publishAll(tasks, copies, rabbit, objects);
+  publishAll(given, rabbit, objects);
+  const state = new StoredState(objects);
 
   for (; result.turns < MAX_TURNS; result.turns++) {
     await turnOfTheLoop();
-    breakSomething(workers, choices, result, start);
+    breakSomething(workers, choices, result, start, state);
     const takers = workers.filter(({ connection }) => connection.canTake);
     const actions = turns.count + takers.length + (rabbit.waiting.length > 0 ? 1 : 0);
     if (actions === 0) break;
@@ -124,37 +140,72 @@ export async function runSchedule({
   }
   run.end();
   for (const [index, steps] of tasks.entries())
-    judge(`task-${index}`, steps, { rabbit, objects, unmarked }, result);
+    judge(
+      `task-${index}`,
+      steps,
+      { rabbit, objects, unmarked, state, rival: given.rival && index === 0 },
+      result,
+    );
   if (result.turns === MAX_TURNS) result.faults.push('it never came to an end');
   const left = [...rabbit.queues].filter(([, queue]) => queue.length > 0);
   for (const [name, queue] of left) result.faults.push(`${queue.length} messages are left in ${name}`);
   return result;
 }
 
-function publishAll(tasks: number[], copies: number, rabbit: Rabbit, objects: Objects): void {
-  for (const [index, count] of tasks.entries()) {
-    objects.set(`in-${index}`, Buffer.from(`photo ${index}`));
-    const steps = FILTERS.slice(0, count).map((filter) => ({ filter }));
-    const body = Buffer.from(JSON.stringify({ id: `task-${index}`, input: `in-${index}`, steps }));
-    const message = {
+function publishAll({ tasks, copies, rival, forged }: Schedule, rabbit: Rabbit, objects: Objects): void {
+  const send = (task: object, headers = {}) =>
+    rabbit.publish({
       exchange: PREFIX,
       routingKey: FILTERS[0]!,
-      body,
-      properties: { contentType: 'application/json' },
-    };
-    for (let copy = 0; copy < copies; copy++) rabbit.publish(message);
+      body: Buffer.from(JSON.stringify(task)),
+      properties: { contentType: 'application/json', headers },
+    });
+  for (const [index, count] of tasks.entries()) {
+    objects.set(`in-${index}`, Buffer.from(`photo ${index}`));
+    const task = { id: `task-${index}`, input: `in-${index}`, steps: stepsOf(count) };
+    for (let copy = 0; copy < copies; copy++) send(task);
+    if (index > 0) continue;
+    for (const hop of forged) send(task, forgedHeaders(hop));
+    if (rival) send({ ...task, input: RIVAL_INPUT });
   }
+  objects.set(RIVAL_INPUT, Buffer.from(RIVAL_PHOTO));
 }
 
-/** A worker dies (its child may live on for a while), a connection or a child is lost, a worker must stop at once. */
+function stepsOf(count: number): { filter: string }[] {
+  return FILTERS.slice(0, count).map((filter) => ({ filter }));
+}
+
+function forgedHeaders({ step, attempt, generation }: ForgedHop): Record<string, unknown> {
+  return {
+    [HEADERS.step]: step,
+    [HEADERS.attempt]: attempt,
+    [HEADERS.generation]: generation,
+    [HEADERS.fingerprint]: 'somebody-else',
+    [HEADERS.id]: 'task-1',
+  };
+}
+
+/**
+ * A worker dies (its child may live on for a while), a connection or a child is lost, a worker must stop at once, a task
+ * is cancelled, or something in the storage is damaged.
+ */
 function breakSomething(
   workers: WorkerInModel[],
   choices: Choices,
   result: ScheduleResult,
   start: (filter: string) => WorkerInModel,
+  state: StoredState,
 ): void {
-  const fault = choices.fault(5);
+  const fault = choices.fault(7);
   if (fault === undefined) return;
+  if (fault === 5) {
+    if (state.cancel(`task-${choices.pick(2)}`)) result.cancelled++;
+    return;
+  }
+  if (fault === 6) {
+    if (state.damage(choices)) result.damaged++;
+    return;
+  }
   const index = choices.pick(workers.length);
   const worker = workers[index]!;
   if (fault === 0) {
@@ -180,55 +231,4 @@ function breakSomething(
 function comeBack(rabbit: Rabbit): void {
   const { message, key } = rabbit.waiting.shift()!;
   rabbit.queues.get(key)!.push(message);
-}
-
-interface Left {
-  rabbit: Rabbit;
-  objects: Objects;
-  unmarked: ReadonlySet<string>;
-}
-
-function judge(id: string, steps: number, { rabbit, objects, unmarked }: Left, result: ScheduleResult): void {
-  const isEnd = (type: string) => type === 'task.completed' || type === 'task.failed';
-  const ends = rabbit.events.filter(({ taskId, type }) => taskId === id && isEnd(type));
-  const outcomes = new Set(ends.map(({ type }) => type));
-  const letters = rabbit.dead.filter(({ body }) => JSON.parse(body.toString()).id === id);
-  const say = (text: string) => result.faults.push(`${id} ${text}`);
-  const completed = outcomes.has('task.completed');
-  if (unmarked.has(id)) result.unmarked++;
-  if (completed) result.completed++;
-  else result.failed++;
-  if (outcomes.size === 0 && letters.length === 0) {
-    say('is lost');
-    return;
-  }
-  if (completed) {
-    const applied = FILTERS.slice(0, steps).map((name) => `>${name}`);
-    const expected = `photo ${id.slice('task-'.length)}${applied.join('')}`;
-    const stored = objects.get(`out/${id}.png`)?.toString();
-    if (stored !== expected) say(`has the result ${stored}; expected ${expected}`);
-  } else {
-    if (letters.length === 0) say('is said to have failed, but is no dead letter');
-    if (!anythingBroke(result, letters[0])) say(`failed (${reasonOf(letters[0])}) although nothing broke`);
-  }
-  // Without its marker another copy of the task cannot know that it has ended.
-  if (unmarked.has(id)) return;
-  if (outcomes.size > 1) say('has ended twice, completed and failed');
-  if (completed && letters.length > 0) say(`is completed and a dead letter (${reasonOf(letters[0])})`);
-}
-
-function anythingBroke(result: ScheduleResult, letter: Letter | undefined): boolean {
-  return (
-    result.crashes + result.connectionsLost + result.childrenLost + result.stopped > 0 ||
-    /storage/.test(reasonOf(letter))
-  );
-}
-
-interface Letter {
-  properties?: { headers?: Record<string, unknown> } | undefined;
-}
-
-function reasonOf(letter: Letter | undefined): string {
-  const headers = letter?.properties?.headers;
-  return `${headers?.['darkroom-failure-type']}: ${headers?.['darkroom-failure-reason']}`;
 }

@@ -16,6 +16,15 @@ const arbitrarySchedule = fc.record({
     { weight: 3, arbitrary: fc.constant(1) },
     { weight: 1, arbitrary: fc.integer({ min: 2, max: 3 }) },
   ),
+  rival: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+  forged: fc.array(
+    fc.record({
+      step: fc.integer({ min: 0, max: 3 }),
+      attempt: fc.integer({ min: 0, max: 3 }),
+      generation: fc.integer({ min: 0, max: 2 }),
+    }),
+    { maxLength: 2 },
+  ),
   retries: fc.integer({ min: 0, max: 2 }),
   crashLimit: fc.integer({ min: 2, max: 5 }),
   schedule: fc.uint8Array({ maxLength: 250, size: 'max' }),

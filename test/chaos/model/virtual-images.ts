@@ -1,6 +1,10 @@
 /** Images of a few letters: an input's bytes, and behind them the name of each filter that has been applied. */
 import { Buffer } from 'node:buffer';
+import { crc32 } from 'node:zlib';
+import { Rejection } from '../../../runtime/errors.ts';
 import type { Task } from '../../../runtime/task/task.ts';
+
+export class DamagedIntermediate extends Rejection {}
 
 interface Letters {
   letters: string;
@@ -18,11 +22,17 @@ export async function decode(bytes: Buffer): Promise<Letters> {
   return { letters, source: { format: 'letters', width: 1, height: 1, bytes: bytes.length } };
 }
 
+/** As the real ones, damaged intermediates are told from whole ones. */
 export async function packIntermediate(pixels: string): Promise<Buffer> {
-  return Buffer.from(pixels);
+  return Buffer.from(`${pixels}#${crc32(pixels)}`);
 }
 
-export const unpackIntermediate = decode;
+export async function unpackIntermediate(bytes: Buffer): Promise<Letters> {
+  const [, pixels, checksum] = /^(.*)#(\d+)$/s.exec(bytes.toString()) ?? [];
+  if (pixels === undefined || String(crc32(pixels)) !== checksum)
+    throw new DamagedIntermediate('The intermediate is damaged.', { failureType: 'not-an-image' });
+  return await decode(Buffer.from(pixels));
+}
 
 export async function planTask(task: Pick<Task, 'steps'>): Promise<LettersPlan> {
   return { filters: task.steps.map(({ filter }) => filter), steps: task.steps, encoding: {} };

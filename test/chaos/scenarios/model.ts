@@ -31,6 +31,7 @@ async function run({ choose, seed, say }: Stage): Promise<ScenarioOutcome> {
   const result = JSON.parse(json) as ScheduleResult & { schedules: number };
   const { schedules, turns, crashes, connectionsLost, childrenLost, stopped, completed, failed, unmarked } =
     result;
+  const { cancelled, damaged } = result;
   return {
     ...noFigures(),
     submitted: completed + failed,
@@ -39,7 +40,7 @@ async function run({ choose, seed, say }: Stage): Promise<ScenarioOutcome> {
     kills: crashes + connectionsLost + childrenLost + stopped,
     unexplained: result.faults.length,
     notes: [
-      `${schedules} schedules, ${turns} turns: ${crashes} crashes, ${connectionsLost} connections and ${childrenLost} children lost, ${stopped} workers stopped; ${unmarked} tasks were given up while the storage took no marker`,
+      `${schedules} schedules, ${turns} turns: ${crashes} crashes, ${connectionsLost} connections and ${childrenLost} children lost, ${stopped} workers stopped, ${cancelled} tasks cancelled, ${damaged} objects damaged; ${unmarked} tasks were given up while the storage took no marker`,
     ],
     faults: result.faults,
   };
