@@ -1,8 +1,7 @@
-/** What simulations say: a row a figure, and sentences on what stands out. */
-
+/** What simulations show: a table of their figures, and sentences on what stands out. */
 import type { Simulation, SimulationOptions, Summary } from '../simulator.ts';
 import type { Candidate, Suggestion } from '../suggest.ts';
-import { spanLabel } from './scale.ts';
+import { countLabel, spanLabel } from './scale.ts';
 
 /** One set of values under the load. */
 export interface SimulatedScenario extends Simulation {
@@ -18,12 +17,12 @@ export function summaryRows(scenarios: readonly SimulatedScenario[]): string[][]
   ];
   const priced = scenarios.some(({ summary }) => summary.cost !== null);
   return [
-    row('Messages done', ({ completed, messages }) => `${whole(completed)} of ${whole(messages)}`),
+    row('Messages done', ({ completed, messages }) => `${countLabel(completed)} of ${countLabel(messages)}`),
     row('Wait p50', ({ waitMs }) => spanLabel(waitMs.p50)),
     row('Wait p95', ({ waitMs }) => spanLabel(waitMs.p95)),
     row('Wait p99', ({ waitMs }) => spanLabel(waitMs.p99)),
     row('Wait at most', ({ waitMs }) => spanLabel(waitMs.max)),
-    row('Deepest queue', ({ maxDepth }) => whole(maxDepth)),
+    row('Deepest queue', ({ maxDepth }) => countLabel(maxDepth)),
     row('Most replicas', ({ maxReplicas }) => String(maxReplicas)),
     row('Pod-hours', ({ podHours }) => podHours.toFixed(2)),
     ...(priced ? [row('Cost', ({ cost }) => (cost ?? 0).toFixed(2))] : []),
@@ -54,25 +53,25 @@ function ownFindings({ options, run, summary }: SimulatedScenario): string[] {
     const why =
       summary.maxReplicas === 0
         ? `activationMessages ${settings.activationMessages} is never passed`
-        : 'nobody wakes for them';
-    const what = summary.stranded === 1 ? '1 message is' : `${whole(summary.stranded)} messages are`;
-    sentences.push(`${what} never worked on: ${why}.`);
+        : 'no worker starts for them';
+    const what = summary.stranded === 1 ? '1 message is' : `${countLabel(summary.stranded)} messages are`;
+    sentences.push(`${what} never processed: ${why}.`);
   }
   const atMax = run.series.replicas.filter(
     (count, i) => count >= settings.maxReplicas && (run.series.depth[i] ?? 0) > count,
   ).length;
   if (atMax * run.series.stepMs > 60_000) {
     sentences.push(
-      `For ${spanLabel(atMax * run.series.stepMs)} all ${settings.maxReplicas} replicas run and messages still wait: maxReplicas is what limits.`,
+      `For ${spanLabel(atMax * run.series.stepMs)} all ${settings.maxReplicas} replicas run and messages still wait: maxReplicas is the limit.`,
     );
   }
   if (summary.busyPodsHit > 0) {
     const rest =
       summary.returned === 0
-        ? 'all finished their task in time'
-        : `${summary.returned} tasks went back to the queue`;
+        ? 'each task is finished in time'
+        : `${summary.returned} ${summary.returned === 1 ? 'task goes' : 'tasks go'} back to the queue`;
     sentences.push(
-      `Scale-in asks ${summary.busyPodsHit} busy ${summary.busyPodsHit === 1 ? 'pod' : 'pods'} to go; ${rest}.`,
+      `Scale-in stops ${summary.busyPodsHit} busy ${summary.busyPodsHit === 1 ? 'pod' : 'pods'}; ${rest}.`,
     );
   }
   return sentences;
@@ -88,9 +87,9 @@ export function suggestionSentences({ current, best, fastest, targetWaitP95Ms }:
   const target = `95 % of messages to begin within ${spanLabel(targetWaitP95Ms)}`;
   if (best === null) {
     return [
-      `Nothing that was tried gets ${target}.`,
+      `No settings that were tried get ${target}.`,
       `The fastest, ${settingsPhrase(fastest)}, takes ${spanLabel(fastest.summary.waitMs.p95)} for ${fastest.summary.podHours.toFixed(2)} pod-hours.`,
-      'What is left is the time to notice, to start pods and to grow: raise minReplicas to keep some waiting, or make tasks quicker.',
+      'The rest is the time to see the queue, to start pods and to add more: raise minReplicas so that some are ready, or make tasks quicker.',
     ];
   }
   const met = current.summary.waitMs.p95 <= targetWaitP95Ms && current.summary.stranded === 0;
@@ -102,7 +101,7 @@ export function suggestionSentences({ current, best, fastest, targetWaitP95Ms }:
   ];
   if (grows(current, best)) {
     sentences.push(
-      'The scale-up policy has to allow all replicas at once: doubling every 15 s takes too long. A burst then starts many pods together, so nodes must be there for them.',
+      'The scale-up policy has to allow all replicas at once: doubling every 15 s takes too long. A burst then starts many pods together, so the cluster needs nodes for them.',
     );
   }
   if (best.settings.pollingIntervalMs < current.settings.pollingIntervalMs) {
@@ -126,8 +125,4 @@ function change(from: number, to: number): string {
   if (from === 0) return to.toFixed(2);
   const percent = Math.round((to / from - 1) * 100);
   return percent === 0 ? 'as many' : `${percent > 0 ? '+' : '−'}${Math.abs(percent)} %`;
-}
-
-export function whole(count: number): string {
-  return count.toLocaleString('en');
 }

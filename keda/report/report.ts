@@ -41,7 +41,10 @@ export interface ReportPanel {
   note?: string | undefined;
 }
 
-/** One line of a chart: values at times, in milliseconds from the start, ascending. NaN leaves a gap. */
+/**
+ * One line of a chart: values at times, in milliseconds from the start, ascending, no two in the same millisecond.
+ * NaN leaves a gap.
+ */
 export interface ReportSeries {
   name: string;
   timesMs: ArrayLike<number>;

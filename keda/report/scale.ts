@@ -5,6 +5,8 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
+const COUNT = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+
 /** Steps that people count time in. */
 const TIME_STEPS_MS = [
   0.1 * SECOND,
@@ -39,6 +41,14 @@ export function timeLabel(ms: number): string {
   return joined(ms, DAY, 'd', HOUR, 'h');
 }
 
+/** `0:04:28`, `26:00:00.250`: hours, minutes and seconds, thousandths where there are any. */
+export function clockLabel(ms: number): string {
+  const two = (count: number) => String(Math.floor(count)).padStart(2, '0');
+  const rest = ms % SECOND;
+  const fraction = rest === 0 ? '' : `.${String(rest).padStart(3, '0')}`;
+  return `${Math.floor(ms / HOUR)}:${two((ms % HOUR) / MINUTE)}:${two((ms % MINUTE) / SECOND)}${fraction}`;
+}
+
 /** A span with about three digits: `0 s`, `840 ms`, `12.3 s`, `1 min 28 s`, `6 h 30 min`. */
 export function spanLabel(ms: number): string {
   if (ms < 1) return '0 s';
@@ -55,6 +65,11 @@ export function valueLabel(value: number): string {
   if (size >= 1e4) return `${Number((value / 1e3).toFixed(1))}k`;
   if (size >= 100) return Math.round(value).toLocaleString('en');
   return String(Number(value.toPrecision(3)));
+}
+
+/** All digits of a whole number: `1,234,567`. */
+export function countLabel(count: number): string {
+  return COUNT.format(count);
 }
 
 function multiples(step: number, end: number): number[] {

@@ -2,9 +2,9 @@
 
 import { type Series, type Summary, waitCourse } from '../simulator.ts';
 import type { Suggestion } from '../suggest.ts';
-import { findings, type SimulatedScenario, suggestionSentences, summaryRows, whole } from './findings.ts';
+import { findings, type SimulatedScenario, suggestionSentences, summaryRows } from './findings.ts';
 import { evenly, type Report, type ReportPanel, type ReportSeries } from './report.ts';
-import { spanLabel } from './scale.ts';
+import { countLabel, spanLabel } from './scale.ts';
 
 /** Longer lists of scale changes are cut on the page; JSON has them all. */
 const CHANGES_SHOWN = 200;
@@ -111,7 +111,7 @@ function throughputPanel({ stepMs, arrived, completed }: Series): ReportPanel {
       { name: 'completed', ...evenly(stepMs, completed), color: 'teal' },
     ],
     top: cut ? busiest * 1.1 : undefined,
-    note: cut ? `Arrivals go beyond the axis, to ${whole(Math.round(burst))} a second.` : undefined,
+    note: cut ? `Arrivals go beyond the axis, to ${countLabel(Math.round(burst))} a second.` : undefined,
   };
 }
 

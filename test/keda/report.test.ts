@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { parseSync } from 'oxc-parser';
 import { describe, expect, test } from 'vitest';
 import { renderReport } from '../../keda/report/render-report.ts';
 import { evenly, type Report } from '../../keda/report/report.ts';
@@ -27,10 +29,47 @@ describe('the page', () => {
     expect(page).not.toMatch(/https?:\/\/|\bsrc=|<link|@import|url\(/);
   });
 
+  test('forbids the browser all that is not in it, and lets its own style and scripts run', () => {
+    const page = renderReport(report());
+    const policy = /http-equiv="Content-Security-Policy" content="([^"]+)"/.exec(page)?.[1] ?? '';
+    const hash = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+    expect(policy.split('; ')).toEqual([
+      "default-src 'none'",
+      `style-src ${hash(/<style>(.*?)<\/style>/s.exec(page)?.[1] ?? '')}`,
+      `script-src ${scriptsOf(page).map(hash).join(' ')}`,
+      "base-uri 'none'",
+      "form-action 'none'",
+    ]);
+    expect(page).not.toMatch(/\sstyle="|\son[a-z]+="/);
+  });
+
+  test('carries scripts that parse, and the licence of what it carries', () => {
+    const [library = '', own = ''] = scriptsOf(renderReport(report()));
+    for (const script of [library, own]) expect(parseSync('script.mjs', script).errors).toEqual([]);
+    expect(library).toMatch(/^\/\*! uPlot [\d.]+\nThe MIT License .*Copyright .*NONINFRINGEMENT/s);
+  });
+
+  test('is small beside its values', () => {
+    const values = Array.from({ length: 1_440 }, (_, minute) => Math.sin(minute) * 1_000);
+    const series = (['blue', 'amber'] as const).map((color) => ({
+      name: color,
+      ...evenly(60_000, values),
+      color,
+    }));
+    const empty = renderReport(report({ panels: [] })).length;
+    const day = renderReport(report({ panels: [{ title: 'Day', unit: 'pods', series }] })).length;
+    expect(empty).toBeLessThan(75_000);
+    expect(day - empty).toBeLessThan(60_000);
+  });
+
   test('shows what was measured solid and what was predicted dashed, in one colour', () => {
     const page = renderReport(report());
-    expect(page).toMatch(/<path class="blue" d="M/);
-    expect(page).toMatch(/<path class="blue dashed" d="M/);
+    expect(page).toContain('<li class="blue">measured</li>');
+    expect(page).toContain('<li class="blue dashed">predicted</li>');
+    expect(drawingOf(page).series).toEqual([
+      { name: 'measured', color: 'blue', shape: 'step' },
+      { name: 'predicted', color: 'blue', dashed: true },
+    ]);
   });
 
   test('escapes whatever it is given', () => {
@@ -42,45 +81,72 @@ describe('the page', () => {
       }),
     );
     expect(page).not.toContain('<img');
-    expect(page.match(/<\/script>/g)).toHaveLength(2);
+    expect(page.match(/<\/script>/g)).toHaveLength(3);
   });
 
-  test('keeps its data readable for the cursor, gaps as null', () => {
-    const json = /<script type="application\/json">(.*?)<\/script>/.exec(renderReport(report()))?.[1] ?? '';
-    expect(JSON.parse(json)).toEqual({
+  test('holds every number in a table: a gap as a dash, nothing where only another series has the time', () => {
+    expect(tableOf(renderReport(report()))).toEqual([
+      ['Time', 'measured', 'predicted'],
+      ['0:00:00', '0', '0'],
+      ['0:00:01', '1', ''],
+      ['0:00:02', '4', '–'],
+      ['0:00:03', '4', ''],
+      ['0:00:04', '', '4'],
+    ]);
+  });
+
+  test('rounds no count, and a measure to four digits', () => {
+    const series = [
+      {
+        name: 'n',
+        timesMs: [0, 1.4, 90_061_250],
+        values: [1_234_567, 0.123456, 98.7654],
+        color: 'teal' as const,
+      },
+    ];
+    expect(tableOf(renderReport(report({ panels: [{ title: 'r', unit: 'x', series }] }))).slice(1)).toEqual([
+      ['0:00:00', '1,234,567'],
+      ['0:00:00.001', '0.1235'],
+      ['25:01:01.250', '98.77'],
+    ]);
+  });
+
+  test('gives all charts one axis of time, and each its own of values', () => {
+    const page = renderReport(report());
+    expect(drawingOf(page)).toMatchObject({
       unit: 'pods',
-      series: [
-        { name: 'measured', color: 'blue', times: [0, 1_000, 2_000, 3_000], values: [0, 1, 4, 4] },
-        { name: 'predicted', color: 'blue', times: [0, 2_000, 4_000], values: [0, null, 4] },
-      ],
+      endSeconds: 4,
+      yTicks: [0, 1, 2, 3, 4].map((at) => ({ at, label: String(at) })),
     });
-  });
-
-  test('draws a step as a step', () => {
-    const page = renderReport(
-      report({
-        panels: [
-          {
-            title: 'r',
-            unit: 'pods',
-            series: [{ name: 'n', ...evenly(1_000, [0, 2]), color: 'teal', shape: 'step' }],
-          },
-        ],
-      }),
-    );
-    const path = /<g><path class="teal" d="M([^"]+)"/.exec(page)?.[1] ?? '';
-    const points = path.split('L').map((point) => point.split(',').map(Number));
-    // Along at the old height, then up at the same place.
-    expect(points).toHaveLength(4);
-    expect(points[1]?.[1]).toBe(points[0]?.[1]);
-    expect(points[2]?.[0]).toBe(points[1]?.[0]);
+    expect(drawingOf(page).xTicks.at(-1)).toEqual({ at: 4, label: '4 s' });
   });
 
   test('can be made of nothing at all', () => {
     expect(renderReport(report({ figures: [], panels: [], tables: [] }))).toContain('<h1>Burst</h1>');
-    expect(renderReport(report({ panels: [{ title: 'e', unit: 'x', series: [] }] }))).not.toContain('NaN');
+    const [, body = ''] = renderReport(report({ panels: [{ title: 'e', unit: 'x', series: [] }] })).split(
+      '<main>',
+    );
+    expect(body.slice(0, body.indexOf('</main>'))).not.toContain('NaN');
   });
 });
+
+/** The scripts that run, not the blocks of data. */
+function scriptsOf(page: string): string[] {
+  return [...page.matchAll(/<script(?: type="module")?>(.*?)<\/script>/gs)].map(([, text = '']) => text);
+}
+
+/** What the script of the first chart is told beside the values. */
+function drawingOf(page: string) {
+  return JSON.parse(/<script type="application\/json">(.*?)<\/script>/.exec(page)?.[1] ?? '');
+}
+
+/** The cells of the first chart's table. */
+function tableOf(page: string): string[][] {
+  const table = /<details class="values" open>.*?<table>(.*?)<\/table>/s.exec(page)?.[1] ?? '';
+  return [...table.matchAll(/<tr>(.*?)<\/t(?:r|head)>/gs)].map(([, row = '']) =>
+    row.split(/<t[hd]>/).slice(1),
+  );
+}
 
 describe('axes', () => {
   test.each([

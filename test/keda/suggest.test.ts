@@ -61,6 +61,8 @@ describe('suggested settings', () => {
   test('say so when nothing helps', () => {
     const suggestion = suggestFor(burst, 2_000);
     expect(suggestion.best).toBeNull();
-    expect(suggestionSentences(suggestion).join(' ')).toMatch(/Nothing that was tried.*raise minReplicas/);
+    expect(suggestionSentences(suggestion).join(' ')).toMatch(
+      /No settings that were tried.*raise minReplicas/,
+    );
   });
 });

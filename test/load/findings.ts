@@ -1,4 +1,4 @@
-/** What a run says in sentences and table rows, for the page and for the terminal. */
+/** What a run shows, in sentences and table rows, for the page and for the terminal. */
 import { spanLabel } from '../../keda/report/scale.ts';
 import { type Compared, errorOf } from './comparison.ts';
 import { nothingEnded } from './ledger.ts';
@@ -6,10 +6,10 @@ import type { Result } from './result.ts';
 import { verdictWords } from './thresholds.ts';
 
 const SECOND_MS = 1_000;
-/** Fewer than so many seconds with all workers busy are no bottleneck. */
+/** Fewer seconds than this with all workers running are no bottleneck. */
 const PRESSED_SECONDS = 5;
 
-/** What stands out, most important first. */
+/** What stands out, the most important first. */
 export function findingsOf(result: Result): string[] {
   return [outcome(result), ...prediction(result), ...bottleneck(result), ...circumstances(result)];
 }
@@ -65,7 +65,7 @@ function outcome({ account, verdicts, interrupted, stalled, samples }: Result): 
   const counts = `${ended.toLocaleString('en')} of ${account.submitted.toLocaleString('en')} tasks ended; ${account.lost === 0 ? 'none is' : `${account.lost} are`} lost`;
   const deserted = samples.at(-1)?.total.consumers === 0 ? ' No worker consumes the queues.' : '';
   const why = stalled ? ` Nothing ended for so long that the run was given up.${deserted}` : '';
-  const cut = interrupted ? ' The run was stopped before its time.' : '';
+  const cut = interrupted ? ' The run was stopped early.' : '';
   if (broken.length === 0) return `All thresholds are kept: ${counts}.${cut}${why}`;
   return `Not kept: ${broken.map(verdictWords).join('; ')}. ${counts}.${cut}${why}`;
 }
@@ -81,19 +81,16 @@ function prediction({ comparison }: Result): string[] {
   ];
 }
 
-/** All workers busy and messages waiting: then their number is what limits. */
+/** All workers run and messages wait: then the number of workers is the limit. */
 function bottleneck({ samples, measured }: Result): string[] {
   const { peakReplicas } = measured;
   const pressed = samples.filter(
     ({ total }) => total.consumers >= peakReplicas && total.ready > total.consumers,
   );
   if (pressed.length < PRESSED_SECONDS || peakReplicas === 0) return [];
-  const who =
-    peakReplicas === 1
-      ? 'The one worker that there was'
-      : `The ${peakReplicas} workers, the most there were,`;
+  const workers = peakReplicas === 1 ? 'the only worker' : `all ${peakReplicas} workers`;
   return [
-    `${who} left messages waiting for ${spanLabel(pressed.length * SECOND_MS)}: more workers would have shortened the queue.`,
+    `For ${spanLabel(pressed.length * SECOND_MS)} ${workers} ran and messages still waited: more workers would have shortened the queue.`,
   ];
 }
 
@@ -109,7 +106,7 @@ function circumstances({ before, account, refused, latenessP99Ms }: Result): str
         ? `${before.found} messages lay in the queues before and were purged.`
         : `${before.found} messages lay in the queues before: they are in the charts, but in none of the counts.`,
     );
-  if (account.others > 0) sentences.push(`${account.others} tasks of others ended meanwhile.`);
+  if (account.others > 0) sentences.push(`${account.others} tasks that are not of this run ended meanwhile.`);
   if (account.retries > 0) sentences.push(`${account.retries} steps had to be tried again.`);
   if (account.repeats > 0)
     sentences.push(`${account.repeats} final events came more than once, as at-least-once delivery may.`);

@@ -1,11 +1,12 @@
 /** The page of a load test: what was measured in solid lines, what the simulator predicts in dashed ones. */
 
-import type { Report, ReportFigure } from '../../keda/report/report.ts';
+import type { Report, ReportFigure, ReportTable } from '../../keda/report/report.ts';
 import { spanLabel } from '../../keda/report/scale.ts';
 import { comparedHead, comparedRows, findingsOf, shown } from './findings.ts';
 import { nothingEnded } from './ledger.ts';
 import { panelsOf } from './panels.ts';
 import { failuresOf, machine, type Result } from './result.ts';
+import type { Verdict } from './thresholds.ts';
 
 const REMARKS_SHOWN = 300;
 /** More kinds of task go to a table. */
@@ -27,62 +28,62 @@ export function loadPage(result: Result): Report {
   };
 }
 
-function figures({ measured, account, verdicts, comparison }: Result): ReportFigure[] {
-  const verdictOf = (name: string): Pick<ReportFigure, 'verdict'> => {
-    const verdict = verdicts.find((candidate) => candidate.name === name);
-    return verdict === undefined ? {} : { verdict: verdict.passed ? 'good' : 'bad' };
-  };
+function figures(result: Result): ReportFigure[] {
+  const { measured, account } = result;
   const span = (ms: number) => (nothingEnded(account) ? '–' : spanLabel(ms));
-  const limitOf = (name: string) => verdicts.find((candidate) => candidate.name === name)?.limit;
-  const predicted = (name: string) => {
-    const figure = comparison?.figures.find((candidate) => candidate.name === name);
-    return figure === undefined ? undefined : `predicted ${shown(figure.unit, figure.predicted)}`;
+  const verdictOf = (name: Verdict['name']) => result.verdicts.find((verdict) => verdict.name === name);
+  const limited = (name: Verdict['name'], label: string, value: string, extra: string | undefined) => {
+    const verdict = verdictOf(name);
+    const detail = [verdict?.limit, extra].filter((part) => part !== undefined).join(' · ');
+    return { label, value, detail: detail === '' ? undefined : detail, verdict: colorOf(verdict) };
   };
-  const detail = (...parts: (string | undefined)[]) =>
-    parts.filter((part) => part !== undefined).join(' · ') || undefined;
   return [
-    {
-      label: 'Wait p95',
-      value: span(measured.waitMs.p95),
-      detail: detail(limitOf('wait-p95'), predicted('Time in queue, p95')),
-      ...verdictOf('wait-p95'),
-    },
-    {
-      label: 'Latency p95',
-      value: span(measured.latencyMs.p95),
-      detail: detail(limitOf('latency-p95'), predicted('Total latency, p95')),
-      ...verdictOf('latency-p95'),
-    },
-    {
-      label: 'Throughput',
-      value: `${measured.throughput.toFixed(1)}/s`,
-      detail: detail(limitOf('throughput'), `all in ${spanLabel(measured.makespanMs)}`),
-      ...verdictOf('throughput'),
-    },
+    limited('wait-p95', 'Wait p95', span(measured.waitMs.p95), predictedText(result, 'Time in queue, p95')),
+    limited(
+      'latency-p95',
+      'Latency p95',
+      span(measured.latencyMs.p95),
+      predictedText(result, 'Total latency, p95'),
+    ),
+    limited(
+      'throughput',
+      'Throughput',
+      `${measured.throughput.toFixed(1)}/s`,
+      `all in ${spanLabel(measured.makespanMs)}`,
+    ),
     {
       label: 'Most workers',
       value: String(measured.peakReplicas),
-      detail: predicted('Most workers'),
+      detail: predictedText(result, 'Most workers'),
     },
     {
       label: 'Failed',
       value: String(account.failed + account.cancelled),
       detail: `${account.retries} retries`,
-      ...verdictOf('failed'),
+      verdict: colorOf(verdictOf('failed')),
     },
     {
       label: 'Lost',
       value: String(account.lost),
       detail: `of ${account.submitted.toLocaleString('en')}`,
-      ...verdictOf('lost'),
+      verdict: colorOf(verdictOf('lost')),
     },
   ];
 }
 
-function tables(result: Result): Report['tables'] {
-  const { verdicts, comparison, measured, remarks, entries, recipes, startMs } = result;
-  const failures = failuresOf(entries);
-  return [
+function colorOf(verdict: Verdict | undefined): ReportFigure['verdict'] {
+  if (verdict === undefined) return undefined;
+  return verdict.passed ? 'good' : 'bad';
+}
+
+function predictedText({ comparison }: Result, name: string): string | undefined {
+  const figure = comparison?.figures.find((candidate) => candidate.name === name);
+  return figure === undefined ? undefined : `predicted ${shown(figure.unit, figure.predicted)}`;
+}
+
+function tables(result: Result): ReportTable[] {
+  const { verdicts, comparison, recipes } = result;
+  const all: (ReportTable | undefined)[] = [
     {
       title: 'Thresholds',
       head: ['', 'Measured', 'Expected', ''],
@@ -98,65 +99,57 @@ function tables(result: Result): Report['tables'] {
       head: comparedHead(result),
       rows: comparedRows(result),
     },
-    ...(failures.length === 0
-      ? []
-      : [
-          {
-            title: 'Why tasks failed',
-            head: ['Tasks', 'Type', 'Reason'],
-            rows: failures.map(({ tasks, type, reason }) => [tasks, type, reason]),
-          },
-        ]),
+    failureTable(result),
     filterTable(result),
-    ...(recipes.length > RECIPES_IN_TITLE
-      ? [{ title: 'Kinds of task', head: ['Steps'], rows: recipes.map((steps) => [steps]), folded: true }]
-      : []),
-    ...(comparison === undefined ? [] : [toldTable(comparison.told)]),
-    ...(remarks.length === 0
-      ? []
-      : [
-          {
-            title: `What scaling did, and why (${remarks.length})`,
-            head: ['At', ''],
-            rows: remarks
-              .slice(0, REMARKS_SHOWN)
-              .map(({ atMs, text }) => [spanLabel(Math.max(0, atMs - startMs)), text]),
-            folded: true,
-          },
-        ]),
+    recipes.length > RECIPES_IN_TITLE
+      ? { title: 'Kinds of task', head: ['Steps'], rows: recipes.map((steps) => [steps]), folded: true }
+      : undefined,
+    comparison === undefined ? undefined : toldTable(comparison.told),
+    remarkTable(result),
   ];
-
-  function filterTable({ comparison: compared }: Result): Report['tables'][number] {
-    const predictedOf = (filter: string) => compared?.prediction.typical.filters[filter];
-    return {
-      title: 'Filter by filter',
-      head: [
-        '',
-        'Steps',
-        'Work, mean',
-        'Work, p95',
-        'In queue, p50',
-        'In queue, p95',
-        'Predicted p95',
-        'Most workers',
-        'Longest queue',
-      ],
-      rows: Object.entries(measured.filters).map(([filter, own]) => [
-        filter,
-        own.steps,
-        spanLabel(own.workMs.mean),
-        spanLabel(own.workMs.p95),
-        spanLabel(own.waitMs.p50),
-        spanLabel(own.waitMs.p95),
-        predictedOf(filter) === undefined ? '–' : spanLabel(predictedOf(filter)?.waitMs.p95 ?? 0),
-        own.peakReplicas,
-        own.peakReady,
-      ]),
-    };
-  }
+  return all.filter((table) => table !== undefined);
 }
 
-function toldTable(told: NonNullable<Result['comparison']>['told']): Report['tables'][number] {
+function failureTable({ entries }: Result): ReportTable | undefined {
+  const failures = failuresOf(entries);
+  if (failures.length === 0) return undefined;
+  return {
+    title: 'Why tasks failed',
+    head: ['Tasks', 'Type', 'Reason'],
+    rows: failures.map(({ tasks, type, reason }) => [tasks, type, reason]),
+  };
+}
+
+function filterTable({ measured, comparison }: Result): ReportTable {
+  const predictedWait = (filter: string) => comparison?.prediction.typical.filters[filter]?.waitMs.p95;
+  return {
+    title: 'Filter by filter',
+    head: [
+      '',
+      'Steps',
+      'Work, mean',
+      'Work, p95',
+      'In queue, p50',
+      'In queue, p95',
+      'Predicted p95',
+      'Most workers',
+      'Longest queue',
+    ],
+    rows: Object.entries(measured.filters).map(([filter, own]) => [
+      filter,
+      own.steps,
+      spanLabel(own.workMs.mean),
+      spanLabel(own.workMs.p95),
+      spanLabel(own.waitMs.p50),
+      spanLabel(own.waitMs.p95),
+      predictedWait(filter) === undefined ? '–' : spanLabel(predictedWait(filter) as number),
+      own.peakReplicas,
+      own.peakReady,
+    ]),
+  };
+}
+
+function toldTable(told: NonNullable<Result['comparison']>['told']): ReportTable {
   const orDefault = (measuredMs: number | undefined, usedMs: number) =>
     `${spanLabel(usedMs)}${measuredMs === undefined ? ' (assumed)' : ''}`;
   return {
@@ -177,6 +170,18 @@ function toldTable(told: NonNullable<Result['comparison']>['told']): Report['tab
       orDefault(own.statsIntervalMs, own.statsMs),
       own.initialReplicas,
     ]),
+    folded: true,
+  };
+}
+
+function remarkTable({ remarks, startMs }: Result): ReportTable | undefined {
+  if (remarks.length === 0) return undefined;
+  return {
+    title: `What scaling did, and why (${remarks.length})`,
+    head: ['At', ''],
+    rows: remarks
+      .slice(0, REMARKS_SHOWN)
+      .map(({ atMs, text }) => [spanLabel(Math.max(0, atMs - startMs)), text]),
     folded: true,
   };
 }

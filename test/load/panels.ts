@@ -4,16 +4,16 @@ import { evenly, type ReportPanel, type ReportSeries } from '../../keda/report/r
 import { spanLabel } from '../../keda/report/scale.ts';
 import { percentiles } from '../../keda/simulator.ts';
 import { visitsOf } from './ledger.ts';
-import { type Moments, momentsOf } from './predict.ts';
-import type { Level } from './recorder.ts';
+import { type Moments, momentsOf, type PredictedSeries } from './predict.ts';
+import type { Sample } from './recorder.ts';
 import type { Result } from './result.ts';
 
 const SECOND_MS = 1_000;
-/** Counts by the second jump about; the mean over so many can be read. */
+/** Counts of single seconds jump; the mean of so many can be read. */
 const SMOOTHED_SECONDS = 5;
-/** Submissions this many times quicker than the work would flatten its line. */
+/** Submissions so many times faster than the work would flatten its line. */
 const BURST_RATIO = 3;
-/** About so many marks a line of percentiles: enough to see the course, few enough for each to mean something. */
+/** About so many steps in a line of percentiles: enough to see the course, few enough for each to mean something. */
 const WINDOWS = 60;
 const WINDOW_CHOICES_MS = [1, 2, 5, 10, 15, 30, 60, 120, 300].map((seconds) => seconds * SECOND_MS);
 
@@ -28,46 +28,36 @@ export function panelsOf(result: Result): ReportPanel[] {
 }
 
 function queuePanel({ samples, comparison }: Result): ReportPanel {
-  const predicted = comparison?.prediction.typical.series;
   return {
     title: 'Queue length',
     unit: 'messages',
     series: [
-      { name: 'waiting', ...sampled(samples, ({ ready }) => ready), color: 'amber', shape: 'area' },
-      ...(predicted === undefined
-        ? []
-        : [dashed('waiting, predicted', predicted.stepMs, predicted.ready, 'amber')]),
+      { name: 'waiting', ...sampled(samples, ({ total }) => total.ready), color: 'amber', shape: 'area' },
+      ...predicted(comparison, ({ ready }) => ready, { name: 'waiting', color: 'amber' }),
     ],
   };
 }
 
 function workersPanel({ samples, comparison }: Result): ReportPanel {
-  const predicted = comparison?.prediction.typical.series;
-  const asked = samples.some(({ total }) => !Number.isNaN(total.wanted));
+  const asked: ReportSeries = {
+    name: 'asked for',
+    ...sampled(samples, ({ total }) => total.wanted),
+    color: 'blue',
+    shape: 'step',
+  };
   return {
     title: 'Workers',
     unit: 'workers',
     series: [
-      { name: 'in work', ...sampled(samples, ({ unacked }) => unacked), color: 'grey', shape: 'area' },
-      { name: 'consuming', ...sampled(samples, ({ consumers }) => consumers), color: 'teal', shape: 'step' },
-      ...(asked
-        ? [
-            {
-              name: 'asked for',
-              ...sampled(samples, ({ wanted }) => wanted),
-              color: 'blue',
-              shape: 'step',
-            } satisfies ReportSeries,
-          ]
-        : []),
-      ...(predicted === undefined
-        ? []
-        : [
-            {
-              ...dashed('asked for, predicted', predicted.stepMs, predicted.wanted, 'blue'),
-              shape: 'step',
-            } satisfies ReportSeries,
-          ]),
+      { name: 'in work', ...sampled(samples, ({ total }) => total.unacked), color: 'grey', shape: 'area' },
+      {
+        name: 'consuming',
+        ...sampled(samples, ({ total }) => total.consumers),
+        color: 'teal',
+        shape: 'step',
+      },
+      ...(Array.from(asked.values).every(Number.isNaN) ? [] : [asked]),
+      ...predicted(comparison, ({ wanted }) => wanted, { name: 'asked for', color: 'blue', shape: 'step' }),
     ],
     note: 'In work: delivered and not acknowledged, as the management API counts; it is seconds behind.',
   };
@@ -86,8 +76,11 @@ function throughputPanel({ entries, samples, comparison, startMs }: Result): Rep
       .map(({ arrivedMs, waitMs, workMs }) => arrivedMs + (waitMs || 0) + workMs - startMs),
     seconds,
   );
-  const predicted = comparison?.prediction.typical.series;
-  const busiest = Math.max(...done, ...smoothed(predicted?.completed ?? [0]));
+  const expected = predicted(comparison, ({ completed }) => smoothed(completed), {
+    name: 'worked off',
+    color: 'teal',
+  });
+  const busiest = Math.max(...done, ...expected.flatMap(({ values }) => Array.from(values)));
   const quickest = Math.max(...submitted);
   const cut = busiest > 0 && quickest > busiest * BURST_RATIO;
   const several = visits.length > entries.length;
@@ -97,9 +90,7 @@ function throughputPanel({ entries, samples, comparison, startMs }: Result): Rep
     series: [
       { name: several ? 'tasks submitted' : 'submitted', ...evenly(SECOND_MS, submitted), color: 'grey' },
       { name: 'worked off', ...evenly(SECOND_MS, done), color: 'teal' },
-      ...(predicted === undefined
-        ? []
-        : [dashed('worked off, predicted', predicted.stepMs, smoothed(predicted.completed), 'teal')]),
+      ...expected,
     ],
     top: cut ? busiest * 1.1 : undefined,
     note: `Means over ${SMOOTHED_SECONDS} s.${cut ? ` Submissions go beyond the axis, to ${Math.round(quickest).toLocaleString('en')} a second.` : ''}`,
@@ -119,15 +110,21 @@ function timePanels({ entries, samples, comparison, startMs }: Result): ReportPa
   );
   const typical = comparison?.prediction.typical;
   const windowMs = windowOf(samples.at(-1)?.atMs ?? 0);
-  const about = `Each mark stands for ${spanLabel(windowMs)}`;
+  const about = `Each step covers ${spanLabel(windowMs)}`;
   return [
-    timePanel('Time in queue', windowMs, waits, typical?.waits, `${about}, and for what workers took then.`),
+    timePanel(
+      'Time in queue',
+      windowMs,
+      waits,
+      typical?.waits,
+      `${about}, and the messages that workers took in it.`,
+    ),
     timePanel(
       'Total latency',
       windowMs,
       latencies,
       typical?.latencies,
-      `${about}, and for the tasks that ended then; from submission to final event.`,
+      `${about}, and the tasks that ended in it; from submission to final event.`,
     ),
   ];
 }
@@ -136,23 +133,23 @@ function timePanel(
   title: string,
   windowMs: number,
   measured: Moments,
-  predicted: Moments | undefined,
+  expected: Moments | undefined,
   note: string,
 ): ReportPanel {
-  const pair = (moments: Moments, suffix: string): ReportSeries[] => [
-    { name: `p95${suffix}`, ...plateaus(moments, windowMs, 'p95'), color: 'violet', dashed: suffix !== '' },
-    { name: `p50${suffix}`, ...plateaus(moments, windowMs, 'p50'), color: 'rose', dashed: suffix !== '' },
+  const pair = (moments: Moments): ReportSeries[] => [
+    { name: 'p95', ...percentileSteps(moments, windowMs, 'p95'), color: 'violet', shape: 'step' },
+    { name: 'p50', ...percentileSteps(moments, windowMs, 'p50'), color: 'rose', shape: 'step' },
   ];
   return {
     title,
     unit: 's',
-    series: [...pair(measured, ''), ...(predicted === undefined ? [] : pair(predicted, ', predicted'))],
+    series: [...pair(measured), ...(expected === undefined ? [] : pair(expected).map(asPredicted))],
     note,
   };
 }
 
-/** A percentile, window by window, in seconds. Each window has its length, so that one alone can be seen. */
-function plateaus(
+/** A percentile in seconds, window by window; the last one is held to its window's end. */
+function percentileSteps(
   { atMs, spanMs }: Moments,
   windowMs: number,
   rank: 'p50' | 'p95',
@@ -165,15 +162,11 @@ function plateaus(
     spans.push(spanMs[index] as number);
     windows.set(window, spans);
   });
-  const timesMs: number[] = [];
-  const values: number[] = [];
-  for (let window = 0; window <= Math.max(-1, ...windows.keys()); window++) {
+  const values = Array.from({ length: Math.max(-1, ...windows.keys()) + 1 }, (_, window) => {
     const spans = windows.get(window);
-    const value = spans === undefined ? Number.NaN : percentiles(Float32Array.from(spans))[rank] / SECOND_MS;
-    timesMs.push(window * windowMs, (window + 1) * windowMs - 1);
-    values.push(value, value);
-  }
-  return { timesMs, values };
+    return spans === undefined ? Number.NaN : percentiles(Float32Array.from(spans))[rank] / SECOND_MS;
+  });
+  return evenly(windowMs, [...values, ...values.slice(-1)]);
 }
 
 function windowOf(lengthMs: number): number {
@@ -183,42 +176,34 @@ function windowOf(lengthMs: number): number {
 
 function failurePanel({ samples, account }: Result): ReportPanel[] {
   if (account.failed + account.retries === 0) return [];
-  const timesMs = samples.map(({ atMs }) => atMs);
   return [
     {
       title: 'Failures and retries',
       unit: 'so far',
       series: [
-        {
-          name: 'failed',
-          timesMs,
-          values: samples.map(({ failed }) => failed),
-          color: 'rose',
-          shape: 'step',
-        },
-        {
-          name: 'retries',
-          timesMs,
-          values: samples.map(({ retries }) => retries),
-          color: 'amber',
-          shape: 'step',
-        },
+        { name: 'failed', ...sampled(samples, ({ failed }) => failed), color: 'rose', shape: 'step' },
+        { name: 'retries', ...sampled(samples, ({ retries }) => retries), color: 'amber', shape: 'step' },
       ],
     },
   ];
 }
 
-function sampled(samples: Result['samples'], pick: (level: Level) => number) {
-  return { timesMs: samples.map(({ atMs }) => atMs), values: samples.map(({ total }) => pick(total)) };
+function sampled(samples: Result['samples'], pick: (sample: Sample) => number) {
+  return { timesMs: samples.map(({ atMs }) => atMs), values: samples.map(pick) };
 }
 
-function dashed(
-  name: string,
-  stepMs: number,
-  values: readonly number[],
-  color: ReportSeries['color'],
-): ReportSeries {
-  return { name, ...evenly(stepMs, values), color, dashed: true };
+/** None where nothing was simulated. */
+function predicted(
+  comparison: Result['comparison'],
+  pick: (series: PredictedSeries) => readonly number[],
+  look: Pick<ReportSeries, 'name' | 'color' | 'shape'>,
+): ReportSeries[] {
+  const series = comparison?.prediction.typical.series;
+  return series === undefined ? [] : [asPredicted({ ...look, ...evenly(series.stepMs, pick(series)) })];
+}
+
+function asPredicted(series: ReportSeries): ReportSeries {
+  return { ...series, name: `${series.name}, predicted`, dashed: true };
 }
 
 function perSecond(timesMs: readonly number[], seconds: number): number[] {

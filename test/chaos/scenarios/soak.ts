@@ -1,15 +1,13 @@
 /** Hours in small: steady load, while the memory and the open files of a parent and its child are watched. */
-import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { openHandles, residentBytes } from '../../support/process-facts.ts';
 import type { WorkerProcess } from '../../support/worker-process.ts';
 import { liveBytes } from '../support/live-memory.ts';
-import { type Line, plot } from '../support/plot.ts';
 import { startPump } from '../support/pump.ts';
 import type { Scenario, ScenarioOutcome, Stage } from '../support/scenario.ts';
 import { setUpScenario } from '../support/scenario-setup.ts';
 import { slopePerHour } from '../support/slope.ts';
+import { SOAK_SERIES, type SoakPoint, type SoakSamples, writeSoakPage } from '../support/soak-page.ts';
 
 const OPEN_TASKS = 40;
 const LOOK_MS = 1_000;
@@ -23,19 +21,6 @@ const LIVE_GAIN_LIMIT_MIB = 3;
 const HANDLES_GAIN_LIMIT = 3;
 /** The resident memory rises until V8 finds a collection worth while; it may not rise higher each time. */
 const PEAK_GAIN_LIMIT = 1.15;
-const SVG = fileURLToPath(new URL('../soak.svg', import.meta.url));
-
-const SERIES = {
-  parentMemory: { name: 'Resident memory of the parent', unit: 'MiB' },
-  childMemory: { name: 'Resident memory of the child', unit: 'MiB' },
-  parentHandles: { name: 'Open files of the parent', unit: '' },
-  childHandles: { name: 'Open files of the child', unit: '' },
-  parentLive: { name: 'Live memory of the parent, after a collection', unit: 'MiB' },
-  childLive: { name: 'Live memory of the child, after a collection', unit: 'MiB' },
-} as const;
-
-type Point = [seconds: number, value: number];
-type Samples = Record<keyof typeof SERIES, Point[]>;
 
 export const soak: Scenario = {
   name: 'soak',
@@ -43,7 +28,8 @@ export const soak: Scenario = {
   run,
 };
 
-async function run({ choose, node, random, profile, say }: Stage): Promise<ScenarioOutcome> {
+async function run(stage: Stage): Promise<ScenarioOutcome> {
+  const { choose, node, random, profile, say } = stage;
   const seconds = choose(20, 1_200);
   // A child that is replaced would hide what it leaks.
   const env = { CHILD_MAX_TASKS: '1000000000' };
@@ -60,8 +46,7 @@ async function run({ choose, node, random, profile, say }: Stage): Promise<Scena
     `${seconds} s at ${rate.toFixed(0)} steps a second, ${outcome.results} tasks of three steps`,
   );
   judge(samples, profile === 'full', outcome);
-  const title = `Soak: ${outcome.results} tasks in ${Math.round(seconds / 60)} minutes, RabbitMQ ${node.version}`;
-  if (profile === 'full') await writeFile(SVG, plot(title, linesOf(samples)));
+  outcome.notes.push(`charts: ${await writeSoakPage(samples, outcome, stage)}`);
   return outcome;
 }
 
@@ -69,30 +54,33 @@ async function watch(
   worker: WorkerProcess,
   seconds: number,
   tell: (second: number) => void,
-): Promise<Samples> {
-  const samples = Object.fromEntries(Object.keys(SERIES).map((name) => [name, []])) as unknown as Samples;
+): Promise<SoakSamples> {
+  const samples = Object.fromEntries(
+    Object.keys(SOAK_SERIES).map((name) => [name, []]),
+  ) as unknown as SoakSamples;
   const beganMs = performance.now();
   const now = () => (performance.now() - beganMs) / 1_000;
   let nextLive = seconds * WARM_UP_SHARE;
   while (now() < seconds) {
     await sleep(LOOK_MS);
     const [child = 0] = await worker.childPids();
-    samples.parentMemory.push([now(), ((await residentBytes(worker.pid)) ?? 0) / MEBIBYTE]);
-    samples.childMemory.push([now(), ((await residentBytes(child)) ?? 0) / MEBIBYTE]);
-    samples.parentHandles.push([now(), (await openHandles(worker.pid)) ?? 0]);
-    samples.childHandles.push([now(), (await openHandles(child)) ?? 0]);
-    if (samples.parentMemory.length % 60 === 0) tell(Math.round(now()));
-    if (now() < nextLive) continue;
+    const at = now();
+    samples.parentMemory.push([at, ((await residentBytes(worker.pid)) ?? 0) / MEBIBYTE]);
+    samples.childMemory.push([at, ((await residentBytes(child)) ?? 0) / MEBIBYTE]);
+    samples.parentHandles.push([at, (await openHandles(worker.pid)) ?? 0]);
+    samples.childHandles.push([at, (await openHandles(child)) ?? 0]);
+    if (samples.parentMemory.length % 60 === 0) tell(Math.round(at));
+    if (at < nextLive) continue;
     nextLive += (seconds * (1 - WARM_UP_SHARE)) / LIVE_LOOKS;
-    samples.parentLive.push([now(), (await liveBytes(worker.pid)) / MEBIBYTE]);
-    samples.childLive.push([now(), (await liveBytes(child)) / MEBIBYTE]);
+    samples.parentLive.push([at, (await liveBytes(worker.pid)) / MEBIBYTE]);
+    samples.childLive.push([at, (await liveBytes(child)) / MEBIBYTE]);
   }
   return samples;
 }
 
 /** Of what a collection leaves alive a short run says enough; of the resident memory's peaks only a long one does. */
-function judge(samples: Samples, isLong: boolean, outcome: ScenarioOutcome): void {
-  for (const [key, { name }] of Object.entries(SERIES) as [keyof Samples, { name: string }][]) {
+function judge(samples: SoakSamples, isLong: boolean, outcome: ScenarioOutcome): void {
+  for (const [key, name] of Object.entries(SOAK_SERIES) as [keyof SoakSamples, string][]) {
     const end = samples[key].at(-1)![0];
     const warm = samples[key].filter(([seconds]) => seconds >= WARM_UP_SHARE * end);
     const hours = (end - warm[0]![0]) / 3_600;
@@ -109,20 +97,13 @@ function judge(samples: Samples, isLong: boolean, outcome: ScenarioOutcome): voi
   }
 }
 
-function judgePeaks(name: string, warm: Point[], outcome: ScenarioOutcome): void {
+function judgePeaks(name: string, warm: SoakPoint[], outcome: ScenarioOutcome): void {
   const half = Math.floor(warm.length / 2);
-  const peak = (points: Point[]) => Math.max(...points.map(([, value]) => value));
+  const peak = (points: SoakPoint[]) => Math.max(...points.map(([, value]) => value));
   const [first, second] = [peak(warm.slice(0, half)), peak(warm.slice(half))];
   outcome.notes.push(
     `${name}: highest ${first.toFixed(0)} in the first half after the warm-up, ${second.toFixed(0)} in the second`,
   );
   if (second > first * PEAK_GAIN_LIMIT)
     outcome.faults.push(`${name}: rose from ${first.toFixed(0)} to ${second.toFixed(0)}`);
-}
-
-function linesOf(samples: Samples): Line[] {
-  return (Object.keys(SERIES) as (keyof Samples)[]).map((key) => ({
-    ...SERIES[key],
-    points: samples[key].map(([seconds, value]) => [seconds / 60, value]),
-  }));
 }
