@@ -1,10 +1,14 @@
 /** Samples queues through RabbitMQ's management API. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ManagementClient, QueueReport } from '../../runtime/amqp/management.ts';
 import type { QueueSample } from './sample.ts';
 
+/** One queue as the management API tells it. */
+interface QueueReport extends Omit<QueueSample, 'atMs'> {
+  name: string;
+}
+
 export interface LiveOptions {
-  management: Pick<ManagementClient, 'queues'>;
+  management: { queues(): Promise<QueueReport[]> };
   /** What queue names start with; `<prefix>.<function>`. */
   prefix: string;
   functions: readonly string[];

@@ -4,9 +4,9 @@ import { Autoscaler } from '../../keda/autoscaler.ts';
 import type { ScalingSettings } from '../../keda/model.ts';
 import type { ScaledFunction, WorkersView } from '../../keda/scaled-workers.ts';
 import { type Broker, openBroker } from '../amqp/broker.ts';
-import { ManagementClient } from '../amqp/management.ts';
 import { inspectQueue, names } from '../amqp/topology.ts';
 import { type Config, readConfig } from '../config.ts';
+import { ManagementClient } from './management.ts';
 import { declareAll, SILENT_LOG } from './session.ts';
 
 const LAUNCHER = fileURLToPath(new URL('./darkroom.mjs', import.meta.url));

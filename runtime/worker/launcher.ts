@@ -125,7 +125,11 @@ function startSlot(filter: string, { config, stop, ...parts }: Parts): Slot {
 }
 
 function trustOf({ prefix, trustedUsers, replyQueues }: Config, broker: Broker, log: Logger): Trust {
-  const isOurUser = (userId: string) => userId === broker.state.user || trustedUsers.includes(userId);
+  let ourUser = broker.state.user;
+  broker.onStateChange(({ user }) => {
+    ourUser = user;
+  });
+  const isOurUser = (userId: string) => userId === ourUser || trustedUsers.includes(userId);
   return new Trust({ prefix, isOurUser, replyQueues, log });
 }
 

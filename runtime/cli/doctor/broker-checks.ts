@@ -1,10 +1,10 @@
 /** What `darkroom doctor` looks at on the broker: connection, version, queues and rights. */
 import { type Broker, openBroker } from '../../amqp/broker.ts';
-import { ManagementClient } from '../../amqp/management.ts';
 import { inspectTopology, names } from '../../amqp/topology.ts';
 import type { Config } from '../../config.ts';
 import { asError } from '../../errors.ts';
 import { redactUrl } from '../../redact.ts';
+import { ManagementClient } from '../management.ts';
 import { SILENT_LOG, topologyOf } from '../session.ts';
 import type { Check } from './check.ts';
 

@@ -4,8 +4,8 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { getCACertificates } from 'node:tls';
+import { type LoginFiles, readLogin, readTlsSecrets, type TlsFiles } from '../amqp/connection-files.ts';
 import { asError } from '../errors.ts';
-import { type LoginFiles, readLogin, readTlsSecrets, type TlsFiles } from './connection-files.ts';
 
 /** The files are those of the AMQP connection: its login, and for https its certificates. */
 export interface ManagementOptions extends LoginFiles, TlsFiles {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { ManagementClient, ManagementError } from '../../../runtime/amqp/management.ts';
+import { ManagementClient, ManagementError } from '../../../runtime/cli/management.ts';
 import { type HttpsServer, startHttpsServer } from '../../support/https-server.ts';
 import { openTestBroker, testBroker, testQueue, uniqueName } from '../../support/rabbit.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
