@@ -29,7 +29,7 @@ export function finish(
   const messages = [eventMessage(at, event), ...replyMessages(delivery, event, fits ? image : undefined)];
   if (marker.outcome === 'failed' && isLetterOwed(context, marker))
     messages.push(
-      letterOf(at, context, String(marker.data.failure_type), String(marker.data.failure_reason)),
+      letterFor(at, context, String(marker.data.failure_type), String(marker.data.failure_reason)),
     );
   const isOver = marker.outcome !== 'failed' && !isResultMissing;
   const leavesSomething = task.steps.length > 1 || delivery.headers[HEADERS.recorded] === true;
@@ -60,7 +60,7 @@ function isLetterOwed({ delivery, hop }: DeliveryContext, marker: TaskMarker): b
   return delivery.redelivered || hop.restarts > 0 || hop.step > Number(marker.data.step ?? hop.step);
 }
 
-export function letterOf(
+export function letterFor(
   at: BrokerNames,
   context: DeliveryContext,
   failureType: string,

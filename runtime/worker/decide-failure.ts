@@ -2,7 +2,7 @@
 import type { Hop } from '../task/hop.ts';
 import type { Task } from '../task/task.ts';
 import type { TaskMarker } from '../task/task-marker.ts';
-import { finish, letterOf } from './decide-end.ts';
+import { finish, letterFor } from './decide-end.ts';
 import type { Decision, MarkFirst, Policy } from './decision.ts';
 import { type DeliveryContext, eventOf, finalEventOf, followingHop } from './delivery-context.ts';
 import { againMessage, eventMessage, replyMessages, retryMessage } from './messages.ts';
@@ -86,7 +86,7 @@ function giveUp(
   const event = finalEventOf(context, marker);
   return {
     messages: [
-      letterOf(policy.at, context, data.failure_type, data.failure_reason),
+      letterFor(policy.at, context, data.failure_type, data.failure_reason),
       ...(isIdReused ? [] : [eventMessage(policy.at, event)]),
       ...replyMessages(delivery, event),
     ],

@@ -34,7 +34,7 @@ export function createRabbit(): Rabbit {
 
   function publish({ exchange, routingKey, body, properties }: OutgoingMessage): void {
     const message = { body, properties, deliveries: 0 };
-    if (exchange === AT.events) rabbit.events.push(eventOf(routingKey, body));
+    if (exchange === AT.events) rabbit.events.push(parseEvent(routingKey, body));
     else if (exchange === AT.dead) rabbit.dead.push(message);
     else if (exchange.startsWith(`${PREFIX}.retry.`))
       rabbit.waiting.push({ message, key: AT.queue(routingKey) });
@@ -42,7 +42,7 @@ export function createRabbit(): Rabbit {
   }
 }
 
-function eventOf(routingKey: string, body: Buffer) {
+function parseEvent(routingKey: string, body: Buffer) {
   const { subject, data } = JSON.parse(body.toString()) as { subject: string; data: Record<string, unknown> };
   return { type: routingKey, taskId: subject, data };
 }
@@ -54,113 +54,104 @@ function queueOf({ queues }: Rabbit, name: string): Message[] {
 }
 
 /** One worker's connections. */
-export interface Connection {
-  broker: Broker;
-  readonly canTake: boolean;
-  /** Hands the first message of its queue to the worker. */
-  deliver(): void;
-  /** The consume connection is lost: what was in hand goes back to the queue. */
-  loseConsume(): void;
-  /** The publish connection is lost: nobody knows what became of what was on its way. */
-  losePublish(): void;
-}
+export class ModelConnection {
+  readonly broker: Broker;
+  readonly #rabbit: Rabbit;
+  readonly #turns: Turns;
+  readonly #process: Life;
+  #queue: Message[] = [];
+  #onDelivery: (delivery: Delivery) => void = () => {};
+  #consuming = false;
+  #channel = beginLife();
+  #publishing = beginLife();
+  #inHand: { message: Message; settling: DeliveryChannel } | undefined;
 
-export function connect(rabbit: Rabbit, turns: Turns, process: Life): Connection {
-  let queue: Message[] = [];
-  let onDelivery: (delivery: Delivery) => void = () => {};
-  let consuming = false;
-  let channel = beginLife();
-  let publishing = beginLife();
-  let inHand: { message: Message; settling: DeliveryChannel } | undefined;
-  process.atEnd(() => {
-    loseConsume();
-    losePublish();
-  });
-
-  function loseConsume(): void {
-    channel.end();
-    channel = beginLife();
-    if (inHand === undefined) return;
-    inHand.settling.open = false;
-    requeue(inHand.message);
-  }
-
-  function losePublish(): void {
-    publishing.end();
-    publishing = beginLife();
-  }
-
-  function requeue(message: Message): void {
-    message.deliveries++;
-    queue.unshift(message);
-    inHand = undefined;
-  }
-
-  /** The broker hears it only if the channel lives until then. */
-  function settle(happen: (message: Message) => void): void {
-    const { message } = inHand!;
-    turns.later(channel, () => {
-      if (inHand?.message === message) happen(message);
+  constructor(rabbit: Rabbit, turns: Turns, process: Life) {
+    this.#rabbit = rabbit;
+    this.#turns = turns;
+    this.#process = process;
+    this.broker = {
+      consume: (name: string, take: (delivery: Delivery) => void) => this.#consume(name, take),
+      publish: (message: OutgoingMessage) => this.#publish(message),
+      publishLater() {},
+      state: { consume: 'connected', publish: 'connected', user: PREFIX, blocked: undefined },
+    } as unknown as Broker;
+    process.atEnd(() => {
+      this.loseConsume();
+      this.losePublish();
     });
   }
 
-  function deliver(): void {
-    const message = queue.shift()!;
+  get canTake(): boolean {
+    const isFree = this.#consuming && !this.#process.over && this.#inHand === undefined;
+    return isFree && this.#queue.length > 0;
+  }
+
+  /** Hands the first message of its queue to the worker. */
+  deliver(): void {
+    const message = this.#queue.shift()!;
     const acks = {
-      ack: () => settle(() => (inHand = undefined)),
-      nack: () => settle(requeue),
-      reject: () => settle(requeue),
+      ack: () => this.#settle(() => (this.#inHand = undefined)),
+      nack: () => this.#settle(() => this.#requeue(message)),
+      reject: () => this.#settle(() => this.#requeue(message)),
     };
     const settling: DeliveryChannel = { channel: acks as unknown as Channel, open: true };
-    inHand = { message, settling };
-    onDelivery(new ChannelDelivery(settling, consumed(message)));
+    this.#inHand = { message, settling };
+    this.#onDelivery(new ChannelDelivery(settling, consumed(message)));
+  }
+
+  /** The consume connection is lost: what was in hand goes back to the queue. */
+  loseConsume(): void {
+    this.#channel.end();
+    this.#channel = beginLife();
+    if (this.#inHand === undefined) return;
+    this.#inHand.settling.open = false;
+    this.#requeue(this.#inHand.message);
+  }
+
+  /** The publish connection is lost: nobody knows what became of what was on its way. */
+  losePublish(): void {
+    this.#publishing.end();
+    this.#publishing = beginLife();
+  }
+
+  #consume(name: string, take: (delivery: Delivery) => void) {
+    this.#queue = queueOf(this.#rabbit, name);
+    this.#onDelivery = take;
+    this.#consuming = true;
+    const cancel = async () => {
+      this.#consuming = false;
+    };
+    return { consuming: true, cancel, close: async () => {} };
+  }
+
+  #requeue(message: Message): void {
+    message.deliveries++;
+    this.#queue.unshift(message);
+    this.#inHand = undefined;
+  }
+
+  /** The broker hears it only if the channel lives until then. */
+  #settle(happen: () => void): void {
+    const { message } = this.#inHand!;
+    this.#turns.later(this.#channel, () => {
+      if (this.#inHand?.message === message) happen();
+    });
   }
 
   /** Stored, and then confirmed: each may be prevented by the end of the connection or of the process. */
-  async function publish(message: OutgoingMessage): Promise<void> {
-    const connection = publishing;
+  async #publish(message: OutgoingMessage): Promise<void> {
+    const connection = this.#publishing;
     const lost = new Promise<never>((_, reject) =>
       connection.atEnd(() => {
-        if (!process.over) reject(new PublishUnknown('sent, but not confirmed: connection lost'));
+        if (!this.#process.over) reject(new PublishUnknown('sent, but not confirmed: connection lost'));
       }),
     );
     lost.catch(() => {});
     const sent = { ...message, properties: { userId: PREFIX, ...message.properties } };
-    await Promise.race([turns.take(connection, () => rabbit.publish(sent)), lost]);
-    await Promise.race([turns.take(connection, () => {}), lost]);
+    await Promise.race([this.#turns.take(connection, () => this.#rabbit.publish(sent)), lost]);
+    await Promise.race([this.#turns.take(connection, () => {}), lost]);
   }
-
-  function stop(): void {
-    consuming = false;
-  }
-
-  const broker = {
-    consume(name: string, take: (delivery: Delivery) => void) {
-      queue = queueOf(rabbit, name);
-      onDelivery = take;
-      consuming = true;
-      return { consuming: true, cancel: async () => stop(), close: async () => {} };
-    },
-    publish,
-    publishLater() {},
-    state: {
-      consume: 'connected',
-      publish: 'connected',
-      user: PREFIX,
-      blocked: undefined,
-      lastError: undefined,
-      since: 0,
-    },
-  };
-  return {
-    broker: broker as unknown as Broker,
-    get canTake() {
-      return consuming && !process.over && inHand === undefined && queue.length > 0;
-    },
-    deliver,
-    loseConsume,
-    losePublish,
-  };
 }
 
 function consumed({ body, properties, deliveries }: Message): ConsumeMessage {

@@ -1,6 +1,6 @@
 /** Says which invariants one task did not keep. */
 import type { Rabbit } from './broker.ts';
-import { FILTERS, type ScheduleResult } from './run-schedule.ts';
+import { MODEL_FILTERS, type ScheduleResult } from './run-schedule.ts';
 import type { Objects } from './storage.ts';
 import type { StoredState } from './stored-state.ts';
 
@@ -20,7 +20,7 @@ interface Left {
 
 type Say = (fault: string) => void;
 
-export function judge(id: string, steps: number, left: Left, result: ScheduleResult): void {
+export function judgeTask(id: string, steps: number, left: Left, result: ScheduleResult): void {
   const { rabbit, unmarked, state, rival } = left;
   const say: Say = (text) => result.faults.push(`${id} ${text}`);
   const ends = rabbit.events.filter(
@@ -50,7 +50,7 @@ function checkResult(
   ends: Rabbit['events'],
   say: Say,
 ): void {
-  const applied = FILTERS.slice(0, steps).map((name) => `>${name}`);
+  const applied = MODEL_FILTERS.slice(0, steps).map((name) => `>${name}`);
   const photos = [`photo ${id.slice('task-'.length)}`, ...(rival ? [RIVAL_PHOTO] : [])];
   const expected = photos.map((photo) => photo + applied.join(''));
   const stored = objects.get(`out/${id}.png`)?.toString();

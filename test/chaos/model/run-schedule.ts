@@ -3,15 +3,15 @@ import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { HEADERS } from '../../../runtime/task/hop.ts';
 import { Slot } from '../../../runtime/worker/slot.ts';
 import { Trust } from '../../../runtime/worker/trust.ts';
-import { connect, createRabbit, PREFIX, type Rabbit } from './broker.ts';
+import { createRabbit, ModelConnection, PREFIX, type Rabbit } from './broker.ts';
 import { type ModelChild, startModelChild } from './child.ts';
-import { judge, RIVAL_INPUT, RIVAL_PHOTO } from './judge.ts';
+import { judgeTask, RIVAL_INPUT, RIVAL_PHOTO } from './judge.ts';
 import type { Objects } from './storage.ts';
 import { StoredState } from './stored-state.ts';
 import { beginLife, type Choices, choicesOf, createTurns, type Life } from './virtual-time.ts';
 import { waitBy } from './virtual-waits.ts';
 
-export interface Schedule {
+export interface ModelSchedule {
   /** Steps of each task: 1 to 3. */
   tasks: number[];
   /** How often each task is published. */
@@ -52,7 +52,7 @@ export interface ScheduleResult {
 }
 
 /** In the order in which a task's steps name them. */
-export const FILTERS = ['resize', 'blur', 'flip'];
+export const MODEL_FILTERS = ['resize', 'blur', 'flip'];
 const WORKERS_PER_FILTER = 2;
 const RETRY_DELAYS_MS = [1, 2];
 const MAX_TURNS = 20_000;
@@ -64,7 +64,7 @@ interface WorkerInModel {
   filter: string;
   process: Life;
   child: ModelChild;
-  connection: ReturnType<typeof connect>;
+  connection: ModelConnection;
   slot: Slot;
 }
 
@@ -85,8 +85,7 @@ export function emptyResult(): ScheduleResult {
   };
 }
 
-export async function runSchedule(given: Schedule): Promise<ScheduleResult> {
-  const { tasks, retries, crashLimit } = given;
+export async function runSchedule(given: ModelSchedule): Promise<ScheduleResult> {
   const choices = choicesOf(given.schedule);
   const rabbit = createRabbit();
   const objects: Objects = new Map();
@@ -95,37 +94,17 @@ export async function runSchedule(given: Schedule): Promise<ScheduleResult> {
   const run = beginLife();
   waitBy(() => turns.take(run, () => {}));
   const unmarked = new Set<string>();
+  const state = new StoredState(objects);
   const start = (filter: string): WorkerInModel => {
     const process = beginLife();
     const child = startModelChild(objects, turns, choices, unmarked);
-    const connection = connect(rabbit, turns, process);
-    const slot = new Slot({
-      filter,
-      prefix: PREFIX,
-      name: 'model',
-      broker: connection.broker,
-      child: child.child,
-      metrics: NO_METRICS,
-      tracing: NO_TRACING,
-      log: NO_LOG,
-      taskTimeoutMs: 1_000,
-      retryDelaysMs: RETRY_DELAYS_MS.slice(0, retries),
-      crashLimit,
-      knownFilters: () => FILTERS,
-      trust: new Trust({
-        prefix: PREFIX,
-        isOurUser: (user) => user === PREFIX,
-        replyQueues: [],
-        log: NO_LOG as never,
-      }),
-    } as unknown as ConstructorParameters<typeof Slot>[0]);
-    return { filter, process, child, connection, slot };
+    const connection = new ModelConnection(rabbit, turns, process);
+    return { filter, process, child, connection, slot: startSlot(filter, connection, child, given) };
   };
-  const workers = FILTERS.flatMap((filter) =>
+  const workers = MODEL_FILTERS.flatMap((filter) =>
     Array.from({ length: WORKERS_PER_FILTER }, () => start(filter)),
   );
   publishAll(given, rabbit, objects);
-  const state = new StoredState(objects);
 
   for (; result.turns < MAX_TURNS; result.turns++) {
     await turnOfTheLoop();
@@ -139,24 +118,49 @@ export async function runSchedule(given: Schedule): Promise<ScheduleResult> {
     else comeBack(rabbit);
   }
   run.end();
-  for (const [index, steps] of tasks.entries())
-    judge(
-      `task-${index}`,
-      steps,
-      { rabbit, objects, unmarked, state, rival: given.rival && index === 0 },
-      result,
-    );
-  if (result.turns === MAX_TURNS) result.faults.push('it never came to an end');
-  const left = [...rabbit.queues].filter(([, queue]) => queue.length > 0);
-  for (const [name, queue] of left) result.faults.push(`${queue.length} messages are left in ${name}`);
+  for (const [index, steps] of given.tasks.entries()) {
+    const left = { rabbit, objects, unmarked, state, rival: given.rival && index === 0 };
+    judgeTask(`task-${index}`, steps, left, result);
+  }
+  judgeQueues(rabbit, result);
   return result;
 }
 
-function publishAll({ tasks, copies, rival, forged }: Schedule, rabbit: Rabbit, objects: Objects): void {
+function startSlot(
+  filter: string,
+  { broker }: ModelConnection,
+  { child }: ModelChild,
+  { retries, crashLimit }: ModelSchedule,
+): Slot {
+  const isOurUser = (user: string) => user === PREFIX;
+  return new Slot({
+    filter,
+    prefix: PREFIX,
+    name: 'model',
+    broker,
+    child,
+    metrics: NO_METRICS,
+    tracing: NO_TRACING,
+    log: NO_LOG,
+    taskTimeoutMs: 1_000,
+    retryDelaysMs: RETRY_DELAYS_MS.slice(0, retries),
+    crashLimit,
+    knownFilters: () => MODEL_FILTERS,
+    trust: new Trust({ prefix: PREFIX, isOurUser, replyQueues: [], log: NO_LOG as never }),
+  } as unknown as ConstructorParameters<typeof Slot>[0]);
+}
+
+function judgeQueues({ queues }: Rabbit, result: ScheduleResult): void {
+  if (result.turns === MAX_TURNS) result.faults.push('it never came to an end');
+  for (const [name, queue] of queues)
+    if (queue.length > 0) result.faults.push(`${queue.length} messages are left in ${name}`);
+}
+
+function publishAll({ tasks, copies, rival, forged }: ModelSchedule, rabbit: Rabbit, objects: Objects): void {
   const send = (task: object, headers = {}) =>
     rabbit.publish({
       exchange: PREFIX,
-      routingKey: FILTERS[0]!,
+      routingKey: MODEL_FILTERS[0]!,
       body: Buffer.from(JSON.stringify(task)),
       properties: { contentType: 'application/json', headers },
     });
@@ -172,7 +176,7 @@ function publishAll({ tasks, copies, rival, forged }: Schedule, rabbit: Rabbit, 
 }
 
 function stepsOf(count: number): { filter: string }[] {
-  return FILTERS.slice(0, count).map((filter) => ({ filter }));
+  return MODEL_FILTERS.slice(0, count).map((filter) => ({ filter }));
 }
 
 function forgedHeaders({ step, attempt, generation }: ForgedHop): Record<string, unknown> {
