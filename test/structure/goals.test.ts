@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkSources, checkWalk, type GoalResult } from './goals.ts';
+import { checkSources, checkWalk, type GoalResult, isFailed } from './goals.ts';
 import { summarizeSource } from './source-summary.ts';
 import type { WalkStep } from './walk.ts';
 
@@ -10,6 +10,24 @@ function check(goal: string, files: Record<string, string>): GoalResult {
   const sources = Object.entries(files).map(([path, text]) => summarizeSource(path, text));
   return checkSources(sources).find((result) => result.goal === goal)!;
 }
+
+describe('a goal that is not reached yet', () => {
+  const walked = (files: number) =>
+    checkWalk(Array.from({ length: files }, (_, at) => ({ path: `runtime/worker/${at}.ts` }) as WalkStep)).at(
+      -1,
+    )!;
+
+  it('fails only beyond what is held', () => {
+    expect(walked(20)).toMatchObject({ met: true });
+    expect(walked(21)).toMatchObject({ met: false });
+    expect([walked(20), walked(21), walked(walked(21).held!)].map(isFailed)).toEqual([false, false, false]);
+    expect(isFailed(walked(walked(21).held! + 1))).toBe(true);
+  });
+
+  it('that has no bound fails at once', () => {
+    expect(isFailed({ ...walked(21), held: undefined })).toBe(true);
+  });
+});
 
 describe('the goals of the structure', () => {
   it('hold functions to 60 lines, worst first, tests apart', () => {

@@ -8,6 +8,8 @@ export interface GoalResult {
   limit: number;
   value: number;
   met: boolean;
+  /** For a goal that is not reached yet: what must not be exceeded on the way there. */
+  held?: number;
   /** What has this value, for a goal on the largest of something. */
   largest?: string;
   /** What misses the goal and where, worst first; for a goal that counts things, all of them. */
@@ -19,9 +21,20 @@ const FILE_LINES_MAX = 250;
 const CORE_LINES_MAX = 8_000;
 const WALK_ROOMS_MAX = 8;
 const WALK_FILES_MAX = 20;
+/** Lower these as the tree comes closer to its goals; never raise one without a reason in the commit. */
+const HELD: Record<string, number> = {
+  'lines of the runtime without its doors': 10_000,
+  'files that one task enters': 37,
+  'longest file in tests': 400,
+};
 
 const isTest = ({ path }: SourceSummary) => path.startsWith('test/');
 const isCore = ({ path }: SourceSummary) => /^runtime\/(?!cli\/|gateway\/)/.test(path);
+
+/** Whether the tree is neither at the goal nor within what is held until it is reached. */
+export function isFailed({ met, value, held }: GoalResult): boolean {
+  return !met && value > (held ?? Number.NEGATIVE_INFINITY);
+}
 
 export function checkSources(sources: SourceSummary[]): GoalResult[] {
   const product = sources.filter((source) => !isTest(source));
@@ -34,7 +47,7 @@ export function checkSources(sources: SourceSummary[]): GoalResult[] {
     coreLines(sources.filter(isCore)),
     count('circles of imports between rooms', 0, circles(sources)),
     count('names exported by more than one file', 0, twins(sources)),
-  ];
+  ].map(withHeld);
 }
 
 export function checkWalk(walk: WalkStep[]): GoalResult[] {
@@ -43,7 +56,12 @@ export function checkWalk(walk: WalkStep[]): GoalResult[] {
   return [
     count('rooms that one task enters', WALK_ROOMS_MAX, rooms),
     count('files that one task enters', WALK_FILES_MAX, files),
-  ];
+  ].map(withHeld);
+}
+
+function withHeld(result: GoalResult): GoalResult {
+  const held = HELD[result.goal];
+  return held === undefined ? result : { ...result, held };
 }
 
 interface Size {
