@@ -6,7 +6,6 @@
 const HEIGHT_PX = 230;
 const Y_AXIS_PX = 50;
 const X_AXIS_PX = 30;
-/** Narrower charts leave out labels of times. */
 const TIME_LABEL_PX = 70;
 const TIP_GAP_PX = 14;
 /** The end of a colour that lets most of what lies under it through. */
@@ -67,7 +66,7 @@ function chartOptions({ endSeconds, xTicks, yTicks, unit, series }, rows, width)
       x: { time: false, range: () => [0, endSeconds] },
       y: { range: () => [0, yTicks.at(-1).at] },
     },
-    axes: [timeAxis(xTicks), valueAxis(yTicks)],
+    axes: [axis(X_AXIS_PX, (plot) => thinned(xTicks, plot.width)), axis(Y_AXIS_PX, () => yTicks)],
     series: [
       { value: (_plot, _seconds, _n, row) => rows[row]?.cells[0].textContent },
       ...series.map((one) => seriesOptions(one, unit, rows)),
@@ -91,37 +90,23 @@ function chartOptions({ endSeconds, xTicks, yTicks, unit, series }, rows, width)
   };
 }
 
-function timeAxis(ticks) {
-  const shown = ({ width }) => {
-    const each = Math.ceil((ticks.length * TIME_LABEL_PX) / width);
-    return ticks.filter((_, index) => index % each === 0);
-  };
+function axis(size, ticksOf) {
   return {
-    ...axis(shown),
-    size: X_AXIS_PX,
-    grid: { show: false },
-    ticks: { size: 4, width: 1, stroke: () => cssColor('faint') },
-    border: { show: true, width: 1, stroke: () => cssColor('rule') },
-  };
-}
-
-function valueAxis(ticks) {
-  return {
-    ...axis(() => ticks),
-    size: Y_AXIS_PX,
+    size,
+    gap: 6,
+    font: '12px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif',
+    splits: (plot) => ticksOf(plot).map(({ at }) => at),
+    values: (plot) => ticksOf(plot).map(({ label }) => label),
+    stroke: () => cssColor('soft'),
     grid: { width: 1, stroke: () => cssColor('faint') },
     ticks: { show: false },
   };
 }
 
-function axis(ticksOf) {
-  return {
-    splits: (plot) => ticksOf(plot).map(({ at }) => at),
-    values: (plot) => ticksOf(plot).map(({ label }) => label),
-    stroke: () => cssColor('soft'),
-    font: '12px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif',
-    gap: 6,
-  };
+/** As many as have room for their labels. */
+function thinned(ticks, width) {
+  const each = Math.ceil((ticks.length * TIME_LABEL_PX) / width);
+  return ticks.filter((_, index) => index % each === 0);
 }
 
 function seriesOptions({ name, color, shape, dashed }, unit, rows) {
@@ -175,6 +160,6 @@ function followKeysAndFinger(plot, place) {
     if (step === undefined) return;
     event.preventDefault();
     const width = plot.over.clientWidth;
-    moveTo(Math.min(width, Math.max(0, Math.max(0, plot.cursor.left) + (step * width) / 100)));
+    moveTo(Math.min(width, Math.max(0, plot.cursor.left) + (step * width) / 100));
   });
 }

@@ -10,6 +10,7 @@ import { countLabel, spanLabel } from './scale.ts';
 const CHANGES_SHOWN = 200;
 /** Arrivals this many times quicker than the work would flatten its line. */
 const BURST_RATIO = 4;
+const WAIT_NOTE = 'Of the messages whose work begins at that moment.';
 const COMPARED_COLORS = ['blue', 'amber'] as const;
 
 /** The page of one scenario, or of two compared. */
@@ -66,14 +67,6 @@ function figures(scenarios: readonly SimulatedScenario[]): Report['figures'] {
 function ownPanels({ options, run }: SimulatedScenario): ReportPanel[] {
   const { series } = run;
   const course = waitCourse(options.load, run);
-  const wait = (name: string, values: number[], color: ReportSeries['color']): ReportSeries => ({
-    name,
-    ...evenly(
-      course.stepMs,
-      values.map((ms) => ms / 1_000),
-    ),
-    color,
-  });
   return [
     {
       title: 'Replicas',
@@ -92,8 +85,11 @@ function ownPanels({ options, run }: SimulatedScenario): ReportPanel[] {
     {
       title: 'Wait until work begins',
       unit: 's',
-      series: [wait('p95', course.p95Ms, 'violet'), wait('p50', course.p50Ms, 'rose')],
-      note: 'Of the messages whose work begins at that moment.',
+      series: [
+        { name: 'p95', ...evenly(course.stepMs, inSeconds(course.p95Ms)), color: 'violet' },
+        { name: 'p50', ...evenly(course.stepMs, inSeconds(course.p50Ms)), color: 'rose' },
+      ],
+      note: WAIT_NOTE,
     },
   ];
 }
@@ -116,40 +112,30 @@ function throughputPanel({ stepMs, arrived, completed }: Series): ReportPanel {
 }
 
 function comparedPanels(scenarios: readonly SimulatedScenario[]): ReportPanel[] {
-  const panel = (
-    title: string,
-    unit: string,
-    shape: 'line' | 'step',
-    pick: (series: Series) => number[],
-  ): ReportPanel => ({
-    title,
-    unit,
-    series: scenarios.map(({ name, run }, index) => ({
-      name,
-      ...evenly(run.series.stepMs, pick(run.series)),
+  const lines = (
+    pick: (scenario: SimulatedScenario) => Pick<ReportSeries, 'timesMs' | 'values'>,
+    shape: ReportSeries['shape'],
+  ): ReportSeries[] =>
+    scenarios.map((scenario, index) => ({
+      name: scenario.name,
+      ...pick(scenario),
       color: COMPARED_COLORS[index] ?? 'grey',
       shape,
-    })),
-  });
+    }));
+  const ofRun = (pick: (series: Series) => number[], shape: ReportSeries['shape'] = 'line') =>
+    lines(({ run }) => evenly(run.series.stepMs, pick(run.series)), shape);
+  const waits = lines(({ options, run }) => {
+    const course = waitCourse(options.load, run);
+    return evenly(course.stepMs, inSeconds(course.p95Ms));
+  }, 'line');
   return [
-    panel('Replicas wanted', 'pods', 'step', ({ replicas }) => replicas),
-    panel('Queue depth', 'messages', 'line', ({ depth }) => depth),
-    {
-      title: 'Wait until work begins, p95',
-      unit: 's',
-      series: scenarios.map(({ name, options, run }, index) => {
-        const course = waitCourse(options.load, run);
-        return {
-          name,
-          ...evenly(
-            course.stepMs,
-            course.p95Ms.map((ms) => ms / 1_000),
-          ),
-          color: COMPARED_COLORS[index] ?? 'grey',
-        };
-      }),
-      note: 'Of the messages whose work begins at that moment.',
-    },
-    panel('Completed', 'messages/s', 'line', ({ completed }) => completed),
+    { title: 'Replicas wanted', unit: 'pods', series: ofRun(({ replicas }) => replicas, 'step') },
+    { title: 'Queue depth', unit: 'messages', series: ofRun(({ depth }) => depth) },
+    { title: 'Wait until work begins, p95', unit: 's', series: waits, note: WAIT_NOTE },
+    { title: 'Completed', unit: 'messages/s', series: ofRun(({ completed }) => completed) },
   ];
+}
+
+function inSeconds(valuesMs: readonly number[]): number[] {
+  return valuesMs.map((ms) => ms / 1_000);
 }

@@ -1,5 +1,5 @@
 /** What a run shows, in sentences and table rows, for the page and for the terminal. */
-import { spanLabel } from '../../keda/report/scale.ts';
+import { countLabel, spanLabel } from '../../keda/report/scale.ts';
 import { type Compared, errorOf } from './comparison.ts';
 import { nothingEnded } from './ledger.ts';
 import type { Result } from './result.ts';
@@ -24,7 +24,7 @@ export function comparedRows({ comparison, measured, account }: Result): string[
       ['Total latency, p95', span(measured.latencyMs.p95)],
       ['First submission to last end', span(measured.makespanMs)],
       ['Most workers', String(measured.peakReplicas)],
-      ['Longest queue', measured.peakReady.toLocaleString('en')],
+      ['Longest queue', countLabel(measured.peakReady)],
     ];
   }
   return comparison.figures.map((figure) => [
@@ -56,13 +56,13 @@ export function offBy(figure: Compared): string {
 
 export function shown(unit: Compared['unit'], value: number): string {
   if (unit === 'ms') return spanLabel(value);
-  return unit === 'hours' ? value.toFixed(3) : Math.round(value).toLocaleString('en');
+  return unit === 'hours' ? value.toFixed(3) : countLabel(value);
 }
 
 function outcome({ account, verdicts, interrupted, stalled, samples }: Result): string {
   const broken = verdicts.filter(({ passed }) => !passed);
   const ended = account.completed + account.failed + account.cancelled;
-  const counts = `${ended.toLocaleString('en')} of ${account.submitted.toLocaleString('en')} tasks ended; ${account.lost === 0 ? 'none is' : `${account.lost} are`} lost`;
+  const counts = `${countLabel(ended)} of ${countLabel(account.submitted)} tasks ended; ${account.lost === 0 ? 'none is' : `${account.lost} are`} lost`;
   const deserted = samples.at(-1)?.total.consumers === 0 ? ' No worker consumes the queues.' : '';
   const why = stalled ? ` Nothing ended for so long that the run was given up.${deserted}` : '';
   const cut = interrupted ? ' The run was stopped early.' : '';

@@ -1,7 +1,7 @@
 /** The page of a load test: what was measured in solid lines, what the simulator predicts in dashed ones. */
 
 import type { Report, ReportFigure, ReportTable } from '../../keda/report/report.ts';
-import { spanLabel } from '../../keda/report/scale.ts';
+import { countLabel, spanLabel } from '../../keda/report/scale.ts';
 import { comparedHead, comparedRows, findingsOf, shown } from './findings.ts';
 import { nothingEnded } from './ledger.ts';
 import { panelsOf } from './panels.ts';
@@ -18,7 +18,7 @@ export function loadPage(result: Result): Report {
   const { cpu, cores, node } = machine();
   const version = target.rabbitmq === undefined ? '' : ` · RabbitMQ ${target.rabbitmq}`;
   return {
-    title: `${profile.charAt(0).toUpperCase()}${profile.slice(1)}: ${account.submitted.toLocaleString('en')} tasks, measured`,
+    title: `${profile.charAt(0).toUpperCase()}${profile.slice(1)}: ${countLabel(account.submitted)} tasks, measured`,
     subtitle: `${kinds} over ${photos} ${photos === 1 ? 'photo' : 'photos'} · ${target.about}${version} · ${cores} × ${cpu}, Node ${node} · ${new Date(startMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`,
     figures: figures(result),
     findings: findingsOf(result),
@@ -29,51 +29,33 @@ export function loadPage(result: Result): Report {
 }
 
 function figures(result: Result): ReportFigure[] {
-  const { measured, account } = result;
+  const { measured, account, verdicts } = result;
   const span = (ms: number) => (nothingEnded(account) ? '–' : spanLabel(ms));
-  const verdictOf = (name: Verdict['name']) => result.verdicts.find((verdict) => verdict.name === name);
-  const limited = (name: Verdict['name'], label: string, value: string, extra: string | undefined) => {
-    const verdict = verdictOf(name);
-    const detail = [verdict?.limit, extra].filter((part) => part !== undefined).join(' · ');
-    return { label, value, detail: detail === '' ? undefined : detail, verdict: colorOf(verdict) };
-  };
+  const { waitMs, latencyMs, throughput, makespanMs, peakReplicas } = measured;
+  const verdictOf = (name: Verdict['name']) => verdicts.find((verdict) => verdict.name === name);
+  const [wait, latency, rate] = [verdictOf('wait-p95'), verdictOf('latency-p95'), verdictOf('throughput')];
+  const predictedWait = predictedText(result, 'Time in queue, p95');
+  const predictedLatency = predictedText(result, 'Total latency, p95');
+  const failed = String(account.failed + account.cancelled);
   return [
-    limited('wait-p95', 'Wait p95', span(measured.waitMs.p95), predictedText(result, 'Time in queue, p95')),
-    limited(
-      'latency-p95',
-      'Latency p95',
-      span(measured.latencyMs.p95),
-      predictedText(result, 'Total latency, p95'),
-    ),
-    limited(
-      'throughput',
-      'Throughput',
-      `${measured.throughput.toFixed(1)}/s`,
-      `all in ${spanLabel(measured.makespanMs)}`,
-    ),
-    {
-      label: 'Most workers',
-      value: String(measured.peakReplicas),
-      detail: predictedText(result, 'Most workers'),
-    },
-    {
-      label: 'Failed',
-      value: String(account.failed + account.cancelled),
-      detail: `${account.retries} retries`,
-      verdict: colorOf(verdictOf('failed')),
-    },
-    {
-      label: 'Lost',
-      value: String(account.lost),
-      detail: `of ${account.submitted.toLocaleString('en')}`,
-      verdict: colorOf(verdictOf('lost')),
-    },
+    figure('Wait p95', span(waitMs.p95), wait, wait?.limit, predictedWait),
+    figure('Latency p95', span(latencyMs.p95), latency, latency?.limit, predictedLatency),
+    figure('Throughput', `${throughput.toFixed(1)}/s`, rate, rate?.limit, `all in ${spanLabel(makespanMs)}`),
+    figure('Most workers', String(peakReplicas), undefined, predictedText(result, 'Most workers')),
+    figure('Failed', failed, verdictOf('failed'), `${account.retries} retries`),
+    figure('Lost', String(account.lost), verdictOf('lost'), `of ${countLabel(account.submitted)}`),
   ];
 }
 
-function colorOf(verdict: Verdict | undefined): ReportFigure['verdict'] {
-  if (verdict === undefined) return undefined;
-  return verdict.passed ? 'good' : 'bad';
+function figure(
+  label: string,
+  value: string,
+  verdict: Verdict | undefined,
+  ...details: (string | undefined)[]
+): ReportFigure {
+  const detail = details.filter((part) => part !== undefined).join(' · ');
+  const color = verdict?.passed === true ? 'good' : 'bad';
+  return { label, value, detail: detail || undefined, verdict: verdict === undefined ? undefined : color };
 }
 
 function predictedText({ comparison }: Result, name: string): string | undefined {

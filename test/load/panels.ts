@@ -1,7 +1,7 @@
 /** The charts of a load test: measured in solid lines, predicted in dashed ones of the same colour. */
 
 import { evenly, type ReportPanel, type ReportSeries } from '../../keda/report/report.ts';
-import { spanLabel } from '../../keda/report/scale.ts';
+import { countLabel, spanLabel } from '../../keda/report/scale.ts';
 import { percentiles } from '../../keda/simulator.ts';
 import { visitsOf } from './ledger.ts';
 import { type Moments, momentsOf, type PredictedSeries } from './predict.ts';
@@ -32,32 +32,23 @@ function queuePanel({ samples, comparison }: Result): ReportPanel {
     title: 'Queue length',
     unit: 'messages',
     series: [
-      { name: 'waiting', ...sampled(samples, ({ total }) => total.ready), color: 'amber', shape: 'area' },
+      measured(samples, ({ total }) => total.ready, { name: 'waiting', color: 'amber', shape: 'area' }),
       ...predicted(comparison, ({ ready }) => ready, { name: 'waiting', color: 'amber' }),
     ],
   };
 }
 
 function workersPanel({ samples, comparison }: Result): ReportPanel {
-  const asked: ReportSeries = {
-    name: 'asked for',
-    ...sampled(samples, ({ total }) => total.wanted),
-    color: 'blue',
-    shape: 'step',
-  };
+  const askedFor = { name: 'asked for', color: 'blue', shape: 'step' } as const;
+  const isAsked = samples.some(({ total }) => !Number.isNaN(total.wanted));
   return {
     title: 'Workers',
     unit: 'workers',
     series: [
-      { name: 'in work', ...sampled(samples, ({ total }) => total.unacked), color: 'grey', shape: 'area' },
-      {
-        name: 'consuming',
-        ...sampled(samples, ({ total }) => total.consumers),
-        color: 'teal',
-        shape: 'step',
-      },
-      ...(Array.from(asked.values).every(Number.isNaN) ? [] : [asked]),
-      ...predicted(comparison, ({ wanted }) => wanted, { name: 'asked for', color: 'blue', shape: 'step' }),
+      measured(samples, ({ total }) => total.unacked, { name: 'in work', color: 'grey', shape: 'area' }),
+      measured(samples, ({ total }) => total.consumers, { name: 'consuming', color: 'teal', shape: 'step' }),
+      ...(isAsked ? [measured(samples, ({ total }) => total.wanted, askedFor)] : []),
+      ...predicted(comparison, ({ wanted }) => wanted, askedFor),
     ],
     note: 'In work: delivered and not acknowledged, as the management API counts; it is seconds behind.',
   };
@@ -93,7 +84,7 @@ function throughputPanel({ entries, samples, comparison, startMs }: Result): Rep
       ...expected,
     ],
     top: cut ? busiest * 1.1 : undefined,
-    note: `Means over ${SMOOTHED_SECONDS} s.${cut ? ` Submissions go beyond the axis, to ${Math.round(quickest).toLocaleString('en')} a second.` : ''}`,
+    note: `Means over ${SMOOTHED_SECONDS} s.${cut ? ` Submissions go beyond the axis, to ${countLabel(quickest)} a second.` : ''}`,
   };
 }
 
@@ -112,40 +103,27 @@ function timePanels({ entries, samples, comparison, startMs }: Result): ReportPa
   const windowMs = windowOf(samples.at(-1)?.atMs ?? 0);
   const about = `Each step covers ${spanLabel(windowMs)}`;
   return [
-    timePanel(
-      'Time in queue',
-      windowMs,
-      waits,
-      typical?.waits,
-      `${about}, and the messages that workers took in it.`,
-    ),
-    timePanel(
-      'Total latency',
-      windowMs,
-      latencies,
-      typical?.latencies,
-      `${about}, and the tasks that ended in it; from submission to final event.`,
-    ),
+    {
+      title: 'Time in queue',
+      unit: 's',
+      series: percentileSeries(waits, typical?.waits, windowMs),
+      note: `${about}, and the messages that workers took in it.`,
+    },
+    {
+      title: 'Total latency',
+      unit: 's',
+      series: percentileSeries(latencies, typical?.latencies, windowMs),
+      note: `${about}, and the tasks that ended in it; from submission to final event.`,
+    },
   ];
 }
 
-function timePanel(
-  title: string,
-  windowMs: number,
-  measured: Moments,
-  expected: Moments | undefined,
-  note: string,
-): ReportPanel {
+function percentileSeries(own: Moments, expected: Moments | undefined, windowMs: number): ReportSeries[] {
   const pair = (moments: Moments): ReportSeries[] => [
     { name: 'p95', ...percentileSteps(moments, windowMs, 'p95'), color: 'violet', shape: 'step' },
     { name: 'p50', ...percentileSteps(moments, windowMs, 'p50'), color: 'rose', shape: 'step' },
   ];
-  return {
-    title,
-    unit: 's',
-    series: [...pair(measured), ...(expected === undefined ? [] : pair(expected).map(asPredicted))],
-    note,
-  };
+  return [...pair(own), ...(expected === undefined ? [] : pair(expected).map(asPredicted))];
 }
 
 /** A percentile in seconds, window by window; the last one is held to its window's end. */
@@ -181,22 +159,24 @@ function failurePanel({ samples, account }: Result): ReportPanel[] {
       title: 'Failures and retries',
       unit: 'so far',
       series: [
-        { name: 'failed', ...sampled(samples, ({ failed }) => failed), color: 'rose', shape: 'step' },
-        { name: 'retries', ...sampled(samples, ({ retries }) => retries), color: 'amber', shape: 'step' },
+        measured(samples, ({ failed }) => failed, { name: 'failed', color: 'rose', shape: 'step' }),
+        measured(samples, ({ retries }) => retries, { name: 'retries', color: 'amber', shape: 'step' }),
       ],
     },
   ];
 }
 
-function sampled(samples: Result['samples'], pick: (sample: Sample) => number) {
-  return { timesMs: samples.map(({ atMs }) => atMs), values: samples.map(pick) };
+type Look = Pick<ReportSeries, 'name' | 'color' | 'shape'>;
+
+function measured(samples: Result['samples'], pick: (sample: Sample) => number, look: Look): ReportSeries {
+  return { ...look, timesMs: samples.map(({ atMs }) => atMs), values: samples.map(pick) };
 }
 
 /** None where nothing was simulated. */
 function predicted(
   comparison: Result['comparison'],
   pick: (series: PredictedSeries) => readonly number[],
-  look: Pick<ReportSeries, 'name' | 'color' | 'shape'>,
+  look: Look,
 ): ReportSeries[] {
   const series = comparison?.prediction.typical.series;
   return series === undefined ? [] : [asPredicted({ ...look, ...evenly(series.stepMs, pick(series)) })];

@@ -2,9 +2,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { renderReport } from '../../../keda/report/render-report.ts';
-import type { ReportPanel, ReportSeries } from '../../../keda/report/report.ts';
-import { spanLabel } from '../../../keda/report/scale.ts';
-import { machine, passed } from './report.ts';
+import type { ReportSeries } from '../../../keda/report/report.ts';
+import { countLabel, spanLabel } from '../../../keda/report/scale.ts';
+import { machine } from './report.ts';
 import type { ScenarioOutcome, Stage } from './scenario.ts';
 
 export const SOAK_SERIES = {
@@ -20,6 +20,23 @@ export type SoakPoint = [seconds: number, value: number];
 /** Memory in MiB. */
 export type SoakSamples = Record<keyof typeof SOAK_SERIES, SoakPoint[]>;
 
+const PANELS = [
+  {
+    title: 'Resident memory',
+    unit: 'MiB',
+    parent: 'parentMemory',
+    child: 'childMemory',
+    note: 'It rises until V8 finds a collection worth while.',
+  },
+  {
+    title: 'Live memory',
+    unit: 'MiB',
+    parent: 'parentLive',
+    child: 'childLive',
+    note: 'What a forced collection leaves.',
+  },
+  { title: 'Open files', unit: 'files', parent: 'parentHandles', child: 'childHandles' },
+] as const;
 const FOLDER = 'darkroom-results';
 
 /** @returns the file */
@@ -28,26 +45,29 @@ export async function writeSoakPage(
   outcome: ScenarioOutcome,
   { node, profile, seed }: Pick<Stage, 'node' | 'profile' | 'seed'>,
 ): Promise<string> {
-  const { results, notes, faults } = outcome;
+  const { submitted, results, lost, notes, faults } = outcome;
   const seconds = Math.round(samples.parentMemory.at(-1)?.[0] ?? 0);
-  const mostMib = (points: SoakPoint[]) => `${Math.max(...points.map(([, value]) => value)).toFixed(0)} MiB`;
   const page = renderReport({
-    title: `Soak: ${results.toLocaleString('en')} tasks in ${spanLabel(seconds * 1_000)}`,
+    title: `Soak: ${countLabel(results)} tasks in ${spanLabel(seconds * 1_000)}`,
     subtitle: `RabbitMQ ${node.version} · ${machine()} · ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC`,
     figures: [
-      { label: 'Resident memory, parent', value: mostMib(samples.parentMemory), detail: 'at most' },
-      { label: 'Resident memory, child', value: mostMib(samples.childMemory), detail: 'at most' },
-      { label: 'Live memory, parent', value: mostMib(samples.parentLive), detail: 'at most' },
-      { label: 'Live memory, child', value: mostMib(samples.childLive), detail: 'at most' },
+      ...PANELS.map(({ title, unit, parent, child }) => ({
+        label: title,
+        value: `${highest(samples[parent])} and ${highest(samples[child])} ${unit}`,
+        detail: 'parent and child, at most',
+      })),
       {
         label: 'Lost',
-        value: String(outcome.lost),
-        detail: `of ${outcome.submitted.toLocaleString('en')}`,
-        verdict: passed(outcome) ? 'good' : 'bad',
+        value: String(lost),
+        detail: `of ${countLabel(submitted)}`,
+        verdict: lost === 0 ? 'good' : 'bad',
       },
     ],
     findings: [...faults.map((fault) => `FAILED: ${fault}`), ...notes],
-    panels: panels(samples),
+    panels: PANELS.map(({ parent, child, ...about }) => ({
+      ...about,
+      series: [line('parent', 'blue', samples[parent]), line('child', 'amber', samples[child])],
+    })),
     tables: [],
     command: `npm run chaos -- --only soak --profile ${profile} --seed ${seed}`,
   });
@@ -57,39 +77,11 @@ export async function writeSoakPage(
   return file;
 }
 
-function panels(samples: SoakSamples): ReportPanel[] {
-  return [
-    {
-      title: 'Resident memory',
-      unit: 'MiB',
-      series: [parent(samples.parentMemory), child(samples.childMemory)],
-      note: 'It rises until V8 finds a collection worth while.',
-    },
-    {
-      title: 'Live memory',
-      unit: 'MiB',
-      series: [parent(samples.parentLive), child(samples.childLive)],
-      note: 'What a forced collection leaves.',
-    },
-    {
-      title: 'Open files',
-      unit: 'files',
-      series: [parent(samples.parentHandles), child(samples.childHandles)],
-    },
-  ];
+function highest(points: SoakPoint[]): string {
+  return Math.max(...points.map(([, value]) => value)).toFixed(0);
 }
 
-function parent(points: SoakPoint[]): ReportSeries {
-  return { name: 'parent', color: 'blue', ...columns(points) };
-}
-
-function child(points: SoakPoint[]): ReportSeries {
-  return { name: 'child', color: 'amber', ...columns(points) };
-}
-
-function columns(points: SoakPoint[]): Pick<ReportSeries, 'timesMs' | 'values'> {
-  return {
-    timesMs: points.map(([seconds]) => seconds * 1_000),
-    values: points.map(([, value]) => value),
-  };
+function line(name: string, color: ReportSeries['color'], points: SoakPoint[]): ReportSeries {
+  const timesMs = points.map(([seconds]) => seconds * 1_000);
+  return { name, color, timesMs, values: points.map(([, value]) => value) };
 }
