@@ -3,7 +3,7 @@
 {{/*
 The formula of a ScaledObject, in the expression language of KEDA's scalingModifiers. `total` is ready plus
 unacknowledged, `ready` the first alone, so `total - ready` is the number of busy workers: each holds one
-message. The result, divided by the target of 1, is the number of replicas, hence never below the busy ones.
+message. The result, divided by the target of 1, is the number of replicas, so never below the busy ones.
 
 With an activation threshold the formula gives 0 until the threshold is passed, unless someone is busy.
 KEDA's own activationTarget would not do: it compares with the result, and with two busy workers and a

@@ -2,7 +2,7 @@
 import { asError, Rejection, Retryable, TaskFailure } from '../errors.ts';
 import { systemErrorCode } from './folder.ts';
 
-/** A system's error as a failure of the task, saying what could not be done and how to mend it. */
+/** A system's error as a failure of the task, saying what could not be done and how to fix it. */
 export function fileFailure(error: unknown, doing: string, root: string): Error {
   if (error instanceof TaskFailure) return error;
   const code = systemErrorCode(error) ?? asError(error).message;

@@ -6,8 +6,7 @@ import { createHash } from 'node:crypto';
 import { Rejection, Retryable } from '../errors.ts';
 import type { Image } from '../filter.ts';
 import { contentTypeOf } from '../image/formats.ts';
-import type { ResultFile } from '../image/pipeline.ts';
-import { planTask } from '../image/pipeline.ts';
+import { type Plan, planTask, type ResultFile } from '../image/pipeline.ts';
 import type { StepRecord } from '../task/hop.ts';
 import type { Task } from '../task/task.ts';
 import { fingerprintOf } from '../task/task.ts';
@@ -62,16 +61,20 @@ export async function endFrom(
   };
 }
 
-/**
- * Writes the marker, then the result.
- * @param promised the marker of an earlier delivery of this job, whose result is missing
- */
+/** What the last step has made. */
+export interface FinalResult {
+  plan: Plan;
+  file: ResultFile;
+  image: Image;
+  workMs: number;
+  /** The marker of an earlier delivery of this job, whose result is missing. */
+  promised: TaskMarker | undefined;
+}
+
+/** Writes the marker, then the result. */
 export async function finishTask(
   job: Job,
-  file: ResultFile,
-  image: Image,
-  workMs: number,
-  promised: TaskMarker | undefined,
+  { plan, file, image, workMs, promised }: FinalResult,
   resources: StepResources,
   signal: AbortSignal,
 ): Promise<{ kind: 'completed'; marker: TaskMarker; image?: ReplyImage } | Ended> {
@@ -79,10 +82,7 @@ export async function finishTask(
   const { storage, functionsDir } = resources;
   const key = task.output.key ?? defaultOutputKey(task.id, file.extension);
   assertNotRead(task.input, key, resources);
-  const mine: TaskMarker = {
-    ...(await completion(job, key, file, image, workMs)),
-    meaning: await meaningOf(task, functionsDir),
-  };
+  const mine = { ...completion(job, key, file, image, workMs), meaning: meaningOf(task, plan) };
   failpoint('storing');
   const marker = await standingMarker(mine, promised, resources);
   failpoint('marked');
@@ -119,7 +119,7 @@ export async function markFailed(
   replace: boolean,
   { storage, functionsDir }: StepResources,
 ): Promise<StandingMarker> {
-  const mine = { ...marker, meaning: await meaningOf(task, functionsDir) };
+  const mine = { ...marker, meaning: await plannedMeaning(task, functionsDir) };
   if (replace) await replaceMarker(storage, mine);
   const standing = replace ? mine : await writeMarker(storage, mine);
   const isSame = standing === mine || (await isSameTask(task, standing, functionsDir));
@@ -139,19 +139,22 @@ export function assertNotRead(read: string | undefined, outputKey: string, { inp
 
 async function isSameTask(task: Task, marker: TaskMarker, functionsDir: string): Promise<boolean> {
   if (marker.fingerprint === '' || marker.fingerprint === task.fingerprint) return true;
-  return marker.meaning !== undefined && marker.meaning === (await meaningOf(task, functionsDir));
+  return marker.meaning !== undefined && marker.meaning === (await plannedMeaning(task, functionsDir));
 }
 
-/** The fingerprint with every default filled in; none for a task whose parameters cannot be read, or whose image came inside. */
-async function meaningOf(task: Task, functionsDir: string): Promise<string | undefined> {
-  if (task.input === undefined) return undefined;
-  try {
-    const { steps, encoding } = await planTask(task, functionsDir);
-    const filled = steps.map(({ params }, index) => [task.steps[index]!.filter, params]);
-    return fingerprintOf([task.input, filled, encoding, task.output.key]);
-  } catch {
-    return undefined;
-  }
+/** The fingerprint with every default filled in; none where the image came inside the message. */
+function meaningOf({ input, steps, output }: Task, plan: Plan): string | undefined {
+  if (input === undefined) return undefined;
+  const filled = plan.steps.map(({ params }, index) => [steps[index]!.filter, params]);
+  return fingerprintOf([input, filled, plan.encoding, output.key]);
+}
+
+/** The same of a task that was not planned yet; none for one whose parameters cannot be read. */
+async function plannedMeaning(task: Task, functionsDir: string): Promise<string | undefined> {
+  return await planTask(task, functionsDir).then(
+    (plan) => meaningOf(task, plan),
+    () => undefined,
+  );
 }
 
 function idReused(task: Task, marker: TaskMarker): Rejection {
@@ -161,13 +164,7 @@ function idReused(task: Task, marker: TaskMarker): Rejection {
   );
 }
 
-async function completion(
-  job: Job,
-  key: string,
-  file: ResultFile,
-  { source }: Image,
-  workMs: number,
-): Promise<TaskMarker> {
+function completion(job: Job, key: string, file: ResultFile, { source }: Image, workMs: number): TaskMarker {
   const { bytes, format, width, height, json } = file;
   const output = {
     key,

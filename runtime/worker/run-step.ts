@@ -55,11 +55,12 @@ async function attemptStep(job: Job, resources: StepResources, signal: AbortSign
     const stepped = await storeIntermediate(job, rendered, timings, resources, signal);
     return { ...stepped, bytesIn: bytes.length };
   }
-  const workMs = start - started;
-  const finished = await finishTask(job, rendered.file, image, workMs, marker, resources, signal);
+  const { file } = rendered;
+  const result = { plan, file, image, workMs: start - started, promised: marker };
+  const finished = await finishTask(job, result, resources, signal);
   timings.store = performance.now() - start;
   if (finished.kind === 'ended') return finished;
-  return { ...finished, timings, bytesIn: bytes.length, bytesOut: rendered.file.bytes.length };
+  return { ...finished, timings, bytesIn: bytes.length, bytesOut: file.bytes.length };
 }
 
 /** The bytes a step starts from; undefined when the previous step's are gone. */

@@ -57,7 +57,7 @@ test.each([
   expect(String(error)).not.toContain('CANARY');
 });
 
-test('says how to mend a folder that cannot be one', async () => {
+test('says how to fix a folder that cannot be one', async () => {
   await using folder = await temporaryFolder();
   await writeFile(path.join(folder.path, 'file'), '');
 

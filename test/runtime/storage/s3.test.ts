@@ -177,7 +177,7 @@ test('has its own variables of the environment, and no others, passed on to a ch
   expect(names.filter(isStorageVariable)).toEqual(['AWS_SECRET_ACCESS_KEY', 'AWS_WEB_IDENTITY_TOKEN_FILE']);
 });
 
-test('tells in its check what is wrong and how to mend it', async () => {
+test('tells in its check what is wrong and how to fix it', async () => {
   await using site = await startSite();
   site.server.fault({ kind: 'status', status: 403, code: 'AccessDenied' });
 

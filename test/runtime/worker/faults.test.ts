@@ -30,7 +30,7 @@ function started(at: Installation, id: string) {
   );
 }
 
-describe('when a process is killed in mid-task', () => {
+describe('when a process is killed during a task', () => {
   it('the parent: another worker completes it, and no file is half written', async () => {
     await using at = await faulty();
     const first = await at.worker('sleep');
