@@ -3,6 +3,8 @@
  * dead-lettered at once) or retried (a passing fault), so that no catcher needs a switch.
  */
 
+import { capText, redactText } from './redact.ts';
+
 /** Why a task failed, for programs; the message is for people. */
 export type FailureType =
   | 'invalid-message'
@@ -27,13 +29,16 @@ interface FailureOptions extends ErrorOptions {
   failureType: FailureType;
 }
 
-/** A failure of one task, with its consequence. Throw {@link Rejection} or {@link Retryable}. */
+/**
+ * A failure of one task, with its consequence. Its message can be shown anywhere: it has no secrets and a bounded
+ * length. Throw {@link Rejection} or {@link Retryable}.
+ */
 export abstract class TaskFailure extends Error {
   abstract readonly consequence: 'reject' | 'retry';
   readonly failureType: FailureType;
 
   constructor(message: string, { failureType, ...options }: FailureOptions) {
-    super(message, options);
+    super(capText(redactText(message)), options);
     this.name = new.target.name;
     this.failureType = failureType;
   }

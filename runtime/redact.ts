@@ -62,5 +62,5 @@ const SHOWN_CHARS = 200;
 
 /** A sender's text as a message quotes it: cut when long. Redact first: in a cut URL no password is recognized. */
 export function shorten(text: string): string {
-  return capText(text, SHOWN_CHARS);
+  return capText(text, SHOWN_CHARS + 1);
 }

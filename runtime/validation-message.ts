@@ -1,6 +1,7 @@
 /** Messages for values that a zod schema refuses: where, what was expected, what was found. */
 import { z } from 'zod';
 import { closestName } from './closest-name.ts';
+import { capText } from './redact.ts';
 
 /** The part of JSON Schema that zod writes and these messages need. */
 export interface JsonSchema {
@@ -29,8 +30,10 @@ export interface JsonSchema {
 type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];
 
-/** A value longer than this is cut in a message. */
+/** A value or a key longer than this is cut in a message. */
 const SHOWN_CHARACTERS = 60;
+/** More faults than these help nobody, and a sender can make any number of them. */
+const SHOWN_FAULTS = 10;
 
 /**
  * All faults in one line, separated by `; `, such as
@@ -47,8 +50,16 @@ export function validationMessage(error: z.ZodError, root: unknown, schema?: z.Z
 /** The same as {@link validationMessage}, one line a fault. */
 export function validationMessages(error: z.ZodError, root: unknown, schema?: z.ZodType, at = ''): string[] {
   const json = schema === undefined ? undefined : toJsonSchema(schema);
-  const lines = error.issues.flatMap((issue) => messagesOf(issue, root, json, at));
-  return [...new Set(lines)];
+  const lines = error.issues
+    .slice(0, SHOWN_FAULTS)
+    .flatMap((issue) => messagesOf(issue, root, json, at))
+    .slice(0, SHOWN_FAULTS);
+  const more = error.issues.reduce((sum, issue) => sum + faultsIn(issue), 0) - SHOWN_FAULTS;
+  return more > 0 ? [...new Set(lines), `and ${more} more`] : [...new Set(lines)];
+}
+
+function faultsIn(issue: Issue): number {
+  return issue.code === 'unrecognized_keys' ? issue.keys.length : 1;
 }
 
 /** The input side of a zod schema as JSON Schema. */
@@ -85,9 +96,9 @@ function messagesOf(issue: Issue, root: unknown, schema: JsonSchema | undefined,
   const where = formatPath(at, issue.path);
   if (issue.code === 'unrecognized_keys') {
     const known = places.flatMap((place) => Object.keys(place.properties ?? {}));
-    return issue.keys.map(
-      (key) => `${formatPath(at, [...issue.path, key])}: ${unknownKeyMessage(key, known)}`,
-    );
+    return issue.keys
+      .slice(0, SHOWN_FAULTS)
+      .map((key) => `${formatPath(at, [...issue.path, key])}: ${unknownKeyMessage(key, known)}`);
   }
   const value = valueAt(root, issue.path);
   if (issue.code === 'invalid_union') {
@@ -172,7 +183,7 @@ function formatPath(at: string, path: Path): string {
   let text = at;
   for (const key of path) {
     if (typeof key === 'number') text += `[${key}]`;
-    else text += text === '' ? String(key) : `.${String(key)}`;
+    else text += `${text === '' ? '' : '.'}${capText(String(key), SHOWN_CHARACTERS)}`;
   }
   return text === '' ? 'the value' : text;
 }

@@ -64,6 +64,15 @@ describe('validationMessage', () => {
     expect(explain({ radius: 'x'.repeat(500) }).length).toBeLessThan(150);
   });
 
+  it('stays short for any number of unknown keys of any length', () => {
+    const unknown = Object.fromEntries(
+      Array.from({ length: 5_000 }, (_, at) => [`${at}${'k'.repeat(200)}`, 1]),
+    );
+    const message = explain({ radius: 1, ...unknown })!;
+    expect(message.length).toBeLessThan(2_500);
+    expect(message).toContain('and 4990 more');
+  });
+
   it('works without the schema, with the words of the issue', () => {
     const value = { radius: 2000, extra: 1 };
     const { error } = schema.safeParse(value);

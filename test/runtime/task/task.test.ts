@@ -201,7 +201,20 @@ describe('a message', () => {
     expect(() => parseTask(message(body), 'resize')).toThrow(words);
   });
 
-  it('of any kind whatsoever gives a task or a Rejection, nothing else', () => {
+  it('that is refused is refused in a few words, without the secrets that it holds', () => {
+    const secret = 'https://user:hunter2@example.com/?token=hunter2';
+    const unknown = Object.fromEntries(Array.from({ length: 9_000 }, (_, at) => [`${secret}${at}`, 1]));
+    expect(() => parseTask(message({ input: 'a.jpg', steps: STEPS, ...unknown }), 'resize')).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining('hunter2') }),
+    );
+    try {
+      parseTask(message({ input: 'a.jpg', steps: STEPS, ...unknown }), 'resize');
+    } catch (error) {
+      expect((error as Error).message.length).toBeLessThanOrEqual(2_000);
+    }
+  });
+
+  it('of any kind gives a task or a Rejection, nothing else', () => {
     const header = fc.oneof(
       fc.string(),
       fc.double(),
