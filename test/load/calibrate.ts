@@ -1,6 +1,6 @@
 /** What the simulator needs to know of the place where a load was measured: how long tasks, starts and news take. */
 import { percentiles, type ServiceTime } from '../../keda/simulator.ts';
-import type { Start, Visit } from './ledger.ts';
+import type { QueueVisit, StepStart } from './load-ledger.ts';
 import type { Sample } from './recorder.ts';
 
 export interface Calibration {
@@ -23,8 +23,8 @@ const GREATEST_P95_RATIO = 3.8;
 
 export function calibrate(
   filter: string,
-  visits: readonly Visit[],
-  starts: readonly Start[],
+  visits: readonly QueueVisit[],
+  starts: readonly StepStart[],
   samples: readonly Sample[],
 ): Calibration | undefined {
   const worked = visits.filter((visit) => visit.filter === filter && !Number.isNaN(visit.workMs));
@@ -64,7 +64,7 @@ interface Turn {
  * Only while tasks wait does the time between two starts say what a worker manages; and how quick it then is, with
  * all others at work on the same machine, is what decides how long tasks wait.
  */
-function turnsOf(visits: readonly Visit[], starts: readonly Start[]): Turn[] {
+function turnsOf(visits: readonly QueueVisit[], starts: readonly StepStart[]): Turn[] {
   const byStep = new Map(visits.map((visit) => [`${visit.task}:${visit.step}`, visit]));
   const turns: Turn[] = [];
   for (const own of Map.groupBy(starts, ({ worker }) => worker).values()) {

@@ -1,7 +1,7 @@
 /** Lays the simulator's prediction beside what was measured, and says how far they are apart. */
 import { SIMULATION_DEFAULTS } from '../../keda/simulator.ts';
 import { type Calibration, calibrate } from './calibrate.ts';
-import { type Ledger, type Visit, visitsOf } from './ledger.ts';
+import { type LoadLedger, type QueueVisit, visitsOf } from './load-ledger.ts';
 import type { Measured } from './measured.ts';
 import { type Outlook, type PredictedQueue, type Prediction, predict } from './predict.ts';
 import type { Sample } from './recorder.ts';
@@ -35,7 +35,7 @@ const LARGE_VISITS = 50_000;
 
 /** @returns undefined where nobody knows how the workers are scaled, or nothing was worked on */
 export function compare(
-  ledger: Ledger,
+  ledger: LoadLedger,
   samples: readonly Sample[],
   measured: Measured,
   target: Pick<Target, 'settings' | 'speed' | 'loopMs'>,
@@ -82,7 +82,7 @@ export function errorOf({ ratio }: Compared): number {
   return ratio - 1;
 }
 
-function arrivalsOf(visits: readonly Visit[], startMs: number) {
+function arrivalsOf(visits: readonly QueueVisit[], startMs: number) {
   return {
     arrivalsMs: Float64Array.from(visits, ({ arrivedMs }) => Math.max(0, arrivedMs - startMs)),
     tasks: visits.map(({ task }) => task),

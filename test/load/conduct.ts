@@ -4,14 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { percentiles } from '../../keda/simulator.ts';
 import type { Step } from '../../runtime/task/task.ts';
 import { compare } from './comparison.ts';
-import { type Account, accountOf, type Ledger, openLedger } from './ledger.ts';
+import { accountOf, type LoadAccount, LoadLedger } from './load-ledger.ts';
 import { measure } from './measured.ts';
 import { type Amount, arrivalsOf, type LoadProfile } from './profiles.ts';
 import type { LoadProgress } from './progress.ts';
 import { type Recorder, startRecorder } from './recorder.ts';
 import type { Result } from './result.ts';
 import { sendOnSchedule } from './schedule.ts';
-import { openSite, type Site } from './site.ts';
+import { LoadSite } from './site.ts';
 import type { Target } from './targets.ts';
 import { filtersOf, planTasks } from './tasks.ts';
 import { judge, type Limits } from './thresholds.ts';
@@ -47,8 +47,8 @@ export async function conduct(test: LoadTest): Promise<Result> {
   const { target, progress, recipes } = test;
   const filters = filtersOf(recipes);
   const run = `load-${Date.now().toString(36)}-${randomBytes(3).toString('hex')}`;
-  const ledger = openLedger();
-  await using site = await openSite(target.env, run, ledger);
+  const ledger = new LoadLedger();
+  const site = await LoadSite.open(target.installation, run, ledger);
   const before = await clear(test, site, filters);
   const keys = await site.upload(test.photos);
   if (!(await site.countsAreThere(filters)))
@@ -103,7 +103,7 @@ export async function conduct(test: LoadTest): Promise<Result> {
 
 async function clear(
   { purge, progress }: LoadTest,
-  site: Site,
+  site: LoadSite,
   filters: readonly string[],
 ): Promise<Result['before']> {
   if (purge) {
@@ -124,8 +124,8 @@ async function clear(
 
 async function publish(
   test: LoadTest,
-  site: Site,
-  ledger: Ledger,
+  site: LoadSite,
+  ledger: LoadLedger,
   { run, keys }: { run: string; keys: ReadonlyMap<string, string> },
 ): Promise<Pick<Result, 'refused' | 'latenessP99Ms'>> {
   const { arrivalsMs } = arrivalsOf(test.profile, test.amount, test.seed);
@@ -137,7 +137,7 @@ async function publish(
     async send(index) {
       const { steps, photo } = tasks[index] as (typeof tasks)[number];
       const id = `${run}-${index}`;
-      ledger.submit(id, (steps[0] as Step).filter, Date.now());
+      ledger.submit({ id, filter: (steps[0] as Step).filter });
       if (await site.submit({ id, input: keys.get(photo) as string, steps })) return;
       ledger.withdraw(id);
       refused++;
@@ -149,18 +149,18 @@ async function publish(
 /** Waits until every task has ended. @returns whether it was given up because nothing ended any more */
 async function drained(
   { abandon, stallMs }: LoadTest,
-  site: Site,
-  ledger: Ledger,
+  site: LoadSite,
+  ledger: LoadLedger,
   filters: readonly string[],
 ): Promise<boolean> {
-  let open = ledger.counts.open;
+  let open = ledger.open;
   let sinceMs = performance.now();
   let emptySinceMs: number | undefined;
-  while (ledger.counts.open > 0 && !abandon.aborted) {
+  while (ledger.open > 0 && !abandon.aborted) {
     await sleep(POLL_MS, undefined, { signal: abandon }).catch(() => {});
     const nowMs = performance.now();
-    if (ledger.counts.open !== open) {
-      open = ledger.counts.open;
+    if (ledger.open !== open) {
+      open = ledger.open;
       sinceMs = nowMs;
       emptySinceMs = undefined;
     }
@@ -192,20 +192,20 @@ async function settled(
 /** The books: events, dead letters, queues and results together. */
 async function bringIn(
   { abandon }: LoadTest,
-  site: Site,
-  ledger: Ledger,
+  site: LoadSite,
+  ledger: LoadLedger,
   filters: readonly string[],
   before: Result['before'],
-): Promise<Account> {
-  if (ledger.counts.open > 0 || ledger.counts.failed > 0) await site.readDeadLetters(ledger);
+): Promise<LoadAccount> {
+  if (ledger.open > 0 || ledger.counts.failed > 0) await site.readDeadLetters(ledger);
   const deadlineMs = performance.now() + EMPTY_MS;
   let inQueues = await site.total(filters);
   // After a second Ctrl-C the counts may be older than the last deliveries.
-  while (abandon.aborted && inQueues < ledger.counts.open && performance.now() < deadlineMs) {
+  while (abandon.aborted && inQueues < ledger.open && performance.now() < deadlineMs) {
     await sleep(POLL_MS);
     inQueues = await site.total(filters);
   }
-  const completed = [...ledger.entries.values()].filter(({ outcome }) => outcome === 'completed');
+  const completed = [...ledger.entries.values()].filter(({ ending }) => ending === 'completed');
   const missing = await site.withoutResult(completed.map(({ id }) => id));
   const others = before.purged ? 0 : Math.max(0, before.found - ledger.counts.others);
   return accountOf(ledger.counts, inQueues - others, missing.length);

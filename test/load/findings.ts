@@ -1,7 +1,7 @@
 /** What a run shows, in sentences and table rows, for the page and for the terminal. */
 import { countLabel, spanLabel } from '../../keda/report/scale.ts';
 import { type Compared, errorOf } from './comparison.ts';
-import { nothingEnded } from './ledger.ts';
+import { nothingEnded } from './load-ledger.ts';
 import type { Result } from './result.ts';
 import { verdictWords } from './thresholds.ts';
 

@@ -3,7 +3,7 @@
 import type { Report, ReportFigure, ReportTable } from '../../keda/report/report.ts';
 import { countLabel, spanLabel } from '../../keda/report/scale.ts';
 import { comparedHead, comparedRows, findingsOf, shown } from './findings.ts';
-import { nothingEnded } from './ledger.ts';
+import { nothingEnded } from './load-ledger.ts';
 import { panelsOf } from './panels.ts';
 import { failuresOf, machine, type Result } from './result.ts';
 import type { Verdict } from './thresholds.ts';
@@ -140,7 +140,7 @@ function toldTable(told: NonNullable<Result['comparison']>['told']): ReportTable
       '',
       'Work, mean',
       'Hand-over to the next task',
-      'Start of a worker',
+      'StepStart of a worker',
       'Counts renewed every',
       'Workers at first',
     ],

@@ -1,6 +1,7 @@
 /** What was measured, in numbers: waits, latencies, throughput, peaks. */
 import { type Percentiles, percentiles } from '../../keda/simulator.ts';
-import { type Entry, type Visit, visitsOf } from './ledger.ts';
+import type { LedgerEntry } from '../support/ledger.ts';
+import { type QueueVisit, visitsOf } from './load-ledger.ts';
 import type { Sample } from './recorder.ts';
 
 export interface Measured {
@@ -32,7 +33,7 @@ export interface MeasuredFilter {
 
 const HOUR_MS = 3_600_000;
 
-export function measure(entries: readonly Entry[], samples: readonly Sample[]): Measured {
+export function measure(entries: readonly LedgerEntry[], samples: readonly Sample[]): Measured {
   const visits = visitsOf(entries);
   const ended = entries.filter(({ endedMs }) => endedMs !== undefined && !Number.isNaN(endedMs));
   const firstMs = entries.reduce(
@@ -75,7 +76,7 @@ export function replicasOf(level: Sample['total'] | undefined): number {
   return Number.isNaN(level.wanted) ? level.consumers : level.wanted;
 }
 
-function times(visits: readonly Visit[]) {
+function times(visits: readonly QueueVisit[]) {
   return {
     waitMs: percentiles(Float32Array.from(visits, ({ waitMs }) => waitMs)),
     workMs: percentiles(Float32Array.from(visits, ({ workMs }) => workMs)),

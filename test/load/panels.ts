@@ -3,7 +3,7 @@
 import { evenly, type ReportPanel, type ReportSeries } from '../../keda/report/report.ts';
 import { countLabel, spanLabel } from '../../keda/report/scale.ts';
 import { percentiles } from '../../keda/simulator.ts';
-import { visitsOf } from './ledger.ts';
+import { visitsOf } from './load-ledger.ts';
 import { type Moments, momentsOf, type PredictedSeries } from './predict.ts';
 import type { Sample } from './recorder.ts';
 import type { Result } from './result.ts';

@@ -1,7 +1,7 @@
 /** Writes down once a second how things stand: queues, workers, and what has come and gone. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Ledger } from './ledger.ts';
-import type { QueueCounts, Site } from './site.ts';
+import type { LoadLedger } from './load-ledger.ts';
+import type { LoadSite, QueueCounts } from './site.ts';
 import type { Target } from './targets.ts';
 
 /** One filter, or all together, at one moment. NaN where nobody can say. */
@@ -31,9 +31,9 @@ export interface Recorder {
 
 export interface RecorderOptions {
   filters: readonly string[];
-  site: Pick<Site, 'counts'>;
+  site: Pick<LoadSite, 'counts'>;
   target: Pick<Target, 'replicas'>;
-  ledger: Pick<Ledger, 'counts'>;
+  ledger: Pick<LoadLedger, 'counts'>;
   /** The start of the run, milliseconds since 1970. */
   startMs: number;
   onSample?: (sample: Sample) => void;

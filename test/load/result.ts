@@ -1,8 +1,9 @@
 /** Everything that a finished run knows: what the page, the JSON and the table are made of. */
 import { arch, cpus, platform, release, totalmem } from 'node:os';
 import { SIMULATION_DEFAULTS } from '../../keda/simulator.ts';
+import type { LedgerEntry } from '../support/ledger.ts';
 import type { Comparison } from './comparison.ts';
-import type { Account, Entry } from './ledger.ts';
+import type { LoadAccount } from './load-ledger.ts';
 import type { Measured } from './measured.ts';
 import type { LoadProfile } from './profiles.ts';
 import type { Sample } from './recorder.ts';
@@ -28,13 +29,13 @@ export interface Result {
   refused: number;
   /** How late tasks were handed over, 99th percentile, milliseconds. */
   latenessP99Ms: number;
-  account: Account;
+  account: LoadAccount;
   measured: Measured;
   verdicts: Verdict[];
   comparison: Comparison | undefined;
   samples: readonly Sample[];
   remarks: readonly Remark[];
-  entries: readonly Entry[];
+  entries: readonly LedgerEntry[];
 }
 
 /** This machine, for whoever compares two reports. */
@@ -70,11 +71,11 @@ export function resultJson(result: Result): object {
           },
     failures: failuresOf(entries),
     samples,
-    tasks: entries.map(({ id, submittedMs, endedMs, outcome, steps }) => ({
+    tasks: entries.map(({ id, submittedMs, endedMs, ending, steps }) => ({
       id,
       submittedMs: submittedMs - startMs,
       endedMs: endedMs === undefined ? null : endedMs - startMs,
-      outcome: outcome ?? null,
+      outcome: ending ?? null,
       steps,
     })),
   };
@@ -87,7 +88,7 @@ export interface FailureGroup {
 }
 
 /** Failures that say the same count together, most frequent first. */
-export function failuresOf(entries: readonly Entry[]): FailureGroup[] {
+export function failuresOf(entries: readonly LedgerEntry[]): FailureGroup[] {
   const groups = new Map<string, FailureGroup>();
   for (const { failure } of entries) {
     if (failure === undefined) continue;

@@ -24,7 +24,7 @@ import { amountOf } from './profiles.ts';
 import { LoadProgress } from './progress.ts';
 import { failuresOf, type Result, resultJson } from './result.ts';
 import { openLocal } from './targets/local.ts';
-import { openCluster, openRemote } from './targets/remote.ts';
+import { openClusterTarget, openRemote } from './targets/remote.ts';
 import { kindOf, type Target } from './targets.ts';
 import { filtersOf, PHOTOS, recipesOf } from './tasks.ts';
 import { verdictWords } from './thresholds.ts';
@@ -82,7 +82,7 @@ async function openTarget(options: LoadOptions, filters: string[]): Promise<Targ
     throw new UserError(`--speed hurries the workers of this machine only; the target is ${kind}.`);
   if (kind === 'broker') return await openRemote();
   const values = loadValues(options.values);
-  if (kind === 'cluster') return await openCluster(values, options);
+  if (kind === 'cluster') return await openClusterTarget(values, options);
   return await openLocal({ filters, values, speed: options.speed, maxWorkers: options.maxWorkers });
 }
 

@@ -1,5 +1,6 @@
 /** Where the workers are: on this machine, wherever AMQP_URL leads, or on a cluster. */
 import type { ScalingSettings } from '../../keda/model.ts';
+import type { Installation } from '../support/installation.ts';
 
 export const TARGETS = ['local', 'broker', 'cluster'] as const;
 export type TargetKind = (typeof TARGETS)[number];
@@ -21,8 +22,8 @@ export interface Target extends AsyncDisposable {
   kind: TargetKind;
   /** In words, for the report. */
   about: string;
-  /** Where broker and storage are, for `readConfig`. */
-  env: NodeJS.ProcessEnv;
+  /** Broker and storage. */
+  installation: Installation;
   /** Scaling decisions run so many times faster than on a cluster; 1 where nobody hurries them. */
   speed: number;
   /** How long scaling waits between two looks at the clock, beside its intervals; milliseconds. */

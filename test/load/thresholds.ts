@@ -1,6 +1,6 @@
 /** What a run must keep to; each limit says in words how it went. */
 import { spanLabel } from '../../keda/report/scale.ts';
-import { type Account, nothingEnded } from './ledger.ts';
+import { type LoadAccount, nothingEnded } from './load-ledger.ts';
 import type { Measured } from './measured.ts';
 
 export interface Limits {
@@ -25,7 +25,7 @@ export interface Verdict {
 export function judge(
   limits: Limits,
   { waitMs, latencyMs, throughput }: Pick<Measured, 'waitMs' | 'latencyMs' | 'throughput'>,
-  account: Account,
+  account: LoadAccount,
   interrupted: boolean,
 ): Verdict[] {
   const { maxWaitP95Ms, maxLatencyP95Ms, minThroughput } = limits;

@@ -18,7 +18,7 @@ import { WorkerProcess } from './worker-process.ts';
 
 /** A broker that has just been started may take its time. */
 const START_TIMEOUT_MS = 30_000;
-const WATCH_PREFETCH = 200;
+const WATCH_PREFETCH = 500;
 /** What a run leaves behind that is killed goes by itself. */
 const WATCH_EXPIRY_MS = 10 * 60_000;
 const FINAL_KEYS = ['task.completed', 'task.failed'];
@@ -209,11 +209,17 @@ export class Installation implements AsyncDisposable {
 
   /**
    * `look` at each message that an exchange gets from now on, by a queue that outlives connections and brokers.
+   * @param type a classic queue costs the broker less
    * @returns the queue's name
    */
-  async watch(exchange: string, keys: string[], look: (delivery: Delivery) => void): Promise<string> {
+  async watch(
+    exchange: string,
+    keys: readonly string[],
+    look: (delivery: Delivery) => void,
+    type: 'quorum' | 'classic' = 'quorum',
+  ): Promise<string> {
     const queue = uniqueName(`${this.prefix}-seen`);
-    const durable = { 'x-queue-type': 'quorum', 'x-expires': WATCH_EXPIRY_MS };
+    const durable = { 'x-queue-type': type, 'x-expires': WATCH_EXPIRY_MS };
     await this.broker.withChannel(async (channel) => {
       await channel.assertQueue(queue, { durable: true, arguments: durable });
       for (const key of keys) await channel.bindQueue(queue, exchange, key);
@@ -235,14 +241,19 @@ export class Installation implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#workers].map((worker) => worker.kill()));
-    if (this.#isOpen) {
-      await this.broker.withChannel(async (channel) => {
-        for (const queue of this.#watchQueues) await channel.deleteQueue(queue);
-      });
-      if (!this.#existing) await deleteAll(this.broker, this.config);
+    try {
+      if (this.#isOpen) await this.#leaveBroker();
+    } finally {
+      await this.broker.close();
+      await rm(this.home, { recursive: true, force: true });
     }
-    await this.broker.close();
-    await rm(this.home, { recursive: true, force: true });
+  }
+
+  async #leaveBroker(): Promise<void> {
+    await this.broker.withChannel(async (channel) => {
+      for (const queue of this.#watchQueues) await channel.deleteQueue(queue);
+    });
+    if (!this.#existing) await deleteAll(this.broker, this.config);
   }
 }
 

@@ -5,7 +5,7 @@ export interface Submission {
   id: string;
   /** The first step's filter. */
   filter?: string | undefined;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970. Default: now. */
   submittedMs?: number;
   /** What may become of it. Default: a result. */
   expect?: 'result' | 'dead letter' | 'either' | undefined;
@@ -24,6 +24,8 @@ export interface LetterReason {
 }
 
 export interface LedgerEntry extends Submission {
+  filter: string;
+  submittedMs: number;
   /** How often each ending was told by a final event. */
   told: Record<Ending, number>;
   /** The first one told, by an event or a dead letter. */
@@ -57,6 +59,8 @@ export class Ledger {
     if (this.entries.has(submission.id)) throw new Error(`"${submission.id}" is in the ledger already`);
     this.entries.set(submission.id, {
       ...submission,
+      filter: submission.filter ?? 'unknown',
+      submittedMs: submission.submittedMs ?? Date.now(),
       told: { completed: 0, failed: 0, cancelled: 0 },
       ending: undefined,
       endedMs: undefined,

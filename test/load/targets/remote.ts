@@ -3,41 +3,38 @@ import { type ScalingSettings, settingsFromValues } from '../../../keda/model.ts
 import type { Values } from '../../../keda/values.ts';
 import { UserError } from '../../../runtime/errors.ts';
 import { redactUrl } from '../../../runtime/redact.ts';
+import { Installation } from '../../support/installation.ts';
 import type { Target } from '../targets.ts';
 import { type ClusterOptions, openDeployments } from './kubernetes.ts';
 
 /** Nobody says how these workers are scaled, so their number is what consumes the queues. */
 export async function openRemote(): Promise<Target> {
-  return { kind: 'broker', about: `the workers of ${brokerOf(process.env)}`, ...unscaled() };
+  const installation = new Installation({ existing: true });
+  await installation.open();
+  return {
+    kind: 'broker',
+    about: `the workers of ${redactUrl(installation.config.amqp.url)}`,
+    installation,
+    speed: 1,
+    loopMs: 0,
+    settings: () => undefined,
+    replicas: async () => undefined,
+    remarks: [],
+    [Symbol.asyncDispose]: () => installation[Symbol.asyncDispose](),
+  };
 }
 
 /** The chart's workers. `values` are those the release was installed with; the prediction goes by them. */
-export async function openCluster(values: Values, options: ClusterOptions): Promise<Target> {
+export async function openClusterTarget(values: Values, options: ClusterOptions): Promise<Target> {
   const deployments = await openDeployments(options);
   return {
-    ...unscaled(),
+    ...(await openRemote()),
     kind: 'cluster',
     about: `the chart's workers, ${deployments.about}`,
     settings: (filter) => knownSettings(values, filter),
     replicas: deployments.read,
     remarks: deployments.remarks,
   };
-}
-
-function unscaled(): Omit<Target, 'kind' | 'about'> {
-  return {
-    env: process.env,
-    speed: 1,
-    loopMs: 0,
-    settings: () => undefined,
-    replicas: async () => undefined,
-    remarks: [],
-    [Symbol.asyncDispose]: async () => {},
-  };
-}
-
-function brokerOf({ AMQP_URL }: NodeJS.ProcessEnv): string {
-  return AMQP_URL === undefined ? 'amqp://localhost' : redactUrl(AMQP_URL);
 }
 
 /** A filter that is scaled otherwise, or not in the values, has no prediction. */

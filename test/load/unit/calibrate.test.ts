@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { calibrate } from '../calibrate.ts';
-import type { Start, Visit } from '../ledger.ts';
+import type { QueueVisit, StepStart } from '../load-ledger.ts';
 import type { Sample } from '../recorder.ts';
 
 const WORK_MS = 100;
 const HANDOVER_MS = 30;
 
 /** One worker works off a queue that was full from the beginning. */
-function backlog(count: number): { visits: Visit[]; starts: Start[] } {
+function backlog(count: number): { visits: QueueVisit[]; starts: StepStart[] } {
   const each = Array.from({ length: count }, (_, index) => index);
   const startMs = (index: number) => 1_000 + index * (WORK_MS + HANDOVER_MS);
   return {
@@ -64,7 +64,11 @@ describe('what the simulator is told', () => {
     const { visits } = backlog(20);
     const service = calibrate(
       'blur',
-      [...visits, { ...(visits[0] as Visit), workMs: 900 }, { ...(visits[1] as Visit), workMs: 900 }],
+      [
+        ...visits,
+        { ...(visits[0] as QueueVisit), workMs: 900 },
+        { ...(visits[1] as QueueVisit), workMs: 900 },
+      ],
       [],
       [],
     )?.service;

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { Account } from '../ledger.ts';
+import type { LoadAccount } from '../load-ledger.ts';
 import { judge, type Limits, verdictWords } from '../thresholds.ts';
 
 const times = (p95: number) => ({ mean: p95, p50: p95, p95, p99: p95, max: p95 });
 const MEASURED = { waitMs: times(20_000), latencyMs: times(25_000), throughput: 8 };
-const ACCOUNT: Account = {
+const ACCOUNT: LoadAccount = {
   submitted: 10,
   completed: 10,
   failed: 0,
@@ -20,7 +20,7 @@ const ACCOUNT: Account = {
 };
 const NONE: Limits = { lost: 0, failed: 0 };
 
-function broken(limits: Limits, account: Partial<Account> = {}, interrupted = false): string[] {
+function broken(limits: Limits, account: Partial<LoadAccount> = {}, interrupted = false): string[] {
   return judge(limits, MEASURED, { ...ACCOUNT, ...account }, interrupted)
     .filter(({ passed }) => !passed)
     .map(verdictWords);
