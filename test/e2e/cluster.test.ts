@@ -42,18 +42,14 @@ describe('the chart on a cluster', () => {
   it('installs with its queues declared, ScaledObjects ready and no worker running', async () => {
     const queues = await at.rabbitmqctl('list_queues', 'name', '--silent');
     expect(queues).toContain(QUEUE);
-    await until(
-      async () => {
-        const objects = JSON.parse(await at.kubectl('get', 'scaledobjects', '--output', 'json')) as {
-          items: { status?: { conditions?: { type: string; status: string }[] } }[];
-        };
-        return objects.items.every(({ status }) =>
-          status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'),
-        );
-      },
-      'every ScaledObject to be ready',
-      SETTINGS.timeoutS * 1_000,
-    );
+    await at.until(async () => {
+      const objects = JSON.parse(await at.kubectl('get', 'scaledobjects', '--output', 'json')) as {
+        items: { status?: { conditions?: { type: string; status: string }[] } }[];
+      };
+      return objects.items.every(({ status }) =>
+        status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'),
+      );
+    }, 'every ScaledObject to be ready');
     expect(await at.workers()).toBe(0);
   });
 
@@ -72,10 +68,9 @@ describe('the chart on a cluster', () => {
     const tasks = ids('drained', 8);
     await at.publish(tasks, true);
     await at.untilWorkers((workers) => workers > 1, 'more than one worker');
-    await until(
+    await at.until(
       () => at.events.some(({ type, subject }) => type.endsWith('started') && tasks.includes(subject)),
       'a task in work',
-      SETTINGS.timeoutS * 1_000,
     );
 
     await at.kubectl('delete', 'pods', '--selector', `darkroom.filter=${FILTER}`, '--wait=false');

@@ -1,22 +1,18 @@
 /** A namespace of a test's own on a real cluster: the chart in it, and the ways in. */
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { type Broker, openBroker } from '../../runtime/amqp/broker.ts';
-import { names } from '../../runtime/amqp/topology.ts';
-import { findTool } from '../support/kube-tools.ts';
+import sharp from 'sharp';
+import { freePorts } from '../../runtime/cli/local-broker/rabbitmq-node.ts';
+import { CHART, helm, RELEASE } from '../support/chart.ts';
+import { eventOf, Installation, type TaskEventMessage } from '../support/installation.ts';
+import { findTool, runTool } from '../support/kube-tools.ts';
 import { until } from '../support/until.ts';
 
-const CHART = fileURLToPath(new URL('../../helm', import.meta.url));
-const RELEASE = 'darkroom';
 const BROKER = `${RELEASE}-demo-broker`;
 const PASSWORD = 'demo-only';
-const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+const DEV_VALUES = ['--values', `${CHART}/values-dev.yaml`];
 
 export const SETTINGS = {
   image: process.env.E2E_IMAGE ?? 'darkroom:dev',
@@ -36,130 +32,127 @@ const QUICK = [
   'defaults.scaling.messagesPerReplica=2',
 ];
 
-export interface TaskEvent {
-  type: string;
-  subject: string;
-  data: Record<string, unknown>;
-}
-
-export interface Cluster extends AsyncDisposable {
-  namespace: string;
-  helm(...args: string[]): Promise<string>;
-  kubectl(...args: string[]): Promise<string>;
-  /** `helm upgrade --install` with the values that a run needs, and these on top. */
-  upgrade(...settings: string[]): Promise<void>;
-  /** Pods of the function that exist and are not on their way out. */
-  workers(): Promise<number>;
-  untilWorkers(wanted: (workers: number) => boolean, what: string): Promise<number>;
-  broker: Broker;
-  events: TaskEvent[];
-  /** Publishes images inside their messages; `slow` ones take a worker several seconds. */
-  publish(ids: string[], slow?: boolean): Promise<void>;
-  untilEnded(ids: string[]): Promise<TaskEvent[]>;
-  rabbitmqctl(...args: string[]): Promise<string>;
-}
-
-export async function kubectl(args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(await findTool('kubectl'), args, { maxBuffer: 1e8 });
-  return stdout;
-}
-
 export async function openCluster(): Promise<Cluster> {
   const namespace = `darkroom-e2e-${randomBytes(3).toString('hex')}`;
-  await kubectl(['create', 'namespace', namespace]);
+  await kubectl('create', 'namespace', namespace);
   // The API server itself then refuses any pod that asks for more than it may.
-  await kubectl(['label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted']);
-  const inNamespace = (...args: string[]) => kubectl(['--namespace', namespace, ...args]);
-  const helm = async (...args: string[]) =>
-    (
-      await promisify(execFile)(await findTool('helm'), ['--namespace', namespace, ...args], {
-        maxBuffer: 1e8,
-      })
-    ).stdout;
-  const upgrade = async (...settings: string[]) => {
-    const set = [...releaseSettings(namespace), ...settings].flatMap((setting) => ['--set', setting]);
-    await helm(
-      'upgrade',
-      '--install',
-      RELEASE,
-      CHART,
-      '--values',
-      `${CHART}/values-dev.yaml`,
-      ...set,
-      '--wait',
-      '--timeout',
-      `${SETTINGS.timeoutS}s`,
+  await kubectl('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted');
+  const [port = 0] = await freePorts(1);
+  const cluster = new Cluster(namespace, port);
+  await cluster.open(port);
+  return cluster;
+}
+
+export function kubectl(...args: string[]): Promise<string> {
+  return runTool('kubectl', args);
+}
+
+export class Cluster implements AsyncDisposable {
+  readonly namespace: string;
+  /** The release's, reached through a forwarded port. */
+  readonly installation: Installation;
+  readonly events: TaskEventMessage[] = [];
+  #stopForwarding = () => {};
+
+  /** @param port where the broker will be reached */
+  constructor(namespace: string, port: number) {
+    this.namespace = namespace;
+    const url = `amqp://admin:${PASSWORD}@127.0.0.1:${port}`;
+    this.installation = new Installation({
+      existing: true,
+      env: { AMQP_URL: url, DARKROOM_PREFIX: RELEASE },
+    });
+  }
+
+  /** Installs the broker, then the release on it. */
+  async open(port: number): Promise<void> {
+    await this.#applyBroker();
+    await this.upgrade();
+    this.#stopForwarding = await forwardPort(this.namespace, port);
+    await this.installation.open(SETTINGS.timeoutS * 1_000);
+    const { names } = this.installation;
+    await this.installation.watch(names.events, ['task.#'], ({ routingKey, body }) =>
+      this.events.push(eventOf(routingKey, body)),
     );
-  };
-  await applyBroker(namespace);
-  await upgrade();
-  const forward = await portForward(namespace);
-  const broker = openBroker({
-    url: `amqp://admin:${PASSWORD}@127.0.0.1:${forward.port}`,
-    heartbeatMs: 10_000,
-    confirmTimeoutMs: 30_000,
-    connectTimeoutMs: 10_000,
-    name: 'e2e',
-    log: SILENT,
-  });
-  await broker.ready(AbortSignal.timeout(SETTINGS.timeoutS * 1_000));
-  const events = collectEvents(broker);
-  const workers = async () => {
-    const pods = JSON.parse(
-      await inNamespace('get', 'pods', '--selector', `darkroom.filter=${FILTER}`, '--output', 'json'),
-    ) as { items: { metadata: { deletionTimestamp?: string } }[] };
+  }
+
+  helm(...args: string[]): Promise<string> {
+    return helm('--namespace', this.namespace, ...args);
+  }
+
+  kubectl(...args: string[]): Promise<string> {
+    return kubectl('--namespace', this.namespace, ...args);
+  }
+
+  rabbitmqctl(...args: string[]): Promise<string> {
+    return this.kubectl('exec', `${BROKER}-0`, '--', 'rabbitmqctl', ...args);
+  }
+
+  /** `helm upgrade --install` with the values that a run needs, and these on top. */
+  async upgrade(...settings: string[]): Promise<void> {
+    const set = [...releaseSettings(this.namespace), ...settings].flatMap((setting) => ['--set', setting]);
+    const wait = ['--wait', '--timeout', `${SETTINGS.timeoutS}s`];
+    await this.helm('upgrade', '--install', RELEASE, CHART, ...DEV_VALUES, ...set, ...wait);
+  }
+
+  /** Pods of the function that exist and are not on their way out. */
+  async workers(): Promise<number> {
+    const selector = ['--selector', `darkroom.filter=${FILTER}`];
+    const pods = JSON.parse(await this.kubectl('get', 'pods', ...selector, '--output', 'json')) as {
+      items: { metadata: { deletionTimestamp?: string } }[];
+    };
     return pods.items.filter(({ metadata }) => metadata.deletionTimestamp === undefined).length;
-  };
-  return {
-    namespace,
-    helm,
-    kubectl: inNamespace,
-    upgrade,
-    workers,
-    broker,
-    events,
-    untilWorkers: (wanted, what) =>
-      until(
-        async () => {
-          const count = await workers();
-          return wanted(count) ? { count } : undefined;
-        },
-        what,
-        SETTINGS.timeoutS * 1_000,
-      ).then(({ count }) => count),
-    async publish(ids, slow = false) {
-      const body = await photo(slow ? 640 : 64);
-      const output = JSON.stringify(slow ? { format: 'avif', effort: 6 } : { format: 'png' });
-      const headers = { 'darkroom-steps': JSON.stringify([{ filter: FILTER }]), 'darkroom-output': output };
-      // One after the other: a port-forward is a narrow way in.
-      for (const id of ids) {
-        await broker.publish({
-          exchange: names(RELEASE).exchange,
-          routingKey: FILTER,
-          mandatory: true,
-          body,
-          properties: { contentType: 'image/jpeg', messageId: id, headers },
-        });
-      }
-    },
-    untilEnded: (ids) =>
-      until(
-        () => {
-          const ended = ids.map((id) =>
-            events.find(({ type, subject }) => subject === id && /task\.(completed|failed)$/.test(type)),
-          );
-          return ended.every((event) => event !== undefined) ? ended : undefined;
-        },
-        `${ids.length} tasks to end`,
-        SETTINGS.timeoutS * 1_000,
-      ),
-    rabbitmqctl: (...args) => inNamespace('exec', `${BROKER}-0`, '--', 'rabbitmqctl', ...args),
-    async [Symbol.asyncDispose]() {
-      await broker.close();
-      forward.stop();
-      await kubectl(['delete', 'namespace', namespace, '--wait=false']);
-    },
-  };
+  }
+
+  async untilWorkers(wanted: (workers: number) => boolean, what: string): Promise<number> {
+    let count = 0;
+    await this.until(async () => {
+      count = await this.workers();
+      return wanted(count);
+    }, what);
+    return count;
+  }
+
+  /** Publishes images inside their messages; `slow` ones take a worker several seconds. */
+  async publish(ids: string[], slow = false): Promise<void> {
+    const body = await photo(slow ? 640 : 64);
+    const output = JSON.stringify(slow ? { format: 'avif', effort: 6 } : { format: 'png' });
+    const headers = { 'darkroom-steps': JSON.stringify([{ filter: FILTER }]), 'darkroom-output': output };
+    // One after the other: a port-forward is a narrow way in.
+    for (const messageId of ids) {
+      const properties = { contentType: 'image/jpeg', messageId, headers };
+      await this.installation.publish(body, { filter: FILTER, mandatory: true, properties });
+    }
+  }
+
+  /** The final events of all these tasks. */
+  untilEnded(ids: string[]): Promise<TaskEventMessage[]> {
+    const endOf = (id: string) =>
+      this.events.find(({ key, subject }) => subject === id && /^task\.(completed|failed)$/.test(key));
+    return this.until(() => {
+      const ended = ids.map(endOf);
+      return ended.every((event) => event !== undefined) && ended;
+    }, `${ids.length} tasks to end`);
+  }
+
+  until<T>(look: () => T | false | undefined | Promise<T | false | undefined>, what: string): Promise<T> {
+    return until(look, what, SETTINGS.timeoutS * 1_000);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.installation[Symbol.asyncDispose]();
+    this.#stopForwarding();
+    await kubectl('delete', 'namespace', this.namespace, '--wait=false');
+  }
+
+  /** The chart's demo broker on its own, so that it outlives the release. */
+  async #applyBroker(): Promise<void> {
+    const only = ['--show-only', 'templates/broker/demo.yaml'];
+    const file = join(this.installation.home, 'broker.yaml');
+    await writeFile(file, await this.helm('template', RELEASE, CHART, ...DEV_VALUES, ...only));
+    await this.kubectl('apply', '--filename', file);
+    await this.kubectl('rollout', 'status', `statefulset/${BROKER}`, `--timeout=${SETTINGS.timeoutS}s`);
+  }
 }
 
 /** The release's values over values-dev.yaml: on the broker beside it, and quick. */
@@ -177,94 +170,28 @@ export function releaseSettings(namespace: string): string[] {
   ];
 }
 
-/** The chart's demo broker on its own, so that it outlives the release. */
-async function applyBroker(namespace: string): Promise<void> {
-  const helm = await findTool('helm');
-  const template = [
-    'template',
-    RELEASE,
-    CHART,
-    '--namespace',
-    namespace,
-    '--values',
-    `${CHART}/values-dev.yaml`,
-    '--show-only',
-    'templates/broker/demo.yaml',
-  ];
-  const { stdout } = await promisify(execFile)(helm, template);
-  const folder = await mkdtemp(join(tmpdir(), 'darkroom-e2e-'));
-  await writeFile(join(folder, 'broker.yaml'), stdout);
-  await kubectl(['--namespace', namespace, 'apply', '--filename', join(folder, 'broker.yaml')]);
-  await rm(folder, { recursive: true });
-  await kubectl([
-    '--namespace',
-    namespace,
-    'rollout',
-    'status',
-    `statefulset/${BROKER}`,
-    `--timeout=${SETTINGS.timeoutS}s`,
-  ]);
-}
-
 /** A photo of noise, which no encoder makes short work of, in less than a hundred kilobytes. */
-async function photo(width: number): Promise<Buffer> {
-  const { default: sharp } = await import('sharp');
+function photo(width: number): Promise<Buffer> {
   const noise = { type: 'gaussian' as const, mean: 128, sigma: 50 };
-  return await sharp({
-    create: { width, height: Math.round(width * 0.75), channels: 3, background: '#888', noise },
-  })
+  const height = Math.round(width * 0.75);
+  return sharp({ create: { width, height, channels: 3, background: '#888', noise } })
     .jpeg({ quality: 40 })
     .toBuffer();
 }
 
-/** Starts again whenever the pod behind it goes. */
-async function portForward(namespace: string): Promise<{ port: number; stop(): void }> {
+/** Starts again whenever the pod behind it goes. @returns what stops it */
+async function forwardPort(namespace: string, port: number): Promise<() => void> {
   const tool = await findTool('kubectl');
-  const port = await freePort();
+  const args = ['--namespace', namespace, 'port-forward', `service/${BROKER}`, `${port}:5672`];
   let stopped = false;
   let running: ReturnType<typeof spawn>;
   const start = () => {
-    running = spawn(tool, ['--namespace', namespace, 'port-forward', `service/${BROKER}`, `${port}:5672`], {
-      stdio: 'ignore',
-    });
+    running = spawn(tool, args, { stdio: 'ignore' });
     running.once('exit', () => stopped || setTimeout(start, 1_000));
   };
   start();
-  return {
-    port,
-    stop() {
-      stopped = true;
-      running.kill();
-    },
+  return () => {
+    stopped = true;
+    running.kill();
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** From a queue that outlives a lost connection. */
-function collectEvents(broker: Broker): TaskEvent[] {
-  const events: TaskEvent[] = [];
-  const queue = `${RELEASE}-e2e-events`;
-  void broker
-    .withChannel(async (channel) => {
-      await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
-      await channel.bindQueue(queue, names(RELEASE).events, 'task.#');
-    })
-    .then(() =>
-      broker.consume(
-        queue,
-        (delivery) => {
-          events.push(JSON.parse(delivery.body.toString('utf8')) as TaskEvent);
-          delivery.ack();
-        },
-        { prefetch: 100 },
-      ),
-    );
-  return events;
 }

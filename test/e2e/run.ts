@@ -36,13 +36,13 @@ async function main(args: string[]): Promise<number> {
 
 async function whatIsMissing(): Promise<string | undefined> {
   try {
-    await kubectl(['version', '--request-timeout=10s', '--output', 'json']);
+    await kubectl('version', '--request-timeout=10s', '--output', 'json');
   } catch (error) {
     return `no cluster answers: ${reasonOf(error)}`;
   }
   try {
     const crd = ['get', 'crd', 'scaledobjects.keda.sh', '--ignore-not-found', '--output', 'name'];
-    return (await kubectl(crd)).trim() === '' ? 'KEDA is not installed in this cluster' : undefined;
+    return (await kubectl(...crd)).trim() === '' ? 'KEDA is not installed in this cluster' : undefined;
   } catch (error) {
     return `KEDA cannot be looked for: ${reasonOf(error)}`;
   }

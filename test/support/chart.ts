@@ -1,9 +1,7 @@
 /** Renders the chart with the real helm, and finds one's way in what it made. */
-import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { parseAllDocuments } from 'yaml';
-import { findTool } from './kube-tools.ts';
+import { runTool } from './kube-tools.ts';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const CHART = fileURLToPath(new URL('../../helm', import.meta.url));
@@ -80,9 +78,8 @@ export function valueArguments({ environment, set = {}, chart = CHART }: RenderO
 }
 
 /** Runs helm; resolves to what it prints. */
-export async function helm(...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(await findTool('helm'), args, { maxBuffer: 64 * 1024 ** 2 });
-  return stdout;
+export function helm(...args: string[]): Promise<string> {
+  return runTool('helm', args);
 }
 
 export function ofKind(objects: KubeObject[], kind: string): KubeObject[] {

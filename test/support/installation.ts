@@ -17,7 +17,7 @@ import { until } from './until.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 /** A broker that has just been started may take its time. */
-const START_TIMEOUT_MS = 30_000;
+const CONNECT_TIMEOUT_MS = 30_000;
 const WATCH_PREFETCH = 500;
 /** What a run leaves behind that is killed goes by itself. */
 const WATCH_EXPIRY_MS = 10 * 60_000;
@@ -34,6 +34,14 @@ export interface InstallationOptions {
   existing?: boolean;
   /** What its prefix begins with. */
   word?: string;
+}
+
+export interface PublishOptions {
+  /** The queue. Default: the first step's filter. */
+  filter?: string;
+  /** Whether a message that no queue takes is an error. */
+  mandatory?: boolean;
+  properties?: PublishProperties;
 }
 
 /** A CloudEvent of a task, and the routing key that it came with. */
@@ -98,20 +106,18 @@ export class Installation implements AsyncDisposable {
     return names(this.prefix);
   }
 
-  /** Connects and declares. @throws UserError when the broker cannot be reached */
-  async open(): Promise<void> {
+  /** Connects, and declares what is new. @throws UserError when the broker cannot be reached */
+  async open(timeoutMs = CONNECT_TIMEOUT_MS): Promise<void> {
     await mkdir(this.folder, { recursive: true });
-    const { url, connectTimeoutMs } = this.config.amqp;
-    const timeoutMs = this.#existing ? connectTimeoutMs : START_TIMEOUT_MS;
     try {
       await this.broker.ready(AbortSignal.timeout(timeoutMs));
     } catch (error) {
       await this[Symbol.asyncDispose]();
-      const words = `No connection to the broker at ${redactUrl(url)}: ${asError(error).message}`;
+      const words = `No connection to the broker at ${redactUrl(this.config.amqp.url)}: ${asError(error).message}`;
       throw new UserError(words, { cause: error });
     }
     this.#isOpen = true;
-    await this.declare();
+    if (!this.#existing) await this.declare();
   }
 
   /** What is declared already stays as it is, whatever its settings. */
@@ -146,15 +152,13 @@ export class Installation implements AsyncDisposable {
       .sort();
   }
 
-  /** To the queue of the first step's filter, or of `filter`. */
-  async publish(
-    task: object,
-    { filter, properties }: { filter?: string; properties?: PublishProperties } = {},
-  ): Promise<void> {
+  /** The task as JSON, or a body as it is. */
+  async publish(task: object, { filter, mandatory = false, properties }: PublishOptions = {}): Promise<void> {
     const first = (task as { steps?: { filter: string }[] }).steps?.[0]?.filter;
     await this.broker.publish({
       exchange: this.names.exchange,
       routingKey: filter ?? first ?? 'none',
+      mandatory,
       body: Buffer.isBuffer(task) ? task : Buffer.from(JSON.stringify(task)),
       properties: { contentType: 'application/json', ...properties },
     });

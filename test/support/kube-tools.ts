@@ -27,6 +27,17 @@ export function findTool(tool: Tool): Promise<string> {
   return path;
 }
 
+/** What a tool prints. */
+export async function runTool(
+  tool: Tool,
+  args: readonly string[],
+  { program, timeoutMs = 0 }: { program?: string | undefined; timeoutMs?: number } = {},
+): Promise<string> {
+  const options = { maxBuffer: 64 * 1024 ** 2, timeout: timeoutMs };
+  const { stdout } = await promisify(execFile)(program ?? (await findTool(tool)), args, options);
+  return stdout;
+}
+
 async function find(tool: Tool): Promise<string> {
   const named = process.env[tool.toUpperCase()];
   if (named) return named;

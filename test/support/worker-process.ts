@@ -9,7 +9,7 @@ import { until } from './until.ts';
 const PROBE_TIMEOUT_MS = 2_000;
 /** A worker under load for hours says more than this process can hold. */
 const LOG_LINES_MAX = 10_000;
-const WARN = 40;
+const COMPLAINTS = ['warn', 'error', 'fatal'];
 
 export class WorkerProcess {
   readonly process: ChildProcess;
@@ -47,7 +47,8 @@ export class WorkerProcess {
 
   /** The last warnings and errors of its log, and what it wrote to standard error. */
   get complaints(): string[] {
-    const lines = this.logs.filter(({ level }) => Number(level) >= WARN).map((line) => JSON.stringify(line));
+    const warnings = this.logs.filter(({ level }) => COMPLAINTS.includes(String(level)));
+    const lines = warnings.map((line) => JSON.stringify(line));
     return [...lines, this.#errors].filter((text) => text !== '').slice(-3);
   }
 
@@ -116,6 +117,6 @@ function parsed(line: string): Record<string, unknown> {
   try {
     return JSON.parse(line) as Record<string, unknown>;
   } catch {
-    return { level: WARN, msg: line };
+    return { level: 'error', msg: line };
   }
 }

@@ -21,7 +21,7 @@ export const messages: Scenario = {
 
 async function run({ choose, node, seed, say }: Stage): Promise<ScenarioOutcome> {
   const count = choose(2_000, 100_000);
-  const env = { RETRY_DELAYS: '50ms,100ms', INPUT_GRACE: '10ms' };
+  const env = { RETRY_DELAYS: '50ms,100ms', INPUT_GRACE: '10ms', REPLY_QUEUES: '*-seen-*' };
   await using installation = await openAuditedInstallation({ amqpUrl: node.amqpUrl, env, byReply: true });
   const photo = await sharp({ create: { width: 9, height: 7, channels: 3, background: '#306090' } })
     .png()

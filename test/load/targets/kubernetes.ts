@@ -1,8 +1,6 @@
 /** Reads how many workers a cluster runs from the chart's Deployments, through kubectl. */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { asError, UserError } from '../../../runtime/errors.ts';
-import { findTool } from '../../support/kube-tools.ts';
+import { runTool } from '../../support/kube-tools.ts';
 import type { Remark, Replicas } from '../targets.ts';
 
 export interface ClusterOptions {
@@ -28,9 +26,15 @@ const TIMEOUT_MS = 10_000;
 
 /** @throws UserError when the cluster cannot be asked, or runs no worker of the chart */
 export async function openDeployments(options: ClusterOptions): Promise<Deployments> {
-  const program = options.kubectl ?? (await findTool('kubectl'));
+  const where = [
+    ...(options.namespace === undefined ? [] : ['--namespace', options.namespace]),
+    ...(options.context === undefined ? [] : ['--context', options.context]),
+  ];
   const get = () =>
-    kubectl(program, options, ['get', 'deployments', '--selector', SELECTOR, '--output', 'json']);
+    runTool('kubectl', [...where, 'get', 'deployments', '--selector', SELECTOR, '--output', 'json'], {
+      program: options.kubectl,
+      timeoutMs: TIMEOUT_MS,
+    });
   const remarks: Remark[] = [];
   let found: Map<string, Replicas>;
   try {
@@ -80,18 +84,6 @@ export function replicasIn(json: string): Map<string, Replicas> {
     });
   }
   return replicas;
-}
-
-async function kubectl(program: string, options: ClusterOptions, args: string[]): Promise<string> {
-  const where = [
-    ...(options.namespace === undefined ? [] : ['--namespace', options.namespace]),
-    ...(options.context === undefined ? [] : ['--context', options.context]),
-  ];
-  const { stdout } = await promisify(execFile)(program, [...where, ...args], {
-    timeout: TIMEOUT_MS,
-    maxBuffer: 64 * 1_048_576,
-  });
-  return stdout;
 }
 
 function placeOf({ namespace, context }: ClusterOptions): string {

@@ -10,7 +10,8 @@ import { type ClusterOptions, openDeployments } from './kubernetes.ts';
 /** Nobody says how these workers are scaled, so their number is what consumes the queues. */
 export async function openRemote(): Promise<Target> {
   const installation = new Installation({ existing: true });
-  await installation.open();
+  await installation.open(installation.config.amqp.connectTimeoutMs);
+  await installation.declare();
   return {
     kind: 'broker',
     about: `the workers of ${redactUrl(installation.config.amqp.url)}`,
