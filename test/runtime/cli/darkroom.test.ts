@@ -7,8 +7,9 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 
-const LAUNCHER = fileURLToPath(new URL('../../../runtime/cli/darkroom.mjs', import.meta.url));
+const CLI = fileURLToPath(new URL('../../../runtime/cli', import.meta.url));
 const NODE_MODULES = fileURLToPath(new URL('../../../node_modules', import.meta.url));
+const PINNED_NODE = `node-${process.platform}-${process.arch}`;
 /** Makes a Node say that it is Node 20, to the launcher alone: what it starts is not told. */
 const AS_NODE_20 = `--import=data:text/javascript,${encodeURIComponent(
   "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.11.0' } })",
@@ -68,26 +69,44 @@ it('says what to do on an older Node without the pinned one', async () => {
   expect(code).toBe(2);
 });
 
+it.each([
+  ['on a new enough Node', []],
+  ['on the pinned Node from an older one', [AS_NODE_20]],
+])('runs a TypeScript file %s, with arguments and exit code', async (_where, nodeOptions) => {
+  await using project = await projectWith('');
+  const script = join(project.folder, 'script.ts');
+  await writeFile(
+    script,
+    `const words: string[] = process.argv.slice(1);
+    console.log(Number.parseInt(process.versions.node) >= 24, ...words);
+    process.exitCode = 5;`,
+  );
+
+  const { code, stdout } = await project.run(nodeOptions, [script, 'hello'], 'node/run.mjs');
+
+  expect(stdout).toBe(`true ${script} hello\n`);
+  expect(code).toBe(5);
+});
+
 /** A project of the launcher alone, with a command line of the test's own. */
 async function projectWith(main: string, { dependencies = true } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'darkroom-launcher-'));
   await mkdir(join(folder, 'runtime/cli'), { recursive: true });
   await mkdir(join(folder, 'node_modules'));
-  await cp(LAUNCHER, join(folder, 'runtime/cli/darkroom.mjs'));
+  for (const part of ['darkroom.mjs', 'node'])
+    await cp(join(CLI, part), join(folder, 'runtime/cli', part), { recursive: true });
   await writeFile(join(folder, 'runtime/cli/main.ts'), main);
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
-  if (dependencies) await symlink(join(NODE_MODULES, 'node'), join(folder, 'node_modules/node'));
+  if (dependencies) await symlink(join(NODE_MODULES, PINNED_NODE), join(folder, 'node_modules', PINNED_NODE));
 
   const { NODE_COMPILE_CACHE: _, ...env } = process.env;
-  const start = (nodeOptions: string[], parameters: string[]) =>
-    spawn(process.execPath, [...nodeOptions, join(folder, 'runtime/cli/darkroom.mjs'), ...parameters], {
-      env,
-    });
+  const start = (nodeOptions: string[], parameters: string[], entry = 'darkroom.mjs') =>
+    spawn(process.execPath, [...nodeOptions, join(folder, 'runtime/cli', entry), ...parameters], { env });
   return {
     folder,
     start,
-    async run(nodeOptions: string[], parameters: string[]) {
-      const child = start(nodeOptions, parameters);
+    async run(nodeOptions: string[], parameters: string[], entry?: string) {
+      const child = start(nodeOptions, parameters, entry);
       const exited = once(child, 'exit');
       const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
       const [code, signal] = await exited;

@@ -1,0 +1,15 @@
+/**
+ * `node run.mjs FILE…`: runs a TypeScript file on Node 24, for npm's scripts. Most npms put the Node that `npm ci`
+ * brought first on their PATH; npm 10 forgets to.
+ */
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { isRecentNode, runOnPinnedNode } from './pinned-node.mjs';
+
+const [file, ...parameters] = process.argv.slice(2);
+if (isRecentNode()) {
+  process.argv = [process.execPath, resolve(file), ...parameters];
+  await import(pathToFileURL(process.argv[1]).href);
+} else {
+  runOnPinnedNode([file, ...parameters]);
+}
