@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { functionNames, loadValues } from '../../keda/values.ts';
 import { listFunctions } from '../../runtime/functions.ts';
 import { CHART, ENVIRONMENTS, get, ofKind, one, render } from '../support/chart.ts';
+import { differences } from './differences.ts';
+import { FEWER } from './switches.ts';
 
 describe('functions', () => {
   it('are the files in functions/, no more and no fewer, in every environment', () => {
@@ -55,6 +57,10 @@ describe('functions', () => {
         { name: 'LOG_LEVEL', value: 'debug' },
       ]),
     );
+  });
+
+  it('differ by their names only, and add nothing to what they share', async () => {
+    expect(differences(await render({ set: FEWER }), await render())).toEqual({});
   });
 
   it('can be left out, by enabled: false or by null', async () => {

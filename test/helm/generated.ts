@@ -1,28 +1,92 @@
 /** The files that are made from the chart and kept in the repository: their paths, and what they should hold. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isMap, isNode, parseDocument, type Scalar, stringify, type YAMLMap } from 'yaml';
+import {
+  Document,
+  isCollection,
+  isMap,
+  isNode,
+  isScalar,
+  parseDocument,
+  type Scalar,
+  stringify,
+  visit,
+  type YAMLMap,
+} from 'yaml';
 import {
   ENVIRONMENTS,
   helm,
+  type KubeObject,
   NAMESPACE,
   parseManifests,
   RELEASE,
   ROOT,
+  render,
   renderText,
   valueArguments,
 } from '../support/chart.ts';
+import { type Differences, differences } from './differences.ts';
+import { FEWER, SWITCH_NAMES, turned } from './switches.ts';
 
 export interface Generated {
   path: string;
   text(): Promise<string>;
 }
 
-/** A whole render for each environment: what a change to the chart changes is seen in review. */
-export const GOLDEN: Generated[] = ENVIRONMENTS.map((environment) => ({
-  path: join(ROOT, `test/helm/golden/${environment}.yaml`),
-  text: () => renderText({ environment }),
-}));
+const GOLDEN_FOLDER = join(ROOT, 'test/helm/golden');
+const OWN_VALUES = 'chart.yaml';
+
+/**
+ * What a change to the chart changes is seen in review: the chart's own values whole, with two functions for all; of
+ * each switch and each environment what differs.
+ */
+export const GOLDEN: Generated[] = [
+  { path: join(GOLDEN_FOLDER, OWN_VALUES), text: () => renderText({ set: FEWER }) },
+  {
+    path: join(GOLDEN_FOLDER, 'switches.yaml'),
+    text: async () => differencesText(await switchDifferences()),
+  },
+  ...ENVIRONMENTS.map((environment) => ({
+    path: join(GOLDEN_FOLDER, `${environment}.yaml`),
+    text: async () => differencesText(nearest(await render({ environment }), await switchRenders())),
+  })),
+];
+
+type Renders = Map<string, KubeObject[]>;
+
+/** By name: the chart's own values, and each switch turned. */
+async function switchRenders(): Promise<Renders> {
+  const renders: Renders = new Map([[OWN_VALUES, await render({ set: FEWER })]]);
+  for (const name of SWITCH_NAMES) renders.set(name, await render({ set: turned(name) }));
+  return renders;
+}
+
+async function switchDifferences(): Promise<object> {
+  const renders = [...(await switchRenders())];
+  return Object.fromEntries(
+    renders
+      .slice(1)
+      .map(([name, objects], index) => [name, nearest(objects, new Map(renders.slice(0, index + 1)))]),
+  );
+}
+
+/** The differences from the render to which there are the fewest. */
+function nearest(objects: KubeObject[], bases: Renders): Differences & { from: string } {
+  const all = [...bases].map(([from, base]) => ({ from, ...differences(base, objects) }));
+  const [least] = all.sort((a, b) => JSON.stringify(a).length - JSON.stringify(b).length);
+  return least!;
+}
+
+function differencesText(value: object): string {
+  const document = new Document(value, { aliasDuplicateObjects: false });
+  // What is at a path is told in a line or two.
+  visit(document, {
+    Pair: (_, { key, value }) => {
+      if (isScalar(key) && /[.[]/.test(String(key.value)) && isCollection(value)) value.flow = true;
+    },
+  });
+  return document.toString({ lineWidth: 110 });
+}
 
 /** For those who don't use Helm, from the chart's own values, in the order in which they are applied. */
 const PARTS: [file: string, templates: string[]][] = [

@@ -2,7 +2,8 @@
 import { listFunctions } from '../../runtime/functions.ts';
 
 const KEPT = ['blur', 'resize'];
-const FEWER = Object.fromEntries(
+/** Leaves the other functions out. */
+export const FEWER = Object.fromEntries(
   listFunctions()
     .filter((name) => !KEPT.includes(name))
     .map((name) => [`functions.${name}`, null]),
