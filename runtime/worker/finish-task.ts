@@ -79,18 +79,18 @@ export async function finishTask(
   signal: AbortSignal,
 ): Promise<{ kind: 'completed'; marker: TaskMarker; image?: ReplyImage } | Ended> {
   const { task } = job;
-  const { storage, functionsDir } = resources;
+  const { storage } = resources;
   const key = task.output.key ?? defaultOutputKey(task.id, file.extension);
   assertNotRead(task.input, key, resources);
   const mine = { ...completion(job, key, file, image, workMs), meaning: meaningOf(task, plan) };
   failpoint('storing');
-  const marker = await standingMarker(mine, promised, resources);
+  const standing = promised ?? (await writeMarker(storage, mine));
   failpoint('marked');
-  if (marker !== mine) {
-    if (!(await isSameTask(task, marker, functionsDir))) throw idReused(task, marker);
-    const isSameResult = outputOf(marker).sha256 === outputOf(mine).sha256;
-    if (marker.outcome !== 'completed' || !isSameResult) return { kind: 'ended', marker };
+  if (standing !== mine && standing !== promised) {
+    const ended = await endFrom(job, standing, resources);
+    if (ended !== undefined) return ended;
   }
+  const marker = standing === mine ? mine : await keptPromise(standing, mine, resources);
   await storage.write(key, file.bytes, { contentType: file.contentType, signal });
   failpoint('stored');
   const wanted = job.wantsImage && { image: { bytes: file.bytes, contentType: file.contentType } };
@@ -98,12 +98,11 @@ export async function finishTask(
 }
 
 /** Another version of a filter may make other bytes than were promised: then what is stored is what is said. */
-async function standingMarker(
+async function keptPromise(
+  promised: TaskMarker,
   mine: TaskMarker,
-  promised: TaskMarker | undefined,
   { storage }: StepResources,
 ): Promise<TaskMarker> {
-  if (promised === undefined) return await writeMarker(storage, mine);
   if (outputOf(promised).sha256 === outputOf(mine).sha256) return promised;
   await replaceMarker(storage, mine);
   return mine;
@@ -137,7 +136,7 @@ export function assertNotRead(read: string | undefined, outputKey: string, { inp
   );
 }
 
-async function isSameTask(task: Task, marker: TaskMarker, functionsDir: string): Promise<boolean> {
+export async function isSameTask(task: Task, marker: TaskMarker, functionsDir: string): Promise<boolean> {
   if (marker.fingerprint === '' || marker.fingerprint === task.fingerprint) return true;
   return marker.meaning !== undefined && marker.meaning === (await plannedMeaning(task, functionsDir));
 }

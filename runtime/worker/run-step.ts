@@ -8,13 +8,27 @@ import { capText, redactText } from '../redact.ts';
 import { ObjectNotFound } from '../storage/storage.ts';
 import { defaultOutputKey, intermediateKey, readMarker } from '../task/task-marker.ts';
 import { failpoint } from './failpoint.ts';
-import { assertNotRead, endFrom, finishTask } from './finish-task.ts';
+import { assertNotRead, endFrom, finishTask, isSameTask } from './finish-task.ts';
 import type { InputRoom } from './input-buffer.ts';
 import type { Job, StepResult, Timings } from './protocol.ts';
 import type { StepResources } from './step-resources.ts';
 
-/** Never throws: a failure is a result with its consequence. */
+/**
+ * Never throws: a failure is a result with its consequence.
+ *
+ * A first delivery leaps before it looks: the marker that it writes at the end decides whether the task had ended. Only
+ * when it goes wrong it looks whether that is because the task is over, its input and intermediates gone.
+ */
 export async function runStep(job: Job, resources: StepResources, signal: AbortSignal): Promise<StepResult> {
+  const result = await tryStep(job, resources, signal);
+  const wentWrong = result.kind === 'failed' || result.kind === 'restart';
+  if (!wentWrong || job.isRepeat) return result;
+  const marker = await readMarker(resources.storage, job.task.id, job.generation).catch(() => undefined);
+  if (marker === undefined || !(await isSameTask(job.task, marker, resources.functionsDir))) return result;
+  return (await endFrom(job, marker, resources).catch(() => undefined)) ?? result;
+}
+
+async function tryStep(job: Job, resources: StepResources, signal: AbortSignal): Promise<StepResult> {
   try {
     return await attemptStep(job, resources, signal);
   } catch (thrown) {
@@ -31,8 +45,8 @@ async function attemptStep(job: Job, resources: StepResources, signal: AbortSign
   const fetching = fetchInput(job, resources, room, signal);
   fetching.catch(() => {}); // Awaited below, after the markers that may make it needless.
   const [marker, done] = await Promise.all([
-    readMarker(storage, task.id, generation),
-    isLast || job.isRestart ? undefined : storage.stat(intermediateKey(task, step)),
+    job.isRepeat ? readMarker(storage, task.id, generation) : undefined,
+    job.isRepeat && !job.isRestart && !isLast ? storage.stat(intermediateKey(task, step)) : undefined,
   ]);
   const ended = marker && (await endFrom(job, marker, resources));
   if (ended !== undefined) return ended;
