@@ -2,12 +2,12 @@
  * What `npm run bench` runs: every benchmark with its peer or baseline in the same run, as a table and, with
  * `--json`, as JSON. The machine should have nothing else to do.
  */
-import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { findBroker } from '../../runtime/cli/broker.ts';
 import { EXIT } from '../../runtime/cli/exit-codes.ts';
 import { note, print, printJson, printTable } from '../../runtime/cli/terminal.ts';
 import { UserError } from '../../runtime/errors.ts';
+import { machineText } from '../support/machine.ts';
 import { runScript } from '../support/run-command.ts';
 import { benchFilters } from './filters.ts';
 import { benchMemory } from './memory.ts';
@@ -55,7 +55,7 @@ async function measure(wanted: string[], json: boolean): Promise<void> {
     note(`measuring ${name} …`);
     rows.push(...(await BENCHMARKS[name]!(broker.amqpUrl)));
   }
-  const machine = `${cpus().length} × ${cpus()[0]?.model}, Node ${process.versions.node}, RabbitMQ ${broker.version ?? '(yours)'}`;
+  const machine = `${machineText()}, RabbitMQ ${broker.version ?? '(yours)'}`;
   if (json) printJson({ machine, time: new Date().toISOString(), rows });
   else printRows(rows, machine);
 }

@@ -10,11 +10,12 @@ import { EXIT } from '../../runtime/cli/exit-codes.ts';
 import { RABBITMQ_IMAGE } from '../../runtime/cli/local-broker/start-rabbitmq.ts';
 import { printJson } from '../../runtime/cli/terminal.ts';
 import { asError, UserError } from '../../runtime/errors.ts';
+import { machineText } from '../support/machine.ts';
 import { presentVersions, type RabbitVersion, startRabbit } from '../support/rabbit.ts';
 import { runScript } from '../support/run-command.ts';
 import { SCENARIOS } from './scenarios/index.ts';
 import { createRandom } from './support/random.ts';
-import { machine, passed, printReport, progressLine, type Row } from './support/report.ts';
+import { passed, printReport, progressLine, type Row } from './support/report.ts';
 import { type ChaosProfile, noFigures, type Scenario, type Stage } from './support/scenario.ts';
 
 interface Options {
@@ -71,7 +72,7 @@ async function main(options: Options): Promise<number> {
     }
   }
   if (options.json === true)
-    printJson({ seed: options.seed, profile: options.profile, machine: machine(), rows });
+    printJson({ seed: options.seed, profile: options.profile, machine: machineText(), rows });
   else printReport(rows, options.seed);
   return rows.every(passed) ? EXIT.ok : EXIT.failed;
 }

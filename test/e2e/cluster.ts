@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { freePorts } from '../../runtime/cli/local-broker/rabbitmq-node.ts';
 import { CHART, helm, RELEASE } from '../support/chart.ts';
-import { eventOf, Installation, type TaskEventMessage } from '../support/installation.ts';
+import { eventMessageOf, Installation, type TaskEventMessage } from '../support/installation.ts';
 import { findTool, runTool } from '../support/kube-tools.ts';
 import { until } from '../support/until.ts';
 
@@ -72,7 +72,7 @@ export class Cluster implements AsyncDisposable {
     await this.installation.open(SETTINGS.timeoutS * 1_000);
     const { names } = this.installation;
     await this.installation.watch(names.events, ['task.#'], ({ routingKey, body }) =>
-      this.events.push(eventOf(routingKey, body)),
+      this.events.push(eventMessageOf(routingKey, body)),
     );
   }
 

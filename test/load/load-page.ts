@@ -2,11 +2,12 @@
 
 import type { Report, ReportFigure, ReportTable } from '../../keda/report/report.ts';
 import { countLabel, spanLabel } from '../../keda/report/scale.ts';
+import { machine } from '../support/machine.ts';
 import { comparedHead, comparedRows, findingsOf, shown } from './findings.ts';
 import { nothingEnded } from './load-ledger.ts';
 import { panelsOf } from './panels.ts';
-import { failuresOf, machine, type Result } from './result.ts';
-import type { Verdict } from './thresholds.ts';
+import { failuresOf, type Result } from './result.ts';
+import type { ThresholdVerdict } from './thresholds.ts';
 
 const REMARKS_SHOWN = 300;
 /** More kinds of task go to a table. */
@@ -32,7 +33,7 @@ function figures(result: Result): ReportFigure[] {
   const { measured, account, verdicts } = result;
   const span = (ms: number) => (nothingEnded(account) ? '–' : spanLabel(ms));
   const { waitMs, latencyMs, throughput, makespanMs, peakReplicas } = measured;
-  const verdictOf = (name: Verdict['name']) => verdicts.find((verdict) => verdict.name === name);
+  const verdictOf = (name: ThresholdVerdict['name']) => verdicts.find((verdict) => verdict.name === name);
   const [wait, latency, rate] = [verdictOf('wait-p95'), verdictOf('latency-p95'), verdictOf('throughput')];
   const predictedWait = predictedText(result, 'Time in queue, p95');
   const predictedLatency = predictedText(result, 'Total latency, p95');
@@ -50,7 +51,7 @@ function figures(result: Result): ReportFigure[] {
 function figure(
   label: string,
   value: string,
-  verdict: Verdict | undefined,
+  verdict: ThresholdVerdict | undefined,
   ...details: (string | undefined)[]
 ): ReportFigure {
   const detail = details.filter((part) => part !== undefined).join(' · ');

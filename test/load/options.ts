@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { conventional, positiveDuration, positiveWhole } from '../../runtime/cli/option-values.ts';
-import { KINDS, LOAD_PROFILES, type LoadProfile } from './profiles.ts';
+import { LOAD_PROFILES, type LoadProfile, PROFILE_KINDS } from './profiles.ts';
 import { TARGETS, type TargetKind } from './targets.ts';
 import { DEFAULT_FILTER } from './tasks.ts';
 
@@ -131,7 +131,7 @@ function addOutput(command: Command): void {
 
 function profilesHelp(): string {
   const lines = LOAD_PROFILES.map((name) => {
-    const { about, rate, durationMs } = KINDS[name];
+    const { about, rate, durationMs } = PROFILE_KINDS[name];
     const usual = name === 'burst' ? `${rate} tasks` : `${rate}/s for ${durationMs / 1_000} s`;
     return `  ${name.padEnd(8)} ${about} (${usual} unless said otherwise)`;
   });

@@ -25,7 +25,7 @@ interface Kind {
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 
-export const KINDS: Record<LoadProfile, Kind> = {
+export const PROFILE_KINDS: Record<LoadProfile, Kind> = {
   burst: { about: 'all at once', shape: 'burst', rate: 500, durationMs: SECOND_MS },
   ramp: { about: 'from nothing to twice the mean rate', shape: 'ramp', rate: 5, durationMs: 2 * MINUTE_MS },
   steady: { about: 'the same rate throughout', shape: 'steady', rate: 5, durationMs: MINUTE_MS },
@@ -53,7 +53,7 @@ export function amountOf(
   given: { messages?: number | undefined; durationMs?: number | undefined; rate?: number | undefined },
 ): Amount {
   const { messages, durationMs, rate } = given;
-  const kind = KINDS[profile];
+  const kind = PROFILE_KINDS[profile];
   if (profile === 'burst') {
     if (durationMs !== undefined || rate !== undefined)
       throw new UserError(
@@ -76,5 +76,5 @@ export function amountOf(
 
 /** The same seed gives the same arrivals, those that `darkroom simulate` draws too. */
 export function arrivalsOf(profile: LoadProfile, { messages, durationMs }: Amount, seed: number): Load {
-  return profileLoad(KINDS[profile].shape, messages, durationMs, seed);
+  return profileLoad(PROFILE_KINDS[profile].shape, messages, durationMs, seed);
 }

@@ -1,14 +1,14 @@
 /** Everything that a finished run knows: what the page, the JSON and the table are made of. */
-import { arch, cpus, platform, release, totalmem } from 'node:os';
 import { SIMULATION_DEFAULTS } from '../../keda/simulator.ts';
 import type { LedgerEntry } from '../support/ledger.ts';
+import { machine } from '../support/machine.ts';
 import type { Comparison } from './comparison.ts';
 import type { LoadAccount } from './load-ledger.ts';
 import type { Measured } from './measured.ts';
 import type { LoadProfile } from './profiles.ts';
 import type { Sample } from './recorder.ts';
 import type { Remark, TargetKind } from './targets.ts';
-import type { Verdict } from './thresholds.ts';
+import type { ThresholdVerdict } from './thresholds.ts';
 
 export interface Result {
   command: string;
@@ -31,23 +31,11 @@ export interface Result {
   latenessP99Ms: number;
   account: LoadAccount;
   measured: Measured;
-  verdicts: Verdict[];
+  verdicts: ThresholdVerdict[];
   comparison: Comparison | undefined;
   samples: readonly Sample[];
   remarks: readonly Remark[];
   entries: readonly LedgerEntry[];
-}
-
-/** This machine, for whoever compares two reports. */
-export function machine() {
-  const [cpu] = cpus();
-  return {
-    cpu: cpu?.model.trim() ?? 'unknown',
-    cores: cpus().length,
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-    os: `${platform()} ${release()} ${arch()}`,
-    node: process.version,
-  };
 }
 
 /** The JSON report: all samples, figures, verdicts, and the prediction with its error. */

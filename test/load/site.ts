@@ -10,7 +10,7 @@ import { openStorage } from '../../runtime/storage/open.ts';
 import type { Storage } from '../../runtime/storage/storage.ts';
 import { HEADERS } from '../../runtime/task/hop.ts';
 import type { Step } from '../../runtime/task/task.ts';
-import { eventOf, type Installation } from '../support/installation.ts';
+import { eventMessageOf, type Installation } from '../support/installation.ts';
 import { EVENT_KEYS, type LoadLedger } from './load-ledger.ts';
 
 /** What one filter's queue holds. NaN where nobody can say. */
@@ -46,7 +46,7 @@ export class LoadSite {
       () => undefined,
     );
     const take = ({ routingKey, body }: { routingKey: string; body: Buffer }) =>
-      ledger.take(eventOf(routingKey, body), Date.now());
+      ledger.take(eventMessageOf(routingKey, body), Date.now());
     await installation.watch(names.events, EVENT_KEYS, take, 'classic');
     return new LoadSite(installation, { storage, management, version, run });
   }

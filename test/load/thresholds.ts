@@ -12,7 +12,7 @@ export interface Limits {
   failed: number;
 }
 
-export interface Verdict {
+export interface ThresholdVerdict {
   name: 'lost' | 'failed' | 'unfinished' | 'ended-twice' | 'wait-p95' | 'latency-p95' | 'throughput';
   label: string;
   /** In words, such as `at most 30.0 s`. */
@@ -27,10 +27,10 @@ export function judge(
   { waitMs, latencyMs, throughput }: Pick<Measured, 'waitMs' | 'latencyMs' | 'throughput'>,
   account: LoadAccount,
   interrupted: boolean,
-): Verdict[] {
+): ThresholdVerdict[] {
   const { maxWaitP95Ms, maxLatencyP95Ms, minThroughput } = limits;
   const timeless = nothingEnded(account);
-  const verdicts: Verdict[] = [
+  const verdicts: ThresholdVerdict[] = [
     atMost('lost', 'Tasks lost', account.lost, limits.lost),
     atMost('failed', 'Tasks failed', account.failed + account.cancelled, limits.failed),
     atMost('ended-twice', 'Tasks both completed and failed', account.contradictions, 0),
@@ -56,11 +56,16 @@ export function judge(
 }
 
 /** `Time in queue, p95: 42.0 s, expected at most 30.0 s`. */
-export function verdictWords({ label, limit, value }: Verdict): string {
+export function verdictWords({ label, limit, value }: ThresholdVerdict): string {
   return `${label}: ${value}, expected ${limit}`;
 }
 
-function atMost(name: Verdict['name'], label: string, count: number, limit: number): Verdict {
+function atMost(
+  name: ThresholdVerdict['name'],
+  label: string,
+  count: number,
+  limit: number,
+): ThresholdVerdict {
   return {
     name,
     label,
@@ -72,12 +77,12 @@ function atMost(name: Verdict['name'], label: string, count: number, limit: numb
 
 /** Where nothing ended there is no time, and no time is not a short one. */
 function atMostTime(
-  name: Verdict['name'],
+  name: ThresholdVerdict['name'],
   label: string,
   ms: number,
   limitMs: number,
   unknown: boolean,
-): Verdict {
+): ThresholdVerdict {
   return {
     name,
     label,

@@ -5,7 +5,7 @@ import type { Pixels } from '../../runtime/filter.ts';
 import { maxDiff, psnr, ssim } from './compare.ts';
 
 /** What a case demands of a result; `maxdiff` is in levels of the images' own depth. */
-export type Comparison =
+export type GoldenComparison =
   | { kind: 'exact' }
   | { kind: 'maxdiff'; atMost: number }
   | { kind: 'psnr'; atLeast: number }
@@ -22,7 +22,7 @@ export interface GoldenCase {
   reference: string;
   /** Further images that the parameters name. */
   inputs?: Record<string, string>;
-  comparison: Comparison;
+  comparison: GoldenComparison;
   /** Whether colours are compared as they show, multiplied by their alpha. */
   premultiplied?: boolean;
   /** Whether the result may carry an alpha channel that hides nothing. */

@@ -201,7 +201,7 @@ export class Installation implements AsyncDisposable {
       await channel.bindQueue(queue, this.names.events, 'task.#');
       await channel.consume(
         queue,
-        (message) => message && this.events.push(eventOf(message.fields.routingKey, message.content)),
+        (message) => message && this.events.push(eventMessageOf(message.fields.routingKey, message.content)),
         { noAck: true },
       );
       ready.resolve();
@@ -261,6 +261,6 @@ export class Installation implements AsyncDisposable {
   }
 }
 
-export function eventOf(key: string, body: Buffer): TaskEventMessage {
+export function eventMessageOf(key: string, body: Buffer): TaskEventMessage {
   return { key, ...JSON.parse(body.toString()) };
 }

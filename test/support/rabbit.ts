@@ -10,7 +10,6 @@ import {
   startDebianNode,
   startDockerNode,
 } from '../../runtime/cli/local-broker/start-rabbitmq.ts';
-import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 
 export type RabbitVersion = '3.10' | '4';
 
@@ -82,12 +81,6 @@ export function openTestBroker(url: string, options: Partial<BrokerOptions> = {}
     ...options,
   });
   return { broker, logged, [Symbol.asyncDispose]: () => broker.close(1000) };
-}
-
-/** A proxy that misbehaves on request, before the broker at `url`. */
-export function faultProxyTo(url: string): Promise<FaultProxy> {
-  const { hostname, port } = new URL(url);
-  return startFaultProxy({ host: hostname, port: Number(port) || 5672 });
 }
 
 export interface TestQueue extends AsyncDisposable {

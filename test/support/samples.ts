@@ -9,7 +9,7 @@ export interface Shape {
 }
 
 /** Every sample by its place, from 0 to 1. */
-export function imageBy({ width, height, channels, bits = 8 }: Shape, sample: Sample): Pixels {
+export function imageBy({ width, height, channels, bits = 8 }: Shape, sample: SampleAt): Pixels {
   const length = width * height * channels;
   const data = bits === 8 ? new Uint8Array(length) : new Uint16Array(length);
   const max = bits === 8 ? 255 : 65535;
@@ -23,7 +23,7 @@ export function imageBy({ width, height, channels, bits = 8 }: Shape, sample: Sa
   return { data, width, height, channels };
 }
 
-export type Sample = (x: number, y: number, channel: number) => number;
+export type SampleAt = (x: number, y: number, channel: number) => number;
 
 /** Noise without any order; with alpha, that too. */
 export function noise(shape: Shape, seed = 1): Pixels {

@@ -40,11 +40,10 @@ export const cuts: Scenario = {
 
 async function run({ choose, node, random, say }: Stage): Promise<ScenarioOutcome> {
   const wanted = choose(14, 100);
-  const port = Number(new URL(node.amqpUrl).port);
   await using installation = await openAuditedInstallation({ amqpUrl: node.amqpUrl, env: SHORT_TIMES });
   const kinds = await prepareTaskKinds(installation, random);
   // Each worker has a network of its own, so that they are cut independently.
-  const proxies = await Promise.all(FILTERS.map(() => startFaultProxy({ port })));
+  const proxies = await Promise.all(FILTERS.map(() => startFaultProxy(node.amqpUrl)));
   await using _ = {
     [Symbol.asyncDispose]: async () =>
       void (await Promise.all(proxies.map((proxy) => proxy[Symbol.asyncDispose]()))),

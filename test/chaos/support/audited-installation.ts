@@ -7,7 +7,7 @@ import { inspectTopology } from '../../../runtime/amqp/topology.ts';
 import { topologyOf } from '../../../runtime/cli/session.ts';
 import { TASKS_FOLDER } from '../../../runtime/task/task-marker.ts';
 import {
-  eventOf,
+  eventMessageOf,
   Installation,
   type InstallationOptions,
   type TaskEventMessage,
@@ -73,7 +73,7 @@ export class AuditedInstallation extends Installation {
       );
     else
       await this.watch(events, ['task.completed', 'task.failed'], ({ routingKey, body, redelivered }) => {
-        const { subject, data } = eventOf(routingKey, body);
+        const { subject, data } = eventMessageOf(routingKey, body);
         this.ledger.end(subject, data, redelivered);
       });
     await this.consume(dead, ({ headers, properties, redelivered }) => {
@@ -155,7 +155,7 @@ export class AuditedInstallation extends Installation {
   /** Every event of one type from now on, such as `started`, once each unless Darkroom itself repeats it. */
   follow(type: string): Promise<TaskEventMessage[]> {
     return this.collect(this.names.events, `task.${type}`, ({ routingKey, body }) =>
-      eventOf(routingKey, body),
+      eventMessageOf(routingKey, body),
     );
   }
 

@@ -1,7 +1,18 @@
 /** The summary: one row per scenario and broker, then the machine. */
-import { cpus, totalmem } from 'node:os';
 import { note, print, printTable } from '../../../runtime/cli/terminal.ts';
-import type { ScenarioOutcome } from './scenario.ts';
+import { machineText } from '../../support/machine.ts';
+import type { Figures, ScenarioOutcome } from './scenario.ts';
+
+const COLUMNS: Record<keyof Figures, string> = {
+  submitted: 'Submitted',
+  results: 'Results',
+  deadLetters: 'Dead letters',
+  duplicates: 'Duplicates',
+  lost: 'Lost',
+  unexplained: 'Unexplained',
+  wrong: 'Wrong bytes',
+  kills: 'Kills',
+};
 
 export interface Row extends ScenarioOutcome {
   scenario: string;
@@ -14,39 +25,13 @@ export function passed({ lost, unexplained, wrong, faults }: ScenarioOutcome): b
   return lost + unexplained + wrong + faults.length === 0;
 }
 
-export function machine(): string {
-  const [cpu] = cpus();
-  const memory = Math.round(totalmem() / 2 ** 30);
-  return `${cpus().length} × ${cpu?.model.trim()}, ${memory} GiB, ${process.platform}, Node ${process.versions.node}`;
-}
-
 export function printReport(rows: Row[], seed: number): void {
   printTable(
-    [
-      'Scenario',
-      'RabbitMQ',
-      'Submitted',
-      'Results',
-      'Dead letters',
-      'Duplicates',
-      'Lost',
-      'Unexplained',
-      'Wrong bytes',
-      'Kills',
-      'Seconds',
-      '',
-    ],
+    ['Scenario', 'RabbitMQ', ...Object.values(COLUMNS), 'Seconds', ''],
     rows.map((row) => [
       row.scenario,
       row.rabbitmq,
-      row.submitted,
-      row.results,
-      row.deadLetters,
-      row.duplicates,
-      row.lost,
-      row.unexplained,
-      row.wrong,
-      row.kills,
+      ...(Object.keys(COLUMNS) as (keyof Figures)[]).map((figure) => row[figure]),
       row.seconds.toFixed(1),
       passed(row) ? 'ok' : 'FAILED',
     ]),
@@ -56,9 +41,8 @@ export function printReport(rows: Row[], seed: number): void {
     for (const text of notes) print(`${scenario} (${rabbitmq}): ${text}`);
   for (const { scenario, rabbitmq, faults } of rows)
     for (const text of faults) print(`FAILED ${scenario} (${rabbitmq}): ${text}`);
-  print(
-    `\nSeed ${seed}. ${machine()}. RabbitMQ ${[...new Set(rows.map(({ rabbitmq }) => rabbitmq))].filter((version) => version !== '–').join(' and ')}.`,
-  );
+  const versions = new Set(rows.map(({ rabbitmq }) => rabbitmq).filter((version) => version !== '–'));
+  print(`\nSeed ${seed}. ${machineText()}. RabbitMQ ${[...versions].join(' and ')}.`);
 }
 
 /** A line of progress, with the time since the run began. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { renderReport } from '../../../keda/report/render-report.ts';
 import type { ReportSeries } from '../../../keda/report/report.ts';
 import { countLabel, spanLabel } from '../../../keda/report/scale.ts';
-import { machine } from './report.ts';
+import { machineText } from '../../support/machine.ts';
 import type { ScenarioOutcome, Stage } from './scenario.ts';
 
 export const SOAK_SERIES = {
@@ -49,7 +49,7 @@ export async function writeSoakPage(
   const seconds = Math.round(samples.parentMemory.at(-1)?.[0] ?? 0);
   const page = renderReport({
     title: `Soak: ${countLabel(results)} tasks in ${spanLabel(seconds * 1_000)}`,
-    subtitle: `RabbitMQ ${node.version} · ${machine()} · ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC`,
+    subtitle: `RabbitMQ ${node.version} · ${machineText()} · ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC`,
     figures: [
       ...PANELS.map(({ title, unit, parent, child }) => ({
         label: title,

@@ -3,9 +3,9 @@ import { gaussianBlur } from '../../../functions/kernels/gaussian-blur.ts';
 import { kernels } from '../../../functions/kernels/module.ts';
 import type { Pixels } from '../../../runtime/filter.ts';
 import { plainGaussian } from '../../support/plain-kernels.ts';
-import { imageBy, noise, type Sample, type Shape } from '../../support/samples.ts';
+import { imageBy, noise, type SampleAt, type Shape } from '../../support/samples.ts';
 
-const PATTERNS: Record<string, Sample> = {
+const PATTERNS: Record<string, SampleAt> = {
   'a corner': (x, y) => (x >= 37 !== y >= 41 ? 1 : 0),
   'a checkerboard': (x, y) => (x + y) & 1,
   'stripes of three pixels': (x) => (x % 3 === 0 ? 1 : 0),
@@ -51,7 +51,7 @@ it.each([0.5, 2, 6, 8, 40])('leaves every plain level as it is: σ %d', (sigma) 
 });
 
 it.each([2, 12])('lets no hidden colour show: σ %d', (sigma) => {
-  const hidden: Sample = (x, _y, channel) => (x < 30 ? [0, 0, 1, 1][channel]! : [1, 0, 0, 0][channel]!);
+  const hidden: SampleAt = (x, _y, channel) => (x < 30 ? [0, 0, 1, 1][channel]! : [1, 0, 0, 0][channel]!);
   const image = imageBy({ width: 60, height: 40, channels: 4 }, hidden);
 
   const { data } = gaussianBlur(image, sigma);

@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { faultProxyTo, openTestBroker, testBroker, testQueue } from '../../support/rabbit.ts';
+import { startFaultProxy } from '../../support/fault-proxy.ts';
+import { openTestBroker, testBroker, testQueue } from '../../support/rabbit.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { until } from '../../support/until.ts';
 
@@ -94,7 +95,7 @@ test('logs the same failure once, not at every attempt', async () => {
 });
 
 test('closes at any time, also while connecting', async () => {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   proxy.blackHole();
   await using opened = openTestBroker(proxy.through(amqpUrl));
 
@@ -153,7 +154,7 @@ test.each(['reset', 'end'] as const)(
 
 /** Cuts the first connection, which publishes, or the second, which consumes; then a message has to get through. */
 async function cutAndRecover(queue: string, offset: number, how: 'reset' | 'end') {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   await using opened = openTestBroker(proxy.through(amqpUrl), {
     connectTimeoutMs: 10_000,
     heartbeatMs: 60_000,

@@ -1,14 +1,8 @@
 /** How a consumer comes back after the loss of its connection, its channel or its queue. */
 import { expect, test } from 'vitest';
 import type { Delivery } from '../../../runtime/amqp/broker.ts';
-import {
-  declareQuorum,
-  faultProxyTo,
-  openTestBroker,
-  testBroker,
-  testQueue,
-  uniqueName,
-} from '../../support/rabbit.ts';
+import { startFaultProxy } from '../../support/fault-proxy.ts';
+import { declareQuorum, openTestBroker, testBroker, testQueue, uniqueName } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 
 const { amqpUrl } = await testBroker();
@@ -17,7 +11,7 @@ const { amqpUrl } = await testBroker();
 const ACK_OF_UNKNOWN_DELIVERY = Buffer.from('0100010000000d003c0050000000000000270f00ce', 'hex');
 
 test('consumes again after the connection is lost; the old delivery can no longer be acknowledged', async () => {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   await using opened = openTestBroker(proxy.through(amqpUrl));
   const { broker } = opened;
   await using queue = await testQueue(broker);
@@ -36,7 +30,7 @@ test('consumes again after the connection is lost; the old delivery can no longe
 });
 
 test('notices a peer that has vanished, by heartbeat, and consumes again', async () => {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   await using opened = openTestBroker(proxy.through(amqpUrl), { heartbeatMs: 1000 });
   const { broker, logged } = opened;
   await using queue = await testQueue(broker);
@@ -55,7 +49,7 @@ test('notices a peer that has vanished, by heartbeat, and consumes again', async
 });
 
 test('gets through a line that carries a byte a second for a while', async () => {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   proxy.throttle(1);
   await using opened = openTestBroker(proxy.through(amqpUrl), { connectTimeoutMs: 700 });
   const { broker, logged } = opened;
@@ -108,7 +102,7 @@ test('survives the deletion of its queue and consumes it again when it is declar
 });
 
 test('consumes again on the same connection when the broker closes the channel (406)', async () => {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   await using opened = openTestBroker(proxy.through(amqpUrl));
   const { broker, logged } = opened;
   await using queue = await testQueue(broker);

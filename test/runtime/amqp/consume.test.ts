@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Delivery } from '../../../runtime/amqp/broker.ts';
-import { faultProxyTo, openTestBroker, takeOne, testBroker, testQueue } from '../../support/rabbit.ts';
+import { startFaultProxy } from '../../support/fault-proxy.ts';
+import { openTestBroker, takeOne, testBroker, testQueue } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 
 const { amqpUrl } = await testBroker();
@@ -36,7 +37,7 @@ test('delivers one message at a time, the next one after the ack', async () => {
 });
 
 test('holds as many messages as it has consumers, over one connection', async () => {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   await using opened = openTestBroker(proxy.through(amqpUrl));
   const { broker } = opened;
   await using queue = await testQueue(broker);
@@ -152,7 +153,7 @@ test('gives back what is in hand when the consumer is closed', async () => {
 });
 
 test('can be cancelled and closed before it has ever consumed', async () => {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   await proxy.refuse();
   await using opened = openTestBroker(proxy.through(amqpUrl));
   const consumer = opened.broker.consume('anything', () => {});

@@ -2,13 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { NotConnected, PublishUnknown } from '../../../runtime/amqp/broker.ts';
-import { faultProxyTo, openTestBroker, takeOne, testBroker, testQueue } from '../../support/rabbit.ts';
+import { startFaultProxy } from '../../support/fault-proxy.ts';
+import { openTestBroker, takeOne, testBroker, testQueue } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 
 const { amqpUrl } = await testBroker();
 
 test('says that the outcome is unknown when the connection is lost before the confirm', async () => {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   await using opened = openTestBroker(proxy.through(amqpUrl));
   const { broker } = opened;
   await using queue = await testQueue(broker);
@@ -23,7 +24,7 @@ test('says that the outcome is unknown when the connection is lost before the co
 });
 
 test('says that the outcome is unknown when the confirm stays away, and connects anew', async () => {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   await using opened = openTestBroker(proxy.through(amqpUrl), { confirmTimeoutMs: 300, heartbeatMs: 60_000 });
   const { broker } = opened;
   await using queue = await testQueue(broker);
@@ -38,7 +39,7 @@ test('says that the outcome is unknown when the confirm stays away, and connects
 });
 
 test('sends what was published while disconnected once the broker is back', async () => {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   await using opened = openTestBroker(proxy.through(amqpUrl));
   const { broker } = opened;
   await using queue = await testQueue(broker);
@@ -54,7 +55,7 @@ test('sends what was published while disconnected once the broker is back', asyn
 });
 
 test('gives up a publish that no connection took in time, with the reason', async () => {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   await proxy.refuse();
   await using opened = openTestBroker(proxy.through(amqpUrl), { confirmTimeoutMs: 300 });
 
@@ -65,7 +66,7 @@ test('gives up a publish that no connection took in time, with the reason', asyn
 });
 
 test('bounds what waits for a connection', async () => {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   await proxy.refuse();
   await using opened = openTestBroker(proxy.through(amqpUrl), { confirmTimeoutMs: 60_000 });
   const body = Buffer.alloc(1024 * 1024);
@@ -80,7 +81,7 @@ test('bounds what waits for a connection', async () => {
 });
 
 test('gives up at once when its signal aborts', async () => {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   await proxy.refuse();
   await using opened = openTestBroker(proxy.through(amqpUrl), { confirmTimeoutMs: 60_000 });
   const giveUp = new AbortController();
@@ -97,7 +98,7 @@ test('gives up at once when its signal aborts', async () => {
 });
 
 test('waits for a slow socket instead of filling memory', async () => {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   await using opened = openTestBroker(proxy.through(amqpUrl), {
     confirmTimeoutMs: 60_000,
     heartbeatMs: 60_000,
@@ -119,7 +120,7 @@ test('waits for a slow socket instead of filling memory', async () => {
 });
 
 test('sends the newest of what was published later while disconnected', async () => {
-  await using proxy = await faultProxyTo(amqpUrl);
+  await using proxy = await startFaultProxy(amqpUrl);
   await using opened = openTestBroker(proxy.through(amqpUrl));
   const { broker } = opened;
   await using queue = await testQueue(broker);

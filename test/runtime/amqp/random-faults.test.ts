@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Broker } from '../../../runtime/amqp/broker.ts';
 import type { FaultProxy } from '../../support/fault-proxy.ts';
-import { faultProxyTo, openTestBroker, testBroker, testQueue } from '../../support/rabbit.ts';
+import { startFaultProxy } from '../../support/fault-proxy.ts';
+import { openTestBroker, testBroker, testQueue } from '../../support/rabbit.ts';
 import { until } from '../../support/until.ts';
 
 const { amqpUrl } = await testBroker();
@@ -63,7 +64,7 @@ test('loses no confirmed message under any schedule of faults, and ends up consu
     fc.asyncProperty(schedule, async (steps) => {
       await using direct = openTestBroker(amqpUrl);
       await using queue = await testQueue(direct.broker);
-      await using proxy = await faultProxyTo(amqpUrl);
+      await using proxy = await startFaultProxy(amqpUrl);
       await using opened = openTestBroker(proxy.through(amqpUrl), { confirmTimeoutMs: 3000 });
       const confirmed = new Set<string>();
       const acknowledged = new Set<string>();
