@@ -2,7 +2,8 @@
 import { basename } from 'node:path';
 import type { StepRecord } from '../task/hop.ts';
 import { humanDuration, humanSize } from '../units.ts';
-import { resultOf, type TaskOutcome } from './task-client.ts';
+import type { TaskOutcome } from './end-watch.ts';
+import { resultOf } from './task-result.ts';
 import { dim, escapeControls, print, printTable } from './terminal.ts';
 
 export function printDemoReport(outcomes: TaskOutcome[], storageFolder: string): void {

@@ -11,9 +11,10 @@ import { planTask } from '../image/pipeline.ts';
 import type { Storage } from '../storage/storage.ts';
 import { HEADERS } from '../task/hop.ts';
 import { parseTask, type Step, type Task } from '../task/task.ts';
-import { pathName, readLatestMarker, type TaskMarker } from '../task/task-marker.ts';
+import { pathName } from '../task/task-marker.ts';
+import { EndWatch, type SubmittedTask, type TaskOutcome } from './end-watch.ts';
 import { ReplyQueue } from './reply-queue.ts';
-import { currentStep, writeSubmissionRecord } from './submission-record.ts';
+import { currentStep, readSubmissionRecord, writeSubmissionRecord } from './submission-record.ts';
 
 /** Markers are polled too, because a broken connection can lose the reply. */
 const MARKER_POLL_MS = 1_000;
@@ -21,35 +22,6 @@ const QUEUE_POLL_MS = 2_000;
 
 /** What is to be done to a photo. */
 export type TaskRequest = Pick<Task, 'steps' | 'output'> & { id?: string; priority?: number };
-
-export interface SubmittedTask {
-  id: string;
-  photo: string;
-  input: string;
-  bytes: number | null;
-  /** Tells this task from another with the same id. */
-  fingerprint: string;
-}
-
-export interface TaskOutcome extends Omit<SubmittedTask, 'fingerprint'> {
-  outcome: TaskMarker['outcome'];
-  /** What the final event says. */
-  data: Record<string, unknown>;
-}
-
-/** What a completed task's final event says of its result. */
-export interface TaskResult {
-  key: string;
-  format: string;
-  bytes: number;
-  width?: number;
-  height?: number;
-  json?: unknown;
-}
-
-export function resultOf({ data }: Pick<TaskOutcome, 'data'>): TaskResult | undefined {
-  return data.output as TaskResult | undefined;
-}
 
 export class TaskClient {
   readonly #broker: Broker;
@@ -73,7 +45,7 @@ export class TaskClient {
     const { steps, output, id = uuid(), priority } = request;
     await planTask({ steps, output }, this.#config.functionsDir);
     const { input, bytes, file } = await locate(photo, id, this.#storage);
-    const { body, fingerprint } = messageOf({
+    const { body, task } = messageOf({
       id,
       input,
       steps,
@@ -81,14 +53,14 @@ export class TaskClient {
     });
     if (file !== undefined) await this.#storage.write(input, await readFile(file));
     await writeSubmissionRecord(this.#storage, id, steps);
+    // Through the exchange, for whoever may write to the default one may write to every queue of the broker.
     await this.#broker.publish({
-      exchange: '',
-      routingKey: this.#queueOf(steps[0]!.filter),
-      mandatory: true,
+      exchange: names(this.#config.prefix).exchange,
+      routingKey: steps[0]!.filter,
       body,
       properties: this.#propertiesOf(id, priority),
     });
-    return { id, photo, input, bytes, fingerprint };
+    return { id, photo, input, bytes, task };
   }
 
   /** Resolves when the task has ended; `onWaiting` is called with what it waits for. */
@@ -97,16 +69,17 @@ export class TaskClient {
     onWaiting: (reason: string) => void = () => {},
     signal?: AbortSignal,
   ): Promise<TaskOutcome> {
-    const { fingerprint, ...shown } = submitted;
-    const reply = this.#replies.reply(submitted.id);
     const done = new AbortController();
     void this.#watchQueue(submitted.id, onWaiting, done.signal);
+    const { functionsDir } = this.#config;
+    const watch = new EndWatch(this.#storage, submitted, functionsDir, onWaiting);
+    const reply = this.#replies.reply(submitted.id).then(() => watch.tell());
     try {
       for (;;) {
         signal?.throwIfAborted();
-        const marker = await readLatestMarker(this.#storage, submitted.id);
-        if (marker !== undefined) return { ...shown, ...outcomeOf(marker, fingerprint) };
-        await Promise.race([reply, sleep(MARKER_POLL_MS)]);
+        const outcome = await watch.look();
+        if (outcome !== undefined) return outcome;
+        await Promise.race([sleep(MARKER_POLL_MS), ...(watch.isTold ? [] : [reply])]);
       }
     } finally {
       done.abort();
@@ -138,8 +111,9 @@ export class TaskClient {
   }
 
   async #explainWait(id: string): Promise<string | undefined> {
-    const place = await currentStep(this.#storage, id);
-    if (place === undefined) return undefined;
+    const record = await readSubmissionRecord(this.#storage, id);
+    if (record === undefined || record === 'damaged') return undefined;
+    const place = await currentStep(this.#storage, id, record);
     const queue = this.#queueOf(place.filter);
     const { messages, consumers } = await this.#broker.withChannel((channel) => inspectQueue(channel, queue));
     return consumers === 0
@@ -156,16 +130,7 @@ export class TaskClient {
 function messageOf(task: { id: string; input: string; steps: Step[]; output?: Task['output'] }) {
   const body = Buffer.from(JSON.stringify(task));
   const message = { body, properties: { contentType: 'application/json' }, headers: {} };
-  return { body, fingerprint: parseTask(message, task.steps[0]!.filter).task.fingerprint };
-}
-
-/** An id ends once: another task with the same id has failed, however the first one ended. */
-function outcomeOf(marker: TaskMarker, fingerprint: string): Pick<TaskOutcome, 'outcome' | 'data'> {
-  // A cancellation does not know the task that it cancels.
-  if (marker.fingerprint === '' || marker.fingerprint === fingerprint)
-    return { outcome: marker.outcome, data: marker.data };
-  const reason = `The id ${JSON.stringify(marker.task_id)} belongs to another task, which ended (${marker.outcome}) at ${marker.time}; expected an id of its own.`;
-  return { outcome: 'failed', data: { failure_type: 'task-id-reused', failure_reason: reason } };
+  return { body, task: parseTask(message, task.steps[0]!.filter).task };
 }
 
 /** Where the task finds the photo; `file` has to be uploaded there first. */

@@ -7,13 +7,18 @@
  * there; the repeat of its delivery finds that and stores it.
  */
 import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { Rejection } from '../errors.ts';
 import { RUNTIME_FOLDER } from '../storage/keys.ts';
 import type { Storage } from '../storage/storage.ts';
+import { faultOfShape } from './shape.ts';
 import type { Task } from './task.ts';
 
-const ENDED_FOLDER = `${RUNTIME_FOLDER}/ended`;
+export const ENDED_FOLDER = `${RUNTIME_FOLDER}/ended`;
 export const TASKS_FOLDER = `${RUNTIME_FOLDER}/tasks`;
 const MAX_MARKER_BYTES = 1_048_576;
+/** So long after its marker, a result may still be on its way: another copy of the task waits for it. */
+export const STORING_MS = 600_000;
 /** Clocks of one storage tell seconds, and not to the same tick for two objects. */
 const SAME_MOMENT_MS = 2_000;
 
@@ -65,8 +70,18 @@ export async function inspectMarker(
   id: string,
   generation: number,
 ): Promise<TaskMarker | undefined> {
-  const bytes = await storage.find(markerKey(id, generation), { maxBytes: MAX_MARKER_BYTES });
+  const bytes = await findMarker(storage, id, generation);
   return bytes && parseMarker(bytes.toString('utf8'), id, generation);
+}
+
+async function findMarker(storage: Storage, id: string, generation: number): Promise<Buffer | undefined> {
+  try {
+    return await storage.find(markerKey(id, generation), { maxBytes: MAX_MARKER_BYTES });
+  } catch (error) {
+    // Larger than any marker, or no file at all.
+    if (!(error instanceof Rejection)) throw error;
+    throw new DamagedMarker(`The marker of "${id}" cannot be one: ${error.message}`, { cause: error });
+  }
 }
 
 /** The same, but a damaged marker counts as none: the work is done again, and the marker written anew. */
@@ -101,32 +116,6 @@ export async function writeMarker(storage: Storage, marker: TaskMarker): Promise
 export async function replaceMarker(storage: Storage, marker: TaskMarker): Promise<void> {
   const key = markerKey(marker.task_id, marker.generation);
   await storage.write(key, encodeMarker(marker), { contentType: 'application/json' });
-}
-
-/** The state after the newest replay; a damaged marker ends the search like an absent one. */
-export async function readLatestMarker(storage: Storage, id: string): Promise<TaskMarker | undefined> {
-  let latest: TaskMarker | undefined;
-  for (let generation = 0; ; generation++) {
-    const marker = await readMarker(storage, id, generation);
-    if (marker === undefined) return latest;
-    latest = marker;
-  }
-}
-
-/**
- * Removes markers and abandoned intermediates older than `olderThanMs`.
- * @returns how many objects were removed
- */
-export async function sweep(storage: Storage, olderThanMs: number, nowMs = Date.now()): Promise<number> {
-  let removed = 0;
-  for (const folder of [ENDED_FOLDER, TASKS_FOLDER]) {
-    for await (const { key, modified } of storage.list(folder)) {
-      if (nowMs - modified.getTime() < olderThanMs) continue;
-      await storage.remove(key);
-      removed++;
-    }
-  }
-  return removed;
 }
 
 /**
@@ -165,6 +154,17 @@ export function markerKey(id: string, generation: number): string {
   return `${ENDED_FOLDER}/${shard}/${name}${generation === 0 ? '' : `~${generation}`}.json`;
 }
 
+const MAX_DEPTH = 50;
+const MAX_VALUES = 200_000;
+const markerSchema = z.object({
+  task_id: z.string(),
+  generation: z.int().min(0),
+  fingerprint: z.string(),
+  meaning: z.string().optional(),
+  outcome: z.enum(['completed', 'failed', 'cancelled']),
+  time: z.string(),
+  data: z.record(z.string(), z.unknown()),
+}) as z.ZodType<TaskMarker>;
 const CHECKSUM = /,"checksum":"([0-9a-f]{64})"\}\s*$/;
 
 function encodeMarker(marker: TaskMarker): Buffer {
@@ -178,9 +178,20 @@ function parseMarker(text: string, id: string, generation: number): TaskMarker {
     throw new DamagedMarker(`The marker of "${id}" is cut off or was not written by Darkroom.`);
   const json = `${text.slice(0, match.index)}}`;
   if (sha256(json) !== match[1]) throw new DamagedMarker(`The marker of "${id}" was altered.`);
-  const marker = JSON.parse(json) as TaskMarker;
+  const marker = readShape(json);
+  if (marker === undefined) throw new DamagedMarker(`The marker of "${id}" was not written by Darkroom.`);
   if (marker.task_id === id && marker.generation === generation) return marker;
   throw new DamagedMarker(`The marker of "${id}" belongs to another task.`);
+}
+
+/** The checksum finds accidents; it stops nobody who writes into the storage. */
+function readShape(json: string): TaskMarker | undefined {
+  try {
+    const marker: TaskMarker = markerSchema.parse(JSON.parse(json));
+    return faultOfShape(marker.data, MAX_DEPTH, MAX_VALUES) === undefined ? marker : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function sha256(text: string | Buffer): string {

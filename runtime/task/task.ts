@@ -5,6 +5,7 @@ import { Rejection } from '../errors.ts';
 import { assertUserKey } from '../storage/keys.ts';
 import { validationMessage } from '../validation-message.ts';
 import { HEADERS, type Hop, parseHop } from './hop.ts';
+import { faultOfShape } from './shape.ts';
 
 export const MAX_STEPS = 20;
 /** A task is a reference with a few steps; anything larger is a mistake. */
@@ -201,7 +202,7 @@ function validated<T extends z.ZodType>(schema: T, root: unknown): z.output<T> {
 
 function parseJson(json: string, what: string): unknown {
   const root = readJson(json, what);
-  const fault = faultOfShape(root);
+  const fault = faultOfShape(root, MAX_DEPTH, MAX_VALUES);
   if (fault === undefined) return root;
   throw new Rejection(`${what} ${fault}.`, { failureType: 'invalid-message' });
 }
@@ -215,21 +216,6 @@ function readJson(json: string, what: string): unknown {
       cause: error,
     });
   }
-}
-
-/** Too deep or too many; found without calling itself. */
-function faultOfShape(root: unknown): string | undefined {
-  let level: unknown[] = [root];
-  let values = 0;
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > MAX_DEPTH) return `is nested more than ${MAX_DEPTH} levels deep`;
-    values += level.length;
-    if (values > MAX_VALUES) return `holds more than ${MAX_VALUES} values`;
-    level = level.flatMap((value) =>
-      typeof value === 'object' && value !== null ? Object.values(value) : [],
-    );
-  }
-  return undefined;
 }
 
 function described(value: unknown): string {

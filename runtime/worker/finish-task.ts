@@ -15,6 +15,7 @@ import {
   outputOf,
   replaceMarker,
   resultStateOf,
+  STORING_MS,
   type TaskMarker,
   writeMarker,
 } from '../task/task-marker.ts';
@@ -22,8 +23,6 @@ import { failpoint } from './failpoint.ts';
 import type { Job, ReplyImage, StandingMarker, StepResult } from './protocol.ts';
 import type { StepResources } from './step-resources.ts';
 
-/** A copy of a task waits so long for another one to store the result that its marker promises. */
-const STORING_MS = 600_000;
 /** A larger JSON result is only in the storage, not in the marker and the final event. */
 const MAX_JSON_BYTES = 65_536;
 

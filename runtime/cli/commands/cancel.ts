@@ -6,15 +6,11 @@ import { readConfig } from '../../config.ts';
 import { openStorage } from '../../storage/open.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { EVENT_CONTENT_TYPE, encodeEvent, eventId, type TaskEvent } from '../../task/events.ts';
-import {
-  intermediatesFolder,
-  readLatestMarker,
-  type TaskMarker,
-  writeMarker,
-} from '../../task/task-marker.ts';
+import { intermediatesFolder, type TaskMarker, writeMarker } from '../../task/task-marker.ts';
 import { EXIT } from '../exit-codes.ts';
 import { conventional } from '../option-values.ts';
 import { withBroker } from '../session.ts';
+import { standingOf } from '../task-standing.ts';
 import { escapeControls, print, printJson } from '../terminal.ts';
 
 interface Cancellation {
@@ -24,40 +20,66 @@ interface Cancellation {
   before: boolean;
   /** Something shows that such a task was published. */
   known: boolean;
+  /** Why the marker that was there could not be read. The cancellation has taken its place. */
+  damage?: string;
+  /** Nobody can tell whether a replay is under way. */
+  isRecordDamaged?: boolean;
 }
 
 export function cancelCommand(): Command {
   const command = new Command('cancel')
     .description(
-      'Ends a task: what is queued is dropped, what is running stops within about a second. Its final event is "failed" with failure_type "cancelled". A task that was published elsewhere may not be known yet: its cancellation is recorded, and holds when a worker takes it up. Exit code 1 when it had ended before.',
+      'Ends a task: what is queued is dropped, what is running stops within about a second. Its final event is "failed" with failure_type "cancelled". Of a task that was replayed, the replay is cancelled. A task that was published elsewhere may not be known yet: its cancellation is recorded, and holds when a worker takes it up. Exit code 1 when it had ended before.',
     )
     .argument('<id>', 'the task’s id')
     .action(async (id: string, options: { json?: boolean }) => {
       const cancellation = await cancel(id);
-      const { marker, before, known } = cancellation;
+      const { marker, before, known, damage } = cancellation;
+      const { outcome, generation, time } = marker;
       if (before) process.exitCode = EXIT.failed;
       if (options.json === true)
-        printJson({ id, outcome: marker.outcome, time: marker.time, cancelled: !before, known });
-      else print(explanationOf(cancellation, escapeControls(id)));
+        printJson({
+          id,
+          outcome,
+          generation,
+          time,
+          cancelled: !before,
+          known,
+          damaged: damage !== undefined,
+        });
+      else print(escapeControls(explanationOf(cancellation, id)));
     });
   return conventional(command, 'darkroom cancel 0198c1d2-…');
 }
 
-function explanationOf({ marker, before, known }: Cancellation, id: string): string {
-  if (before) return `Task ${id} had ended before: ${escapeControls(`${marker.outcome} at ${marker.time}`)}.`;
-  if (known) return `Task ${id} is cancelled.`;
+function explanationOf(cancellation: Cancellation, id: string): string {
+  const { marker, before, known, damage, isRecordDamaged } = cancellation;
+  const { outcome, time, generation } = marker;
+  if (before && outcome === 'failed') {
+    const replay = isRecordDamaged
+      ? 'whether a replay of it is under way cannot be said, for the record of that is damaged'
+      : 'no replay of it is under way';
+    return `Task ${id} had ended before: failed at ${time}, and ${replay}. darkroom dead list --id shows its letter.`;
+  }
+  if (before) return `Task ${id} had ended before: ${outcome} at ${time}.`;
+  const cancelled = `Task ${id} is cancelled${generation > 0 ? ` in its replay (generation ${generation})` : ''}.`;
+  if (damage !== undefined)
+    return `${cancelled} ${damage} How it had ended cannot be said; if it is delivered again, it is dropped.`;
+  if (known) return cancelled;
   return `The cancellation of ${id} is recorded, but no such task is known: it was not published from here, and no worker has done a step of it. If it waits in a queue or is published later, it will be dropped; else the id is wrong.`;
 }
 
 async function cancel(id: string): Promise<Cancellation> {
   const config = readConfig();
   const storage = await openStorage(config.storage.url);
-  const earlier = await readLatestMarker(storage, id);
-  if (earlier !== undefined) return { marker: earlier, before: true, known: true };
-  const known = await hasTraces(storage, id);
+  const { end, inFlight, record } = await standingOf(storage, id);
+  if (inFlight === undefined && end?.marker !== undefined)
+    return { marker: end.marker, before: true, known: true, isRecordDamaged: record === 'damaged' };
+  const damage = inFlight === undefined ? end?.damage : undefined;
+  const known = damage !== undefined || (await hasTraces(storage, id));
   const mine: TaskMarker = {
     task_id: id,
-    generation: 0,
+    generation: inFlight ?? end?.generation ?? 0,
     fingerprint: '',
     outcome: 'cancelled',
     time: new Date().toISOString(),
@@ -67,7 +89,7 @@ async function cancel(id: string): Promise<Cancellation> {
     const marker = await writeMarker(storage, mine);
     if (marker !== mine) return { marker, before: true, known: true };
     await publishCancelled(broker, config.prefix, marker);
-    return { marker, before: false, known };
+    return { marker, before: false, known, ...(damage !== undefined && { damage }) };
   });
 }
 
@@ -76,7 +98,7 @@ async function publishCancelled(broker: Broker, prefix: string, marker: TaskMark
     type: 'failed',
     taskId: marker.task_id,
     step: 0,
-    generation: 0,
+    generation: marker.generation,
     attempt: 0,
     filter: 'cancel',
     time: marker.time,

@@ -13,6 +13,7 @@ import { openStorage } from '../../storage/open.ts';
 import { humanDuration } from '../../units.ts';
 import { findBroker } from '../broker.ts';
 import { printDemoReport, stepsDone } from '../demo-report.ts';
+import type { TaskOutcome } from '../end-watch.ts';
 import { EXIT } from '../exit-codes.ts';
 import { LocalScaling } from '../local-scaling.ts';
 import { conventional, positiveNumber, wholeNumber } from '../option-values.ts';
@@ -21,7 +22,7 @@ import { renderScaling, scalingSummary } from '../scaling-view.ts';
 import { deleteAll, withBroker } from '../session.ts';
 import { stopRequested } from '../signals.ts';
 import { parseStep } from '../step-syntax.ts';
-import { TaskClient, type TaskOutcome } from '../task-client.ts';
+import { TaskClient } from '../task-client.ts';
 import { dim, LiveView, note, print, printJson } from '../terminal.ts';
 
 const PHOTOS = fileURLToPath(new URL('../../../test/fixtures/photos', import.meta.url));

@@ -1,27 +1,23 @@
 /** `darkroom publish`: tasks from the command line, with the wait for their results. */
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import { Command } from 'commander';
 import { type Config, readConfig } from '../../config.ts';
-import { UserError } from '../../errors.ts';
+import { asError, UserError } from '../../errors.ts';
 import { openStorage } from '../../storage/open.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { humanSize } from '../../units.ts';
+import type { SubmittedTask, TaskOutcome } from '../end-watch.ts';
 import { EXIT } from '../exit-codes.ts';
 import { conventional, seconds, wholeNumber } from '../option-values.ts';
 import { findPhotos, outputFolder, resultNamer } from '../photos.ts';
 import { ProgressBar } from '../progress-bar.ts';
-import { declareAll, withBroker } from '../session.ts';
+import { declareIfAllowed, withBroker } from '../session.ts';
 import { abortAfter } from '../signals.ts';
 import { encodingOf, type StepOptions, stepsOf, withStepOptions } from '../step-options.ts';
-import {
-  resultOf,
-  type SubmittedTask,
-  TaskClient,
-  type TaskOutcome,
-  type TaskRequest,
-} from '../task-client.ts';
+import { TaskClient, type TaskRequest } from '../task-client.ts';
+import { resultOf } from '../task-result.ts';
 import { escapeControls, note, print, printJson, printTable } from '../terminal.ts';
 
 interface PublishOptions extends StepOptions {
@@ -69,7 +65,7 @@ async function publish(args: string[], options: PublishOptions): Promise<void> {
   const output = { ...encodingOf(options), ...(options.key !== undefined && { key: options.key }) };
   const storage = await openStorage(config.storage.url);
   await withBroker(config, async (broker) => {
-    await declareAll(broker, config);
+    await declareIfAllowed(broker, config);
     const client = await TaskClient.open(broker, storage, config);
     const task = {
       steps,
@@ -80,9 +76,9 @@ async function publish(args: string[], options: PublishOptions): Promise<void> {
     const submissions = await submitAll(client, photos, task);
     if (!waits) return reportSubmissions(submissions, options.json === true);
     const outcomes = await waitForAll(client, submissions, waitSeconds);
-    const files =
+    const fetched =
       options.output === undefined ? undefined : await fetchAll(storage, outcomes, options.output);
-    reportOutcomes(outcomes, files, options.json === true, config);
+    reportOutcomes(outcomes, fetched, options.json === true, config);
   });
 }
 
@@ -135,26 +131,33 @@ async function waitForAll(
   }
 }
 
-/** Writes the results into a folder. @returns the files by the tasks' ids */
-async function fetchAll(
-  storage: Storage,
-  outcomes: TaskOutcome[],
-  folder: string,
-): Promise<Map<string, string>> {
-  const files = new Map<string, string>();
+/** By the tasks' ids. */
+interface Fetched {
+  files: Map<string, string>;
+  /** Why a result is not here. */
+  faults: Map<string, string>;
+}
+
+/** Writes the results into a folder, each for itself. */
+async function fetchAll(storage: Storage, outcomes: TaskOutcome[], folder: string): Promise<Fetched> {
+  const fetched: Fetched = { files: new Map(), faults: new Map() };
   const nameResult = resultNamer();
   for (const outcome of outcomes) {
-    const key = resultOf(outcome)?.key;
-    if (key === undefined) continue;
-    const file = join(folder, nameResult(outcome.photo, key.split('.').at(-1) ?? 'bin'));
-    await writeFile(file, await storage.read(key));
-    files.set(outcome.id, file);
+    const result = resultOf(outcome);
+    if (result === undefined) continue;
+    const file = join(folder, nameResult(outcome.photo, extname(result.key).slice(1) || result.format));
+    try {
+      await writeFile(file, await storage.read(result.key));
+      fetched.files.set(outcome.id, file);
+    } catch (thrown) {
+      fetched.faults.set(outcome.id, asError(thrown).message);
+    }
   }
-  return files;
+  return fetched;
 }
 
 function reportSubmissions(submissions: SubmittedTask[], json: boolean): void {
-  if (json) return printJson(submissions.map(({ fingerprint: _, ...shown }) => shown));
+  if (json) return printJson(submissions.map(({ task: _, ...shown }) => shown));
   printTable(
     ['Task', 'Photo', 'Input'],
     submissions.map(({ id, photo, input }) => [id, photo, input]),
@@ -163,18 +166,21 @@ function reportSubmissions(submissions: SubmittedTask[], json: boolean): void {
 
 function reportOutcomes(
   outcomes: TaskOutcome[],
-  files: Map<string, string> | undefined,
+  { files, faults }: Fetched = { files: new Map(), faults: new Map() },
   json: boolean,
   config: Config,
 ): void {
   const failed = outcomes.filter(({ outcome }) => outcome !== 'completed');
-  if (failed.length > 0) process.exitCode = EXIT.failed;
-  if (json) return printJson(outcomes.map((outcome) => ({ ...outcome, file: files?.get(outcome.id) })));
+  if (failed.length + faults.size > 0) process.exitCode = EXIT.failed;
+  if (json)
+    return printJson(
+      outcomes.map((task) => ({ ...task, file: files.get(task.id), not_fetched: faults.get(task.id) })),
+    );
   printTable(
     ['Task', 'Photo', 'Before', 'After', 'Result'],
     outcomes.map((task) => {
       const result = resultOf(task);
-      const where = files?.get(task.id) ?? result?.key ?? '';
+      const where = files.get(task.id) ?? result?.key ?? '';
       return [
         task.id,
         task.photo,
@@ -186,6 +192,7 @@ function reportOutcomes(
   );
   for (const { id, outcome, data } of failed)
     print(escapeControls(`${id} ${outcome}: ${data.failure_reason ?? ''}`));
+  for (const [id, why] of faults) print(escapeControls(`${id} is completed, but not fetched: ${why}`));
   if (failed.length > 0)
     note(
       `${failed.length} of ${outcomes.length} failed; darkroom dead list shows what is kept in ${config.prefix}.dead.`,

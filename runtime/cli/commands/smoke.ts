@@ -4,11 +4,13 @@ import { type Config, readConfig } from '../../config.ts';
 import { asError, Rejection, UserError } from '../../errors.ts';
 import { openStorage } from '../../storage/open.ts';
 import type { Storage } from '../../storage/storage.ts';
+import type { TaskOutcome } from '../end-watch.ts';
 import { conventional, seconds } from '../option-values.ts';
 import { declareAll, withBroker } from '../session.ts';
 import { abortAfter } from '../signals.ts';
 import { parseStep } from '../step-syntax.ts';
-import { resultOf, TaskClient, type TaskOutcome } from '../task-client.ts';
+import { TaskClient } from '../task-client.ts';
+import { resultOf } from '../task-result.ts';
 import { escapeControls, note, print, printJson } from '../terminal.ts';
 
 const TEST_CARD_KEY = 'in/smoke-test-card.png';
