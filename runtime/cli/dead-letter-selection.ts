@@ -8,6 +8,8 @@ export interface DeadLetterSelection {
   filter?: string;
   reason?: string;
   id?: string;
+  /** The id of a task or of a message. */
+  anyId?: string;
   olderThan?: string;
   newerThan?: string;
   limit?: number;
@@ -23,11 +25,16 @@ export function selectionMatcher(
   return (letter) => {
     const ageMs = letter.failed_at === null ? Number.NaN : nowMs - Date.parse(letter.failed_at);
     if (selection.id !== undefined && letter.id !== selection.id) return false;
+    if (selection.anyId !== undefined && !isCalled(letter, selection.anyId)) return false;
     if (selection.filter !== undefined && letter.filter !== selection.filter) return false;
     if (selection.reason !== undefined && !hasReason(letter, selection.reason)) return false;
     if (olderMs !== undefined && !(ageMs >= olderMs)) return false;
     return newerMs === undefined || ageMs <= newerMs;
   };
+}
+
+function isCalled({ id, message_id }: DeadLetter, wanted: string): boolean {
+  return id === wanted || message_id === wanted;
 }
 
 function hasReason({ failure_type, reason }: DeadLetter, wanted: string): boolean {

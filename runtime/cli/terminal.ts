@@ -86,8 +86,8 @@ function write(output: Output, text: string): void {
   for (const lines of live) lines.redraw();
 }
 
-/** JSON means the same when its control characters are written as escapes. */
-function jsonText(value: unknown, indent?: number): string {
+/** JSON means the same when its control characters are written as escapes: C0 by JSON itself, C1 and the rest here. */
+export function jsonText(value: unknown, indent?: number): string {
   return escapeControls(JSON.stringify(value, null, indent), (character) => character === '\n');
 }
 

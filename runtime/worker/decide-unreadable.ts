@@ -43,8 +43,8 @@ export function decideUnreadable(
   };
 }
 
-/** Best-effort task id of a message that could not be parsed. */
-function bestEffortId({ headers, properties, body }: Incoming): string | undefined {
+/** The id of a message that is no task, as well as it can be made out. */
+export function bestEffortId({ headers, properties, body }: Incoming): string | undefined {
   const given = headers[HEADERS.id] ?? properties.messageId;
   if (typeof given === 'string' && given !== '') return shortenId(given);
   return /^\s*\{[^{}[\]]*"id"\s*:\s*"([\w.-]{1,200})"/.exec(body.toString('utf8', 0, 2_000))?.[1];

@@ -152,7 +152,8 @@ function taskMessage(
   };
 }
 
-function carriedProperties(incoming: Incoming): PublishProperties {
+/** What goes from a message to the ones that follow it. */
+export function carriedProperties(incoming: Incoming): PublishProperties {
   const {
     contentType,
     contentEncoding,

@@ -137,8 +137,8 @@ export class LoadSite {
   /** Enters the dead letters of this run's tasks. */
   async readDeadLetters(ledger: LoadLedger): Promise<void> {
     const { broker, prefix } = this.#installation;
-    for (const { id, failure_type: type, reason } of await eachDeadLetter(broker, prefix, {}))
-      ledger.letter(id, { type, reason });
+    for (const { letter } of await eachDeadLetter({ broker, prefix }, {}))
+      ledger.letter(letter.id, { type: letter.failure_type, reason: letter.reason });
   }
 
   /** Which of these completed tasks have no result in the storage. */

@@ -1,21 +1,21 @@
-/** `darkroom dead …`: what failed for good, why, and how to try it again. */
+/** `darkroom dead …`: what failed for good, why, and the way back. */
 import { appendFile, writeFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import type { Broker } from '../../amqp/broker.ts';
 import type { GotMessage } from '../../amqp/browse-queue.ts';
-import { readConfig } from '../../config.ts';
+import { type Config, readConfig } from '../../config.ts';
 import { asError, UserError } from '../../errors.ts';
-import { listFunctions } from '../../functions.ts';
 import { openStorage } from '../../storage/open.ts';
-import { intermediatesFolder } from '../../task/task-marker.ts';
 import { confirmed } from '../confirm.ts';
 import type { DeadLetter } from '../dead-letter.ts';
+import { removeLeftovers } from '../dead-letter-leftovers.ts';
 import type { DeadLetterSelection } from '../dead-letter-selection.ts';
-import { eachDeadLetter, replayOf } from '../dead-letters.ts';
+import { type DeadLetterQueue, eachDeadLetter, type LetterResult } from '../dead-letters.ts';
+import { EXIT } from '../exit-codes.ts';
 import { conventional, wholeNumber } from '../option-values.ts';
-import { ProgressBar } from '../progress-bar.ts';
-import { withBroker } from '../session.ts';
-import { escapeControls, print, printJson, printTable } from '../terminal.ts';
+import { replayLetters } from '../replay-letters.ts';
+import { ourUsers, withBroker } from '../session.ts';
+import { escapeControls, jsonText, print, printJson, printTable } from '../terminal.ts';
 
 interface DeadOptions extends DeadLetterSelection {
   json?: boolean;
@@ -40,7 +40,7 @@ export function deadCommand(): Command {
   dead.addCommand(
     conventional(
       new Command('show')
-        .description('Shows all of one dead letter, with its message.')
+        .description('Shows one dead letter whole, with its message.')
         .argument('<id>', 'task id or message id')
         .action(show),
       'darkroom dead show 0198c1d2-…',
@@ -49,10 +49,10 @@ export function deadCommand(): Command {
   dead.addCommand(
     selecting(new Command('replay'), 'darkroom dead replay --reason storage --rate 20')
       .description(
-        'Publishes the chosen letters to the step they failed in, with attempts reset. Each is removed once its copy is confirmed.',
+        'Publishes the chosen letters to the step they failed in, attempts reset; each leaves the dead letters once its copy is confirmed. What cannot be replayed stays, with its reason. A letter that no user of the installation wrote (TRUSTED_USERS) starts from its first step.',
       )
       .option('--dry-run', 'only say what would be replayed')
-      .option('--rate <n>', 'at most this many a second', wholeNumber(1))
+      .option('--rate <n>', 'at most so many a second', wholeNumber(1))
       .action(replay),
   );
   dead.addCommand(
@@ -65,7 +65,9 @@ export function deadCommand(): Command {
   );
   dead.addCommand(
     selecting(new Command('purge'), 'darkroom dead purge --filter blur --older-than 30d --yes')
-      .description('Removes the chosen letters, and the images they left between steps, for good.')
+      .description(
+        'Removes the chosen letters for good, and the images that their tasks left between steps, where nothing else needs those.',
+      )
       .option('--dry-run', 'only say what would be removed')
       .option('--yes', 'do not ask')
       .action(purge),
@@ -80,15 +82,16 @@ function selecting(command: Command, example: string): Command {
     .option('--older-than <duration>', 'only letters that failed longer ago, such as 1h')
     .option('--newer-than <duration>', 'only letters that failed since, such as 30m')
     .option('--id <id>', 'only this task')
-    .option('--limit <n>', 'at most this many', wholeNumber(1));
+    .option('--limit <n>', 'at most so many', wholeNumber(1));
   return conventional(command, example);
 }
 
 async function list(options: DeadOptions): Promise<void> {
   const config = readConfig();
-  const letters = await withBroker(config, (broker) =>
-    eachDeadLetter(broker, config.prefix, { limit: LISTED, ...options }),
+  const results = await withBroker(config, (broker) =>
+    eachDeadLetter(queueOf(config, broker), { limit: LISTED, ...options }),
   );
+  const letters = results.map(({ letter }) => letter);
   if (options.json === true) return printJson(letters);
   if (letters.length === 0) return print('No dead letters.');
   printTable(
@@ -108,7 +111,7 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
   const config = readConfig();
   let found: { letter: DeadLetter; message: GotMessage } | undefined;
   await withBroker(config, (broker) =>
-    eachDeadLetter(broker, config.prefix, { id, limit: 1 }, async (letter, message) => {
+    eachDeadLetter(queueOf(config, broker), { anyId: id, limit: 1 }, async (letter, message) => {
       found = { letter, message };
       return false;
     }),
@@ -118,34 +121,24 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
   const shown = { ...letter, headers: message.properties.headers, body: bodyText(message) };
   if (options.json === true) return printJson(shown);
   for (const [name, value] of Object.entries(shown)) {
-    const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+    const text = typeof value === 'object' ? jsonText(value) : String(value);
     print(`${name.padEnd(NAME_CHARACTERS)} ${escapeControls(text)}`);
   }
 }
 
 async function replay(options: DeadOptions): Promise<void> {
-  const config = readConfig();
-  const known = listFunctions(config.functionsDir);
-  const skipped: DeadLetter[] = [];
-  const bar = new ProgressBar(options.limit ?? 0, 'replayed');
-  let done = 0;
-  const letters = await withBroker(config, (broker) =>
-    eachDeadLetter(broker, config.prefix, options, async (letter, message) => {
-      if (!known.includes(letter.filter)) return skipped.push(letter) === 0;
-      if (options.dryRun === true) return false;
-      // It stays a dead letter unless the broker confirms.
-      await broker.publish(replayOf(letter, message, config.prefix));
-      bar.update(++done, letter.id);
-      if (options.rate !== undefined) await sleep(1_000 / options.rate);
-      return true;
-    }),
-  );
-  bar.stop();
-  const replayed = letters.filter((letter) => !skipped.includes(letter));
-  if (options.json === true) return printJson({ dry_run: options.dryRun === true, replayed, skipped });
-  print(`${options.dryRun === true ? 'Would replay' : 'Replayed'} ${replayed.length} of ${letters.length}.`);
-  for (const { id, filter } of skipped)
-    print(escapeControls(`${id} stays: there is no filter "${filter}" to send it to.`));
+  const { sent, stay, warning } = await replayLetters(readConfig(), options);
+  const isDry = options.dryRun === true;
+  if (stay.length > 0) process.exitCode = EXIT.failed;
+  if (options.json === true)
+    return printJson({
+      dry_run: isDry,
+      replayed: sent,
+      skipped: stay.map(withWhy),
+      warning: warning ?? null,
+    });
+  print(`${isDry ? 'Would replay' : 'Replayed'} ${sent.length} of ${sent.length + stay.length}.`);
+  printFaults(stay, 'stays');
 }
 
 async function exportTo(file: string, options: DeadOptions): Promise<void> {
@@ -153,35 +146,58 @@ async function exportTo(file: string, options: DeadOptions): Promise<void> {
   await writeFile(file, '').catch((error: unknown) => {
     throw new UserError(`${file}: cannot be written: ${asError(error).message}.`, { cause: error });
   });
-  const letters = await withBroker(config, (broker) =>
-    eachDeadLetter(broker, config.prefix, options, async (letter, { body, properties }) => {
-      await appendFile(file, `${JSON.stringify({ ...letter, properties, body: body.toString('base64') })}\n`);
+  const results = await withBroker(config, (broker) =>
+    eachDeadLetter(queueOf(config, broker), options, async (letter, { body, properties }) => {
+      await appendFile(file, `${jsonText({ ...letter, properties, body: body.toString('base64') })}\n`);
       return false;
     }),
   );
-  if (options.json === true) printJson({ exported: letters.length, file });
-  else print(`Exported ${letters.length} letters to ${file}. They stay in the queue.`);
+  const faults = results.filter(({ fault }) => fault !== undefined);
+  const exported = results.length - faults.length;
+  if (faults.length > 0) process.exitCode = EXIT.failed;
+  if (options.json === true) return printJson({ exported, file, failed: faults.map(withWhy) });
+  print(`Exported ${exported} letters to ${escapeControls(file)}. They stay in the queue.`);
+  printFaults(faults, 'is not exported');
 }
 
 async function purge(options: DeadOptions): Promise<void> {
   const config = readConfig();
-  if (options.dryRun !== true && options.yes !== true)
-    await confirmed('Remove the chosen dead letters for good?');
+  const isDry = options.dryRun === true;
+  if (!isDry && options.yes !== true) await confirmed('Remove the chosen dead letters for good?');
   const storage = await openStorage(config.storage.url);
-  const letters = await withBroker(config, (broker) =>
-    eachDeadLetter(broker, config.prefix, options, async (letter) => {
-      if (options.dryRun === true) return false;
-      await storage.removeAll(intermediatesFolder(letter.id));
-      return true;
-    }),
+  const kept: DeadLetter[] = [];
+  const results = await withBroker(config, (broker) =>
+    eachDeadLetter(
+      queueOf(config, broker),
+      options,
+      async () => !isDry,
+      (letter) => kept.push(letter),
+    ),
   );
-  if (options.json === true) printJson({ dry_run: options.dryRun === true, purged: letters });
-  else print(`${options.dryRun === true ? 'Would remove' : 'Removed'} ${letters.length} letters.`);
+  const letters = results.map(({ letter }) => letter);
+  const faults = isDry ? [] : await removeLeftovers(storage, letters, kept);
+  if (faults.length > 0) process.exitCode = EXIT.failed;
+  if (options.json === true)
+    return printJson({ dry_run: isDry, purged: letters, failed: faults.map(withWhy) });
+  print(`${isDry ? 'Would remove' : 'Removed'} ${letters.length} letters.`);
+  printFaults(faults, 'is removed in part');
+}
+
+function queueOf(config: Config, broker: Broker): DeadLetterQueue {
+  return { broker, prefix: config.prefix, isOurUser: ourUsers(config, broker) };
+}
+
+function withWhy({ letter, fault }: LetterResult) {
+  return { ...letter, why: fault };
+}
+
+function printFaults(results: LetterResult[], what: string): void {
+  for (const { letter, fault } of results) print(escapeControls(`${letter.id} ${what}: ${fault}`));
 }
 
 function bodyText({ body, properties }: GotMessage): string {
   const isText = !String(properties.contentType ?? '').startsWith('image/');
   return isText
-    ? body.toString('utf8').slice(0, BODY_CHARACTERS)
+    ? body.toString('utf8', 0, BODY_CHARACTERS * 4).slice(0, BODY_CHARACTERS)
     : `${body.length} bytes of ${properties.contentType}`;
 }

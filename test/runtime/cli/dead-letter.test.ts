@@ -1,32 +1,10 @@
-import type { GetMessage } from 'amqplib';
+/** What a dead letter says, who is believed, and which are chosen. */
 import { describe, expect, it } from 'vitest';
-import type { GotMessage } from '../../../runtime/amqp/browse-queue.ts';
 import { type DeadLetter, parseDeadLetter } from '../../../runtime/cli/dead-letter.ts';
 import { selectionMatcher } from '../../../runtime/cli/dead-letter-selection.ts';
-import { replayOf } from '../../../runtime/cli/dead-letters.ts';
+import { FAILED_AT, messageWith, OF_A_WORKER } from '../../support/letters.ts';
 
-const FAILED_AT = '2026-01-01T00:00:00.000Z';
 const NOW_MS = Date.parse('2026-01-01T02:00:00.000Z');
-const OF_A_WORKER = {
-  'darkroom-id': 'cat',
-  'darkroom-step': 1,
-  'darkroom-generation': 2,
-  'darkroom-attempts': 3,
-  'darkroom-filter': 'blur',
-  'darkroom-failure-type': 'storage',
-  'darkroom-failure-reason': 'The disk is full.',
-  'darkroom-failed-at': FAILED_AT,
-  'darkroom-worker': 'pod-1',
-};
-
-function messageWith(headers: Record<string, unknown>, properties: object = {}, routingKey = 'blur') {
-  return {
-    body: Buffer.from('{}'),
-    properties: { headers, ...properties } as GetMessage['properties'],
-    fields: { routingKey } as GetMessage['fields'],
-  } satisfies GotMessage;
-}
-
 describe('a dead letter', () => {
   it('says what the worker said that set it aside', () => {
     const letter = parseDeadLetter(messageWith(OF_A_WORKER), 'darkroom');
@@ -101,26 +79,5 @@ describe('a selection', () => {
 
   it('explains a duration that is none', () => {
     expect(() => selectionMatcher({ olderThan: 'yesterday' })).toThrow(/--older-than: expected a duration/);
-  });
-});
-
-it('is replayed to the step it failed in, as a new generation, without the traces of its death', () => {
-  const message = messageWith(
-    { ...OF_A_WORKER, 'x-death': [{}], 'x-delivery-count': 4, traceparent: '00-1-2-01' },
-    { expiration: '1000', priority: 7 },
-  );
-
-  const request = replayOf(parseDeadLetter(message, 'darkroom'), message, 'darkroom');
-
-  expect(request).toMatchObject({ exchange: '', routingKey: 'darkroom.blur', mandatory: true });
-  expect(request.properties).toMatchObject({ expiration: undefined, persistent: true, priority: 7 });
-  expect(request.properties?.headers).toEqual({
-    'darkroom-id': 'cat',
-    'darkroom-step': 1,
-    'darkroom-attempt': 0,
-    'darkroom-generation': 3,
-    'darkroom-published-ms': expect.any(Number),
-    'darkroom-replayed-from': `${FAILED_AT}: storage`,
-    traceparent: '00-1-2-01',
   });
 });
