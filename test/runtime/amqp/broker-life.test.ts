@@ -159,6 +159,13 @@ describe(`RabbitMQ ${version}`, () => {
       expect(await node.ctl('-q', 'list_connections', 'user', 'auth_mechanism')).toMatch(
         `${CLIENT}\tEXTERNAL`,
       );
+      await using queue = await testQueue(opened.broker);
+      const received: Delivery[] = [];
+      opened.broker.consume(queue.name, (delivery) => received.push(delivery));
+      await opened.broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('1') });
+      const delivery = await until(() => received[0], 'the delivery');
+      expect([opened.broker.state.user, delivery.properties.userId]).toEqual([CLIENT, CLIENT]);
+      delivery.ack();
     },
   );
 
