@@ -1,8 +1,16 @@
-/** Certificates for a test: an authority, a server on loopback and a client, made with openssl. */
-import { execFile } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+/** Certificates for tests: an authority's for a server on loopback and a client, or a server's that signs itself. */
+import { createPrivateKey } from 'node:crypto';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { generate } from 'selfsigned';
+
+const YESTERDAY = new Date(Date.now() - 86_400_000);
+
+export interface PemPair {
+  key: string;
+  cert: string;
+}
 
 export interface Certificates {
   /** For the server: ca.pem, cert.pem, key.pem. */
@@ -16,64 +24,62 @@ export interface Certificates {
   passphrase: string;
 }
 
-const run = promisify(execFile);
+/** Clients trust it as their `ca`. @param names DNS names and addresses */
+export function selfSignedCertificate(names: string[]): Promise<PemPair> {
+  return certificate('darkroom test', { names, isAuthority: true });
+}
 
 export async function makeCertificates(folder: string, clientName: string): Promise<Certificates> {
-  const serverFolder = join(folder, 'server');
-  await mkdir(serverFolder, { mode: 0o755 });
-  const openssl = (...args: string[]) => run('openssl', args, { cwd: folder });
-  const newKey = ['-newkey', 'rsa:2048', '-nodes', '-days', '2'];
-  await openssl(
-    'req',
-    '-x509',
-    ...newKey,
-    '-subj',
-    '/CN=Test authority',
-    '-keyout',
-    'ca-key.pem',
-    '-out',
-    'ca.pem',
-  );
-  await writeFile(join(folder, 'san.cnf'), 'subjectAltName = IP:127.0.0.1, DNS:localhost\n');
-  await sign('server/key.pem', 'server/cert.pem', 'localhost', ['-extfile', 'san.cnf']);
-  await sign('client-key.pem', 'client.pem', clientName, []);
+  const file = (name: string) => join(folder, name);
   const passphrase = 'correct horse';
-  await openssl(
-    'rsa',
-    '-aes256',
-    '-in',
-    'client-key.pem',
-    '-out',
-    'client-encrypted.pem',
-    '-passout',
-    `pass:${passphrase}`,
-  );
-  await run('cp', ['ca.pem', 'server/ca.pem'], { cwd: folder });
-  // RabbitMQ in a container reads them as a user of its own.
-  await run('chmod', ['-R', 'a+rX', serverFolder]);
-
-  async function sign(key: string, certificate: string, name: string, extensions: string[]) {
-    await openssl(
-      'req',
-      '-new',
-      ...newKey.slice(0, 3),
-      '-subj',
-      `/CN=${name}`,
-      '-keyout',
-      key,
-      '-out',
-      'request.pem',
-    );
-    const authority = ['-CA', 'ca.pem', '-CAkey', 'ca-key.pem', '-CAcreateserial', '-days', '2'];
-    await openssl('x509', '-req', '-in', 'request.pem', ...authority, ...extensions, '-out', certificate);
+  const ca = await certificate('Test authority', { isAuthority: true });
+  const server = await certificate('localhost', { ca, names: ['127.0.0.1', 'localhost'] });
+  const client = await certificate(clientName, { ca });
+  const cipher = { cipher: 'aes-256-cbc', passphrase };
+  const encrypted = createPrivateKey(client.key).export({ type: 'pkcs8', format: 'pem', ...cipher });
+  const serverFolder = file('server');
+  await mkdir(serverFolder);
+  const files: Record<string, string | Buffer> = {
+    'ca.pem': ca.cert,
+    'client.pem': client.cert,
+    'client-key.pem': client.key,
+    'client-encrypted.pem': encrypted,
+    'server/ca.pem': ca.cert,
+    'server/cert.pem': server.cert,
+    'server/key.pem': server.key,
+  };
+  for (const [name, pem] of Object.entries(files)) {
+    await writeFile(file(name), pem);
+    // RabbitMQ in a container reads them as a user of its own.
+    await chmod(file(name), 0o644);
   }
-
+  await chmod(serverFolder, 0o755);
   return {
     serverFolder,
-    caFile: join(folder, 'ca.pem'),
-    certFile: join(folder, 'client.pem'),
-    keyFile: join(folder, 'client-key.pem'),
-    encryptedKeyFile: join(folder, 'client-encrypted.pem'),
+    caFile: file('ca.pem'),
+    certFile: file('client.pem'),
+    keyFile: file('client-key.pem'),
+    encryptedKeyFile: file('client-encrypted.pem'),
     passphrase,
   };
+}
+
+async function certificate(
+  commonName: string,
+  { ca, names = [], isAuthority = false }: { ca?: PemPair; names?: string[]; isAuthority?: boolean },
+): Promise<PemPair> {
+  const altNames = names.map((name) =>
+    isIP(name) ? { type: 7 as const, ip: name } : { type: 2 as const, value: name },
+  );
+  const { private: key, cert } = await generate([{ name: 'commonName', value: commonName }], {
+    keyType: 'ec',
+    algorithm: 'sha256',
+    notBeforeDate: YESTERDAY,
+    extensions: [
+      { name: 'basicConstraints', cA: isAuthority },
+      ...(names.length > 0 ? [{ name: 'subjectAltName' as const, altNames }] : []),
+    ],
+    ...(ca !== undefined && { ca }),
+  });
+  return { key, cert };
 }

@@ -2,7 +2,7 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { selfSignedCertificate } from './certificate.ts';
+import { selfSignedCertificate } from './certificates.ts';
 
 export interface HttpsServer extends AsyncDisposable {
   readonly port: number;
@@ -12,7 +12,7 @@ export interface HttpsServer extends AsyncDisposable {
 }
 
 export async function startHttpsServer(names: string[], answer: RequestListener): Promise<HttpsServer> {
-  const { key, cert } = selfSignedCertificate(names);
+  const { key, cert } = await selfSignedCertificate(names);
   const requests: IncomingMessage[] = [];
   const server = createServer({ key, cert }, (request, response) => {
     requests.push(request);

