@@ -1,88 +1,13 @@
-/** Steps over a real storage: who wins an id, what a repeat finds, what damage does. */
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import sharp from 'sharp';
+/** Steps over a real storage: who wins an id, and what a repeat finds. */
 import { describe, expect, it } from 'vitest';
-import { FUNCTIONS_DIR } from '../../../runtime/functions.ts';
-import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
-import { openInputs } from '../../../runtime/storage/inputs.ts';
-import { openStorage } from '../../../runtime/storage/open.ts';
-import type { Storage } from '../../../runtime/storage/storage.ts';
-import { parseTask } from '../../../runtime/task/task.ts';
-import {
-  inspectMarker,
-  intermediateKey,
-  markerKey,
-  outputOf,
-  readMarker,
-  writeMarker,
-} from '../../../runtime/task/task-marker.ts';
+import { outputOf, readMarker, writeMarker } from '../../../runtime/task/task-marker.ts';
 import { markFailed } from '../../../runtime/worker/finish-task.ts';
-import { inputBuffer } from '../../../runtime/worker/input-buffer.ts';
-import type { Job, StepResult } from '../../../runtime/worker/protocol.ts';
-import { runStep } from '../../../runtime/worker/run-step.ts';
-import type { StepResources } from '../../../runtime/worker/step-resources.ts';
-import { temporaryFolder } from '../../support/temporary-folder.ts';
-
-const NEVER = new AbortController().signal;
-
-interface Site extends AsyncDisposable {
-  folder: string;
-  storage: Storage;
-  resources: StepResources;
-  run(job: Job): Promise<StepResult>;
-}
-
-async function openSite(): Promise<Site> {
-  const folder = await temporaryFolder();
-  const storage = await openStorage(folder.path);
-  const resources: StepResources = {
-    storage,
-    inputs: openInputs({ storage }),
-    limits: DEFAULT_LIMITS,
-    functionsDir: FUNCTIONS_DIR,
-    inputGraceMs: 0,
-    inputRoom: inputBuffer(DEFAULT_LIMITS.inputBytes),
-  };
-  const noise = { type: 'gaussian' as const, mean: 128, sigma: 40 };
-  const photo = await sharp({ create: { width: 24, height: 16, channels: 3, background: 'red', noise } })
-    .png()
-    .toBuffer();
-  await storage.write('a.png', photo);
-  return {
-    folder: folder.path,
-    storage,
-    resources,
-    run: (job) => runStep(job, resources, NEVER),
-    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
-  };
-}
-
-const FLIP = { filter: 'flip' };
-const GREY = { filter: 'grayscale' };
-
-function jobOf(task: object, more: Partial<Job> = {}): Job {
-  const body = Buffer.from(JSON.stringify({ id: 'x', input: 'a.png', ...task }));
-  const parsed = parseTask({ body, properties: { contentType: 'application/json' }, headers: {} }, 'flip');
-  return {
-    task: parsed.task,
-    step: 0,
-    generation: 0,
-    attempt: 0,
-    isRepeat: false,
-    isRestart: false,
-    wantsImage: false,
-    waitingSinceMs: null,
-    history: [],
-    queueMs: null,
-    about: {},
-    ...more,
-  };
-}
+import type { Job } from '../../../runtime/worker/protocol.ts';
+import { FLIP, GREY, jobOf, openStepSite, type StepSite } from './step-site.ts';
 
 describe('two tasks with one id', () => {
   it('have one winner, whose result stays; the other is refused', async () => {
-    await using site = await openSite();
+    await using site = await openStepSite();
     const first = jobOf({ steps: [FLIP] });
 
     expect(await site.run(first)).toMatchObject({ kind: 'completed' });
@@ -94,7 +19,7 @@ describe('two tasks with one id', () => {
   });
 
   it('that run at once have one winner, and what it says is what is stored', async () => {
-    await using site = await openSite();
+    await using site = await openStepSite();
     const jobs = [
       [FLIP],
       [GREY],
@@ -114,7 +39,7 @@ describe('two tasks with one id', () => {
   });
 
   it('are the same task when only defaults differ', async () => {
-    await using site = await openSite();
+    await using site = await openStepSite();
     await site.run(jobOf({ steps: [FLIP] }));
     const again = await site.run(jobOf({ steps: [{ filter: 'flip', params: { direction: 'horizontal' } }] }));
     expect(again).toMatchObject({ kind: 'ended', marker: { outcome: 'completed' } });
@@ -123,7 +48,7 @@ describe('two tasks with one id', () => {
 
 describe('a cancelled task', () => {
   it('stores no result, even when it is cancelled at its very end', async () => {
-    await using site = await openSite();
+    await using site = await openStepSite();
     const job = jobOf({ steps: [FLIP] });
     // The cancellation comes between the step's look at the marker and its own.
     const write = site.storage.write.bind(site.storage);
@@ -140,7 +65,7 @@ describe('a cancelled task', () => {
 });
 
 describe('a worker that died between the marker and the result', () => {
-  async function promise(site: Site, job: Job): Promise<Buffer> {
+  async function promise(site: StepSite, job: Job): Promise<Buffer> {
     await site.run(job);
     const result = await site.storage.read('out/x.png');
     await site.storage.remove('out/x.png');
@@ -148,7 +73,7 @@ describe('a worker that died between the marker and the result', () => {
   }
 
   it('leaves the result to the repeat of its delivery', async () => {
-    await using site = await openSite();
+    await using site = await openStepSite();
     const job = jobOf({ steps: [FLIP] });
     const result = await promise(site, job);
 
@@ -157,7 +82,7 @@ describe('a worker that died between the marker and the result', () => {
   });
 
   it('leaves it to that alone: another copy waits for it', async () => {
-    await using site = await openSite();
+    await using site = await openStepSite();
     const job = jobOf({ steps: [FLIP] });
     await promise(site, job);
 
@@ -167,7 +92,7 @@ describe('a worker that died between the marker and the result', () => {
   });
 
   it('is told from a result that a newer task has replaced', async () => {
-    await using site = await openSite();
+    await using site = await openStepSite();
     const job = jobOf({ steps: [FLIP] });
     await site.run(job);
     await new Promise((resolve) => setTimeout(resolve, 2_100));
@@ -178,7 +103,7 @@ describe('a worker that died between the marker and the result', () => {
   });
 
   it('cannot be failed while its promise may still be kept; the promise can be taken back', async () => {
-    await using site = await openSite();
+    await using site = await openStepSite();
     const job = jobOf({ steps: [FLIP] });
     await promise(site, job);
     const failed = { ...(await readMarker(site.storage, 'x', 0))!, outcome: 'failed' as const };
@@ -195,65 +120,6 @@ describe('a worker that died between the marker and the result', () => {
   });
 });
 
-describe('a marker', () => {
-  const damages: [string, (bytes: Buffer) => Buffer][] = [
-    ['emptied', () => Buffer.alloc(0)],
-    ['cut off', (bytes) => bytes.subarray(0, bytes.length / 2)],
-    ['with a flipped bit', (bytes) => Buffer.from(bytes.map((byte, at) => (at === 30 ? byte ^ 1 : byte)))],
-    ['of another task', (bytes) => Buffer.from(bytes.toString().replaceAll('"x"', '"y"'))],
-    ['that is other JSON', () => Buffer.from('{"task_id":"x","generation":0,"outcome":"completed"}')],
-    ['that is huge', () => Buffer.from(`{"a":"${'x'.repeat(500_000)}"}`)],
-  ];
-
-  it.each(damages)('%s counts as damage, not as an end, and heals by the work', async (_, damage) => {
-    await using site = await openSite();
-    const job = jobOf({ steps: [FLIP] });
-    await site.run(job);
-    const file = join(site.folder, markerKey('x', 0));
-    await writeFile(file, damage(await readFile(file)));
-
-    await expect(inspectMarker(site.storage, 'x', 0)).rejects.toThrow('marker');
-    expect(await readMarker(site.storage, 'x', 0)).toBeUndefined();
-    expect(await site.run(job)).toMatchObject({ kind: 'completed' });
-    expect(await inspectMarker(site.storage, 'x', 0)).toMatchObject({ outcome: 'completed' });
-  });
-
-  it.each([
-    ['x', 1, 'x.1', 0],
-    ['x', 1, 'x~1', 0],
-    ['x', 11, 'x.1', 1],
-    ['a', 0, 'a.json', 0],
-    ['~x', 1, 'x', 1],
-  ])(
-    'of %s in generation %d is not that of %s in generation %d',
-    (id, generation, other, otherGeneration) => {
-      expect(markerKey(id, generation)).not.toBe(markerKey(other, otherGeneration));
-    },
-  );
-});
-
-describe('an image between two steps', () => {
-  it.each([
-    ['cut off', (bytes: Buffer) => bytes.subarray(0, bytes.length - 7)],
-    [
-      'with a flipped bit',
-      (bytes: Buffer) => Buffer.from(bytes.map((byte, at) => (at === bytes.length - 50 ? byte ^ 4 : byte))),
-    ],
-    ['emptied', () => Buffer.alloc(0)],
-  ])('%s is made again', async (_, damage) => {
-    await using site = await openSite();
-    const job = jobOf({ steps: [FLIP, GREY] });
-    await site.run(job);
-    const file = join(site.folder, intermediateKey(job.task, 0));
-    await writeFile(file, damage(await readFile(file)));
-
-    expect(await site.run({ ...job, step: 1 })).toEqual({ kind: 'restart' });
-    const again = { ...job, isRepeat: true, isRestart: true };
-    expect(await site.run(again)).toMatchObject({ kind: 'stepped', repeated: false });
-    expect(await site.run({ ...again, step: 1 })).toMatchObject({ kind: 'completed' });
-  });
-});
-
 describe('a result over what the task reads', () => {
   it.each([
     ['its input by default', { id: 'a', input: 'out/a.png', steps: [FLIP] }],
@@ -266,7 +132,7 @@ describe('a result over what the task reads', () => {
       { id: 'w', steps: [{ filter: 'watermark', params: { image: 'out/w.png' } }] },
     ],
   ])('is refused: %s', async (_, task) => {
-    await using site = await openSite();
+    await using site = await openStepSite();
     const photo = await site.storage.read('a.png');
     for (const key of ['out/a.png', 'mark.png', 'out/w.png']) await site.storage.write(key, photo);
 
