@@ -46,16 +46,13 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 
 {{/*
-What each user may do, as RabbitMQ's three patterns; the same as in helm/README.md and in the demo broker.
-The worker reads its queues and writes to the exchanges, `amq.default` for replies included, and configures
-nothing. The monitor sees counts through the management API, for which RabbitMQ asks for permissions, however
-empty. The admin declares.
+What each user may do, as RabbitMQ's three patterns; the same as `darkroom rights` prints, which says why.
 */}}
 {{- define "darkroom.broker.rights" -}}
 worker:
   configure: '^$'
-  write: '^(amq\.default|{{ .Values.broker.prefix }}(\..+)?)$'
-  read: '^{{ .Values.broker.prefix }}(\..+)?$'
+  write: '^(amq\.default|{{ .Values.broker.prefix }}\.(dead|events|retry\..+))$'
+  read: '^{{ .Values.broker.prefix }}\.(?!(dead|events)$)[a-z][a-z0-9-]*$'
 monitor:
   tags: [management]
   configure: '^$'

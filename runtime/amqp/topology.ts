@@ -131,7 +131,7 @@ function explainDeclareError(error: Error & { code?: number }): Error {
   if (error.code === 403) {
     return new UserError(
       `This user may not declare Darkroom's queues: ${error.message}. It needs the configure, write and read rights ` +
-        `for them (rabbitmqctl set_permissions), or another user declares them once.`,
+        `for them (darkroom rights admin prints them), or another user declares them once.`,
       { cause: error },
     );
   }

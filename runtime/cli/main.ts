@@ -43,6 +43,10 @@ const COMMANDS: Record<string, Entry> = {
     summary: 'Declare, list or purge the queues',
     load: async () => (await import('./commands/queues.ts')).queuesCommand(),
   },
+  rights: {
+    summary: 'Print the least rights on the broker for each role',
+    load: async () => (await import('./commands/rights.ts')).rightsCommand(),
+  },
   worker: {
     summary: 'Work on the queue of one or more filters',
     load: async () => (await import('./commands/worker.ts')).workerCommand(),

@@ -1,9 +1,10 @@
-/** The rights that the chart gives to the broker's users, and helm/README.md to type: enough, and no more. */
+/** The rights that the chart gives to the broker's users, and helm/README.md to type: those that `darkroom rights` prints. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'amqplib';
 import { describe, expect, it } from 'vitest';
 import { declareTopology } from '../../runtime/amqp/topology.ts';
+import { ROLES, rightsOf } from '../../runtime/cli/broker-rights.ts';
 import { one, ROOT, render } from '../support/chart.ts';
 import { startRabbit, testBroker, uniqueName } from '../support/rabbit.ts';
 import { turned } from './switches.ts';
@@ -93,6 +94,10 @@ describe('the broker’s users', () => {
     for (const { user, configure, write, read } of permissions) {
       if (user !== 'admin') expect([configure, write, read]).toEqual(typed.get(user));
     }
+    for (const role of ROLES) {
+      const { configure, write, read } = rightsOf('darkroom')[role];
+      expect(typed.get(role), role).toEqual([configure, write, read]);
+    }
   });
 
   it('worker: consumes its queue, publishes tasks, retries, events and replies', async () => {
@@ -102,10 +107,13 @@ describe('the broker’s users', () => {
     const worker = await broker.connect('worker');
     const channel = await worker.createConfirmChannel();
 
-    for (const exchange of ['darkroom', 'darkroom.events', 'darkroom.dead', 'darkroom.retry.5s', '']) {
+    for (const exchange of ['darkroom.events', 'darkroom.dead', 'darkroom.retry.5s', '']) {
       channel.publish(exchange, exchange === '' ? reply.queue : 'blur', Buffer.from('{}'));
     }
     await channel.waitForConfirms();
+    const publisher = await admin.createConfirmChannel();
+    publisher.publish('darkroom', 'blur', Buffer.from('{}'));
+    await publisher.waitForConfirms();
     const delivered = await new Promise((resolve) => {
       void channel.consume('darkroom.blur', (message) => {
         if (message !== null) channel.ack(message);

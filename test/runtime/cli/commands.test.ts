@@ -11,6 +11,7 @@ const COMMANDS = [
   'cancel',
   'dead',
   'queues',
+  'rights',
   'worker',
   'up',
   'simulate',
