@@ -1,14 +1,16 @@
 /** `darkroom queues …`: what the broker holds for Darkroom. */
 import { Command } from 'commander';
+import type { Broker } from '../../amqp/broker.ts';
 import { inspectTopology, names } from '../../amqp/topology.ts';
 import { closestName } from '../../closest-name.ts';
 import { readConfig } from '../../config.ts';
 import { asError, UserError } from '../../errors.ts';
 import { listFunctions } from '../../functions.ts';
 import { confirmed } from '../confirm.ts';
+import { EXIT } from '../exit-codes.ts';
 import { conventional } from '../option-values.ts';
 import { declareAll, topologyOf, withBroker } from '../session.ts';
-import { print, printJson, printTable } from '../terminal.ts';
+import { escapeControls, print, printJson, printTable } from '../terminal.ts';
 
 interface ListedQueue {
   queue: string;
@@ -89,14 +91,30 @@ async function purge(filters: string[], options: { yes?: boolean; json?: boolean
     throw new UserError(`There is no filter "${filter}"${near ? `; did you mean "${near}"?` : '.'}`);
   });
   if (options.yes !== true) await confirmed(`Remove all waiting messages of ${queues.join(', ')}?`);
-  const purged = await withBroker(config, (broker) =>
-    broker.withChannel(async (channel) => {
-      const counts: { queue: string; messages: number }[] = [];
-      for (const queue of queues)
-        counts.push({ queue, messages: (await channel.purgeQueue(queue)).messageCount });
-      return counts;
-    }),
-  );
+  const purged = await withBroker(config, async (broker) => {
+    const results: PurgedQueue[] = [];
+    for (const queue of queues) results.push(await purgeQueue(broker, queue));
+    return results;
+  });
+  if (purged.some(({ why }) => why !== undefined)) process.exitCode = EXIT.failed;
   if (options.json === true) return printJson(purged);
-  for (const { queue, messages } of purged) print(`${queue}: removed ${messages} messages.`);
+  for (const { queue, messages, why } of purged)
+    print(why === undefined ? `${queue}: removed ${messages} messages.` : escapeControls(`${queue}: ${why}`));
+}
+
+interface PurgedQueue {
+  queue: string;
+  messages: number;
+  /** Why nothing was removed. */
+  why?: string;
+}
+
+/** On a channel of its own, which a refusal closes. */
+async function purgeQueue(broker: Broker, queue: string): Promise<PurgedQueue> {
+  try {
+    const { messageCount } = await broker.withChannel((channel) => channel.purgeQueue(queue));
+    return { queue, messages: messageCount };
+  } catch (thrown) {
+    return { queue, messages: 0, why: asError(thrown).message };
+  }
 }
