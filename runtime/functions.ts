@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import { closestName } from './closest-name.ts';
 import { asError, Rejection, UserError } from './errors.ts';
 import type { Filter } from './filter.ts';
+import { capText } from './redact.ts';
 import { validationMessage } from './validation-message.ts';
 
 /** The folder of filters that Darkroom ships. */
@@ -104,7 +105,7 @@ export function unknownFilter(name: string, known: readonly string[], at = 'a fi
   const near = closestName(name, known);
   const guess = near === undefined ? '' : `; did you mean "${near}"?`;
   return new Rejection(
-    `${at}: expected one of ${known.join(', ')}, got ${JSON.stringify(name.slice(0, 60))}${guess}`,
+    `${at}: expected one of ${known.join(', ')}, got ${JSON.stringify(capText(name, 60))}${guess}`,
     { failureType: 'unknown-filter' },
   );
 }

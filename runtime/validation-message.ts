@@ -233,5 +233,5 @@ function joinOr(options: readonly (string | undefined)[]): string | undefined {
 /** A value as a message shows it: JSON, cut to a readable length. */
 function formatValue(value: unknown): string {
   const text = (typeof value === 'number' ? undefined : JSON.stringify(value)) ?? String(value);
-  return text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, SHOWN_CHARACTERS)}…`;
+  return capText(text, SHOWN_CHARACTERS + 1);
 }

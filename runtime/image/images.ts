@@ -5,6 +5,7 @@
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import { asError, Rejection, TaskFailure } from '../errors.ts';
 import type { Image, Pixels, Source } from '../filter.ts';
+import { capText } from '../redact.ts';
 import { FORMATS, SVG } from './formats.ts';
 import type { ImageLimits } from './limits.ts';
 import { adoptSamples, allocateLike, freeSamples, keepSamples } from './sample-memory.ts';
@@ -107,7 +108,7 @@ export function damagedFile(error: unknown, format: string): Rejection {
     .filter((line) => !/bad seek/.test(line))
     .join('; ');
   return new Rejection(
-    `The input is a damaged or truncated ${format.toUpperCase()} file: ${reason.slice(0, 300)}.`,
+    `The input is a damaged or truncated ${format.toUpperCase()} file: ${capText(reason, 300)}.`,
     { failureType: 'not-an-image', cause: error },
   );
 }

@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { asError, Rejection, Retryable, TaskFailure } from '../errors.ts';
-import { redactText, redactUrl, shorten } from '../redact.ts';
+import { capText, redactText, redactUrl, shorten } from '../redact.ts';
 import { isPublicAddress } from './address.ts';
 import { allowedUrl, type HostRule, parseHostRules } from './https-policy.ts';
 import { type ReadOptions, tooLarge } from './storage.ts';
@@ -185,7 +185,7 @@ function assertUsable(response: IncomingMessage, url: URL, maxBytes: number): vo
   const encoding = response.headers['content-encoding'] ?? 'identity';
   // Nothing is unpacked here, so that a small answer cannot become a huge one.
   if (encoding !== 'identity')
-    throw forbidden(url.href, `the server packed it (content-encoding ${encoding.slice(0, 40)})`);
+    throw forbidden(url.href, `the server packed it (content-encoding ${capText(encoding, 40)})`);
   const length = Number(response.headers['content-length'] ?? 0);
   if (length > maxBytes) throw tooLarge(redactUrl(url), `${length} bytes`, maxBytes);
 }

@@ -21,7 +21,7 @@ const BUCKET_NAME = /^[a-z\d][\w.-]{1,61}[a-z\d]$/i;
 /** What servers take for a bucket's name; capitals and underscores are for buckets older than AWS's present rules. */
 export const BUCKET_NAME_WORDS =
   "a bucket's name has 3 to 63 letters, digits, dots, dashes or underscores, and begins and ends with a letter or digit";
-const EXPECTED = 'Expected s3://bucket/prefix?endpoint=https://…&region=…&forcePathStyle=true|false';
+const EXPECTED = 'Expected s3://bucket/prefix?endpoint=https://…&region=…&forcePathStyle=…';
 
 /** @throws {UserError} */
 export function parseS3Url(text: string): S3Location {

@@ -1,8 +1,10 @@
-/** pino, set up once: JSON lines on standard output with ISO times. Secrets are removed before they get here. */
+/** pino, set up once: JSON lines on standard output with ISO times, and no secret in any of them. */
 import { type Logger, pino, stdTimeFunctions } from 'pino';
-import { redactText } from '../redact.ts';
+import { capText, redactText } from '../redact.ts';
 
 export type { Logger };
+
+const STACK_CHARACTERS = 8_000;
 
 export function createLog(level: string, base: Record<string, unknown> = {}): Logger {
   return pino({
@@ -11,10 +13,19 @@ export function createLog(level: string, base: Record<string, unknown> = {}): Lo
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     serializers: { err: errorFields },
+    // The one place that every line passes, with what its loggers and its fields say.
+    hooks: { streamWrite: (line) => `${JSON.stringify(JSON.parse(line, redactedString))}\n` },
   });
 }
 
-/** An error's message may quote a URL with its password. */
 function errorFields(error: Error): Record<string, string> {
-  return { type: error.name, message: redactText(error.message), stack: redactText(error.stack ?? '') };
+  return {
+    type: error.name,
+    message: capText(error.message),
+    stack: capText(error.stack ?? '', STACK_CHARACTERS),
+  };
+}
+
+function redactedString(_: string, value: unknown): unknown {
+  return typeof value === 'string' ? redactText(value) : value;
 }

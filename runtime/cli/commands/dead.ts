@@ -5,6 +5,7 @@ import type { Broker } from '../../amqp/broker.ts';
 import type { GotMessage } from '../../amqp/browse-queue.ts';
 import { type Config, readConfig } from '../../config.ts';
 import { asError, UserError } from '../../errors.ts';
+import { capText, redactText } from '../../redact.ts';
 import { openStorage } from '../../storage/open.ts';
 import { confirmed } from '../confirm.ts';
 import type { DeadLetter } from '../dead-letter.ts';
@@ -122,7 +123,7 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
   if (options.json === true) return printJson(shown);
   for (const [name, value] of Object.entries(shown)) {
     const text = typeof value === 'object' ? jsonText(value) : String(value);
-    print(`${name.padEnd(NAME_CHARACTERS)} ${escapeControls(text)}`);
+    print(`${name.padEnd(NAME_CHARACTERS)} ${escapeControls(redactText(text))}`);
   }
 }
 
@@ -198,6 +199,6 @@ function printFaults(results: LetterResult[], what: string): void {
 function bodyText({ body, properties }: GotMessage): string {
   const isText = !String(properties.contentType ?? '').startsWith('image/');
   return isText
-    ? body.toString('utf8', 0, BODY_CHARACTERS * 4).slice(0, BODY_CHARACTERS)
+    ? capText(body.toString('utf8', 0, BODY_CHARACTERS * 4), BODY_CHARACTERS)
     : `${body.length} bytes of ${properties.contentType}`;
 }

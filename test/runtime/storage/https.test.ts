@@ -214,6 +214,6 @@ test('shows no signature of a URL in its errors', async () => {
 
   const error = await site.read(site.url('/a?X-Amz-Signature=CANARY&token=CANARY')).catch(String);
 
-  expect(error).toContain('/a?X-Amz-Signature=REDACTED');
+  expect(error).toContain('/a?REDACTED');
   expect(error).not.toContain('CANARY');
 });
