@@ -5,9 +5,13 @@
  */
 import module from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { isRecentNode, runOnPinnedNode } from './node/pinned-node.mjs';
+import { hideEnvironment } from './node/hide-environment.mjs';
+import { endWithLauncher, isRecentNode, runOnPinnedNode } from './node/pinned-node.mjs';
+
+hideEnvironment();
 
 if (isRecentNode()) {
+  await endWithLauncher();
   keepCompiledCode();
   const { main } = await import('./main.ts');
   process.exit(await main());

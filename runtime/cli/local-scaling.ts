@@ -42,7 +42,7 @@ export class LocalScaling {
       observe: queueObserver(broker, config),
       workerCommand: (filter) => [
         process.execPath,
-        ...[LAUNCHER, 'worker', filter, '--port', '0', '--with-parent'],
+        ...[LAUNCHER, 'worker', filter, '--port', '0', '--parent', String(process.pid)],
       ],
       log: ({ filter, text }) => log(`${filter}: ${text}`),
     });

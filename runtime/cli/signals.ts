@@ -1,10 +1,15 @@
 /** When to stop: signals and deadlines. */
+import { StopSignal } from '../worker/stop-signal.ts';
 
-/** Resolves at the first Ctrl-C, SIGTERM or end of the terminal. A second one of the same kind ends the process at once. */
+/** Resolves at the first Ctrl-C, SIGTERM or end of the terminal. A second Ctrl-C or SIGTERM ends the process at once. */
 export function stopRequested(): Promise<void> {
-  return new Promise((done) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => done());
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const stop = new StopSignal(signals);
+  void stop.repeated.then((signal) => {
+    for (const handled of signals) process.removeAllListeners(handled);
+    process.kill(process.pid, signal);
   });
+  return stop.requested;
 }
 
 /** Aborts with `reason` after a time, without keeping the process alive for it. */

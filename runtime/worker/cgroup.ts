@@ -10,14 +10,33 @@ export function cpuLimit(root = '/sys/fs/cgroup', processors = availableParallel
 
 /** Bytes of memory this process may use. */
 export function memoryLimit(root = '/sys/fs/cgroup', total = totalmem()): number {
-  const limit = number(read(root, 'memory.max')) ?? number(read(root, 'memory/memory.limit_in_bytes'));
+  const limit = number(read(`${root}/memory.max`)) ?? number(read(`${root}/memory/memory.limit_in_bytes`));
   return limit === undefined ? total : Math.min(limit, total);
 }
 
+/** How often the kernel has killed a process of this group because memory ran out; undefined where it does not say. */
+export function oomKills(root = '/sys/fs/cgroup', memberships = '/proc/self/cgroup'): number | undefined {
+  const groups = read(memberships) ?? '';
+  const [v2 = '', v1 = ''] = [/^0::(.*)$/m, /^\d+:memory:(.*)$/m].map((line) => line.exec(groups)?.[1]);
+  // A container sees its own group at the root, whatever it is called outside.
+  const files = [
+    `${v2}/memory.events`,
+    'memory.events',
+    `memory${v1}/memory.oom_control`,
+    'memory/memory.oom_control',
+  ];
+  for (const file of files) {
+    const count = /^oom_kill (\d+)$/m.exec(read(`${root}/${file}`) ?? '')?.[1];
+    if (count !== undefined) return Number(count);
+  }
+  return undefined;
+}
+
 function cpuQuota(root: string): number | undefined {
-  const [quota, period] = read(root, 'cpu.max')?.split(' ') ?? [];
+  const [quota, period] = read(`${root}/cpu.max`)?.split(' ') ?? [];
   const limit =
-    ratio(quota, period) ?? ratio(read(root, 'cpu/cpu.cfs_quota_us'), read(root, 'cpu/cpu.cfs_period_us'));
+    ratio(quota, period) ??
+    ratio(read(`${root}/cpu/cpu.cfs_quota_us`), read(`${root}/cpu/cpu.cfs_period_us`));
   return limit;
 }
 
@@ -32,9 +51,9 @@ function number(text: string | undefined): number | undefined {
   return Number.isFinite(value) && value > 0 ? value : undefined;
 }
 
-function read(root: string, file: string): string | undefined {
+function read(file: string): string | undefined {
   try {
-    return readFileSync(`${root}/${file}`, 'utf8').trim();
+    return readFileSync(file, 'utf8').trim();
   } catch {
     return undefined;
   }

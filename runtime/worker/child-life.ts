@@ -1,14 +1,15 @@
 /** One life of a child process: its start, the requests it owes an answer to, and its end. */
-import { fork, type ChildProcess as Process } from 'node:child_process';
+import type { ChildProcess as Process } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { asError, type FailureType } from '../errors.ts';
-import { isStorageVariable } from '../storage/open.ts';
+import { oomKills } from './cgroup.ts';
 import type { ChildSettings } from './child.ts';
+import { ChildErrors } from './child-errors.ts';
 import type { Request, Response } from './protocol.ts';
+import { killChild, startChild } from './start-child.ts';
 
 const READY_TIMEOUT_MS = 30_000;
-const PAGE_BYTES = 4_096;
 
 /** In place of an answer. */
 export interface Lost {
@@ -18,13 +19,19 @@ export interface Lost {
   message: string;
 }
 
-export function lost(failureType: FailureType, message: string): Lost {
-  return { type: 'lost', consequence: 'retry', failureType, message };
+export function lost(
+  failureType: FailureType,
+  message: string,
+  consequence: Lost['consequence'] = 'retry',
+): Lost {
+  return { type: 'lost', consequence, failureType, message };
 }
 
 interface LifeOptions {
   settings: ChildSettings;
   threads: number;
+  /** Whether other children use the container's memory too. */
+  isAlone: boolean;
   log: Logger;
   onBroken: (reason: string) => void;
   /** Before the start, because the last one failed. */
@@ -46,6 +53,8 @@ export class ChildLife {
   #timer: NodeJS.Timeout | undefined;
   #process: Process | undefined;
   #stopped = false;
+  /** Of its group, when it was last asked for something. */
+  #oomKills: number | undefined;
 
   constructor(options: LifeOptions) {
     this.#options = options;
@@ -75,6 +84,7 @@ export class ChildLife {
         resolve(response);
       };
       this.#pending.set(request.seq, answer);
+      this.#oomKills = oomKills();
       this.#send(request, answer);
     });
   }
@@ -83,7 +93,7 @@ export class ChildLife {
   end(why: Lost): void {
     this.#stopped = true;
     this.#finish(why);
-    this.#process?.kill('SIGKILL');
+    if (this.#process !== undefined) killChild(this.#process);
   }
 
   /** Ends the process and waits until it is gone. */
@@ -96,15 +106,16 @@ export class ChildLife {
   /** Memory it holds now; undefined where only Linux knows. */
   async residentBytes(): Promise<number | undefined> {
     try {
-      const pages = (await readFile(`/proc/${this.pid}/statm`, 'utf8')).split(' ')[1];
-      return Number(pages) * PAGE_BYTES;
+      const status = await readFile(`/proc/${this.pid}/status`, 'utf8');
+      return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1_024;
     } catch {
       return undefined;
     }
   }
 
   #send(request: Request, answer: (response: Lost) => void): void {
-    if (this.#process === undefined) return answer(lost('child-lost', 'The child process is not there.'));
+    if (this.#process?.connected !== true)
+      return answer(lost('child-lost', 'The child process is not there.'));
     try {
       this.#process.send(request, (error) => {
         if (error !== null) answer(lost('child-lost', error.message));
@@ -112,32 +123,45 @@ export class ChildLife {
     } catch (error) {
       // What cannot be cloned comes from the message: the child is as well as before.
       const message = `The task cannot be handed to its process: ${asError(error).message}.`;
-      answer({ type: 'lost', consequence: 'reject', failureType: 'invalid-task', message });
+      answer(lost('invalid-task', message, 'reject'));
     }
   }
 
   #start(): void {
     const { settings, threads, env, log } = this.#options;
-    const started = fork(new URL('./child.ts', import.meta.url), [JSON.stringify(settings)], {
-      env: childEnvironment(env, threads),
-      serialization: 'advanced',
-      execArgv: ['--disable-warning=ExperimentalWarning'],
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    });
-    this.#process = started;
-    this.#timer = setTimeout(() => started.kill('SIGKILL'), READY_TIMEOUT_MS);
-    started.stderr?.on('data', (text: Buffer) =>
-      log.warn({ child: started.pid }, text.toString('utf8').slice(0, 4_096).trim()),
-    );
-    started.on('message', (response: Response) => this.#hear(response));
-    started.on('error', (error) => {
-      log.error({ err: error }, 'the child process cannot be reached');
-      if (started.pid === undefined) this.#finish(lost('child-lost', 'The child process cannot be started.'));
-    });
-    started.on('exit', (code, signal) =>
-      this.#finish(
-        lost('child-lost', `The child process died (${signal ?? `exit code ${code}`}) while working.`),
-      ),
+    try {
+      const started = startChild(settings, threads, env);
+      this.#process = started;
+      this.#timer = setTimeout(() => killChild(started), READY_TIMEOUT_MS);
+      const errors = new ChildErrors((text, leftOut) =>
+        log.warn({ child: started.pid, ...(leftOut > 0 && { left_out: leftOut }) }, text),
+      );
+      started.stderr?.setEncoding('utf8').on('data', (text: string) => errors.take(text));
+      started.stderr?.once('close', () => errors.flush());
+      started.on('message', (response: Response) => this.#hear(response));
+      started.on('error', (error) => this.#hearError(error));
+      started.on('exit', (code, signal) => this.#hearExit(started, signal ?? `exit code ${code}`));
+    } catch (error) {
+      this.#hearError(asError(error));
+    }
+  }
+
+  #hearError(error: Error): void {
+    this.#options.log.error({ err: error }, 'the child process cannot be reached');
+    if (this.pid === undefined) this.#finish(lost('child-lost', 'The child process cannot be started.'));
+  }
+
+  #hearExit(process: Process, how: string): void {
+    killChild(process);
+    const isOutOfMemory = how === 'SIGKILL' && !this.#stopped && (oomKills() ?? 0) > (this.#oomKills ?? 0);
+    this.#finish(
+      isOutOfMemory
+        ? lost(
+            'memory',
+            'The task needed more memory than there is, and the kernel stopped it.',
+            this.#options.isAlone ? 'reject' : 'retry',
+          )
+        : lost('child-lost', `The child process died (${how}) while working.`),
     );
   }
 
@@ -163,22 +187,4 @@ export class ChildLife {
     else started.once('exit', () => resolve());
     return promise;
   }
-}
-
-/** What a child may know: enough to run, to reach the storage and to trust its certificates. Never the broker. */
-const CHILD_VARIABLES =
-  /^(PATH|HOME|TMPDIR|TEMP|TMP|TZ|LANG|LC_.*|SYSTEMROOT|NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|SSL_CERT_.*|LD_PRELOAD|LD_LIBRARY_PATH|MALLOC_.*|FONTCONFIG_.*|DARKROOM_FAILPOINT)$/;
-
-function childEnvironment(env: NodeJS.ProcessEnv, threads: number): NodeJS.ProcessEnv {
-  const kept = Object.fromEntries(
-    Object.entries(env).filter(([name]) => CHILD_VARIABLES.test(name) || isStorageVariable(name)),
-  );
-  return {
-    // libvips counts processors, not the container's quota; on glibc sharp uses one thread unless arenas are bounded.
-    MALLOC_ARENA_MAX: '2',
-    ...kept,
-    VIPS_CONCURRENCY: String(threads),
-    UV_THREADPOOL_SIZE: String(Math.max(4, threads)),
-    VIPS_BLOCK_UNTRUSTED: '1',
-  };
 }

@@ -15,6 +15,7 @@ const REQUEST_TIMEOUT_MS = 15_000;
 const RESTART_DELAY_MAX_MS = 5_000;
 /** Failed starts in a row after which the worker no longer calls itself ready. */
 const FAILED_STARTS_LIMIT = 3;
+const NOT_STARTED = lost('child-lost', 'The child process did not start.');
 
 export interface ChildOptions {
   settings: ChildSettings;
@@ -22,6 +23,8 @@ export interface ChildOptions {
   threads: number;
   maxTasks: number;
   maxMemoryBytes: number;
+  /** Whether no other child uses the container's memory. */
+  isAlone: boolean;
   log: Logger;
   /** Told why the child cannot start, when trying again would not help. */
   onBroken: (reason: string) => void;
@@ -76,18 +79,18 @@ export class ChildProcess implements Child {
   }
 
   async run(job: Job, timeoutMs: number): Promise<StepResult> {
+    const late = `Step ${job.step} (${job.task.steps[job.step]?.filter}) took longer than its ${timeoutMs} ms and was stopped.`;
     const life = this.#life;
-    if (!(await life.ready)) return failureOf(lost('child-lost', 'The child process did not start.'));
-    const timer = setInterval(() => void this.#endIfGrown(life), MEMORY_POLL_MS);
-    try {
-      const late = `Step ${job.step} (${job.task.steps[job.step]?.filter}) took longer than its ${timeoutMs} ms and was stopped.`;
-      const response = await life.ask({ type: 'run', seq: ++this.#sequence, job }, timeoutMs, late);
-      if (response.type !== 'ran') return failureOf(response);
-      this.#replaceIfWorn(life, response);
-      return response.result;
-    } finally {
-      clearInterval(timer);
-    }
+    if (!(await life.ready)) return failureOf(NOT_STARTED);
+    const isFresh = life.tasks === 0;
+    const startMs = performance.now();
+    const result = await this.#runIn(life, job, timeoutMs, late);
+    if (isFresh || result.kind !== 'failed' || result.failureType !== 'memory') return result;
+    // Perhaps the tasks before it left the child large. One that has done nothing else tells.
+    const fresh = this.#life;
+    if (!(await fresh.ready)) return failureOf(NOT_STARTED);
+    const leftMs = Math.max(1, timeoutMs - (performance.now() - startMs));
+    return await this.#runIn(fresh, { ...job, isRepeat: true }, leftMs, late);
   }
 
   async mark(task: Task, marker: TaskMarker, replace: boolean): Promise<StandingMarker | undefined> {
@@ -108,16 +111,28 @@ export class ChildProcess implements Child {
     await this.#life.close();
   }
 
+  async #runIn(life: ChildLife, job: Job, timeoutMs: number, late: string): Promise<StepResult> {
+    const timer = setInterval(() => void this.#endIfGrown(life), MEMORY_POLL_MS);
+    try {
+      const response = await life.ask({ type: 'run', seq: ++this.#sequence, job }, timeoutMs, late);
+      if (response.type !== 'ran') return failureOf(response);
+      this.#replaceIfWorn(life, response);
+      return response.result;
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
   #ask(request: Request): Promise<Response | Lost> {
     const late = `The child process did not answer "${request.type}" in time.`;
     return this.#life.ask(request, REQUEST_TIMEOUT_MS, late);
   }
 
   #begin(): ChildLife {
-    const { settings, threads, log, onBroken, env } = this.#options;
+    const { env, ...options } = this.#options;
     const delayMs =
       this.#failedStarts === 0 ? 0 : Math.min(RESTART_DELAY_MAX_MS, 100 * 2 ** this.#failedStarts);
-    const life = new ChildLife({ settings, threads, log, onBroken, delayMs, env: env ?? process.env });
+    const life = new ChildLife({ ...options, delayMs, env: env ?? process.env });
     void life.ready.then((started) => {
       if (started) this.#failedStarts = 0;
       else if (!this.#closed && !life.stopped) this.#failedStarts++;
@@ -146,7 +161,7 @@ export class ChildProcess implements Child {
     if (rssBytes === undefined || rssBytes <= maxMemoryBytes) return;
     const mebibytes = (bytes: number) => `${Math.round(bytes / 1_048_576)} MiB`;
     const message = `The task needed more memory than its ${mebibytes(maxMemoryBytes)} (${mebibytes(rssBytes)}) and was stopped.`;
-    life.end(lost('memory', message));
+    life.end(lost('memory', message, 'reject'));
   }
 }
 

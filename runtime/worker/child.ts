@@ -8,6 +8,7 @@ import { openStorage } from '../storage/open.ts';
 import { intermediatesFolder, readMarker } from '../task/task-marker.ts';
 import { markFailed } from './finish-task.ts';
 import { inputBuffer } from './input-buffer.ts';
+import { dieWithParent } from './parent-death.ts';
 import type { Job, Request, Response, StepResult } from './protocol.ts';
 import { runStep } from './run-step.ts';
 import type { StepResources } from './step-resources.ts';
@@ -29,6 +30,7 @@ const CANCEL_POLL_MS = 1_000;
 await main();
 
 async function main(): Promise<void> {
+  dieWithParent(Number(process.argv[3]), process.argv[4] === 'bound');
   dieBeforeTheParent();
   const settings = JSON.parse(process.argv[2] ?? '{}') as ChildSettings;
   const opening = openResources(settings);
@@ -39,8 +41,9 @@ async function main(): Promise<void> {
         send({ type: 'error', seq: request.seq, message: asError(error).message }),
       );
   });
-  process.on('disconnect', () => process.exit(0));
-  // Ctrl-C in a terminal reaches the whole process group; the parent decides when the child ends.
+  // Without waiting for what the image library is at.
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+  // systemd, for one, tells every process of a service to end. The parent decides when this one does.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => {});
   try {

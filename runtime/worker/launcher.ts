@@ -21,15 +21,19 @@ import { Worker } from './worker.ts';
 const CHILD_MEMORY_SHARE = 0.75;
 const TELEMETRY_DELAY_MS = 1_000;
 
-/** Works until SIGTERM or SIGINT; resolves when drained. @throws UserError for a filter that is not there */
-export async function runWorker(config: Config): Promise<void> {
+/**
+ * Works until SIGTERM or SIGINT; resolves when drained.
+ * @param parentPid ends with this process
+ * @throws UserError for a filter that is not there
+ */
+export async function runWorker(config: Config, parentPid?: number): Promise<void> {
   const filters = config.functions;
   checkFilters(filters, config.functionsDir);
   const name = `${config.pod.name ?? hostname()}/${process.pid}`;
   const log = createLog(config.logLevel, { worker: name });
   const metrics = new Metrics();
   const tracing = new Tracing();
-  const stop = new StopSignal();
+  const stop = new StopSignal(['SIGTERM', 'SIGINT'], parentPid);
   const deletionCost = deletionCostOf(config.pod, log);
   const broker = openBroker({ ...config.amqp, name: `darkroom ${filters.join(',')} ${name}`, log });
   const trust = trustOf(config, broker, log);
@@ -109,6 +113,7 @@ function startSlot(filter: string, { config, stop, ...parts }: Parts): Slot {
     threads,
     maxTasks: config.child.maxTasks,
     maxMemoryBytes: Math.min(config.child.maxMemoryBytes, CHILD_MEMORY_SHARE * memoryLimit()),
+    isAlone: config.functions.length === 1,
     log: parts.log,
     onBroken: (reason) => stop.because(reason),
   });

@@ -78,7 +78,7 @@ export class Worker implements Health, Observed {
   }
 
   /** Lets the tasks in hand finish; after `drainMs`, or when told to `hurry`, gives them back. */
-  async drain(drainMs: number, hurry: Promise<void>, log: Logger): Promise<void> {
+  async drain(drainMs: number, hurry: Promise<unknown>, log: Logger): Promise<void> {
     log.info({ drain_ms: drainMs, busy: this.#slots.filter(({ busy }) => busy).length }, 'draining');
     const drained = Promise.all(this.#slots.map((slot) => slot.drain())).then(() => true);
     const late = Promise.withResolvers<boolean>();

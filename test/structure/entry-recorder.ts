@@ -48,6 +48,9 @@ interface SpawnOptions {
 const prototype = ChildProcess.prototype as unknown as { spawn(options: SpawnOptions): unknown };
 const { spawn } = prototype;
 prototype.spawn = function (options) {
-  if (options.file === process.execPath) options.args.splice(1, 0, '--import', import.meta.url);
+  const { file, args } = options;
+  // Another program may have been asked to become this Node.
+  const at = file === process.execPath ? 0 : args.indexOf(process.execPath);
+  if (at !== -1) args.splice(at + 1, 0, '--import', import.meta.url);
   return spawn.call(this, options);
 };

@@ -9,6 +9,18 @@ export async function childPids(pid: number): Promise<number[]> {
   return ((await factOf(pid, `task/${pid}/children`)) ?? '').split(' ').filter(Boolean).map(Number);
 }
 
+/** All processes under it. */
+export async function descendantPids(pid: number): Promise<number[]> {
+  const children = await childPids(pid);
+  return [...children, ...(await Promise.all(children.map(descendantPids))).flat()];
+}
+
+/** Whether it runs: not one that has ended and that its parent has not asked about. */
+export async function isRunning(pid: number): Promise<boolean> {
+  const stat = await factOf(pid, 'stat');
+  return stat !== undefined && !/\) [ZX] /.test(stat);
+}
+
 /** Resident bytes. */
 export async function residentBytes(pid: number): Promise<number | undefined> {
   const statm = await factOf(pid, 'statm');

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const OLDEST_MAJOR = 24;
+const LAUNCHER_PID = 'DARKROOM_LAUNCHER_PID';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** Whether this Node can run TypeScript as it is. */
@@ -25,7 +26,8 @@ export function runOnPinnedNode(parameters) {
     );
     process.exit(2);
   }
-  const child = spawn(pinned, parameters, { stdio: 'inherit' });
+  const env = { ...process.env, [LAUNCHER_PID]: String(process.pid) };
+  const child = spawn(pinned, parameters, { env, stdio: 'inherit' });
   child.on('error', (error) => {
     console.error(`darkroom could not start ${pinned}: ${error.message}`);
     process.exit(1);
@@ -39,6 +41,15 @@ export function runOnPinnedNode(parameters) {
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   });
+}
+
+/** On the pinned Node: the process that handed over passes signals on, but not its own death. */
+export async function endWithLauncher() {
+  const launcherPid = process.env[LAUNCHER_PID];
+  if (launcherPid === undefined) return;
+  delete process.env[LAUNCHER_PID];
+  const { dieWithParent } = await import('../../worker/parent-death.ts');
+  dieWithParent(Number(launcherPid), false);
 }
 
 function pinnedNode() {

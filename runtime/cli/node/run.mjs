@@ -4,10 +4,14 @@
  */
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { isRecentNode, runOnPinnedNode } from './pinned-node.mjs';
+import { hideEnvironment } from './hide-environment.mjs';
+import { endWithLauncher, isRecentNode, runOnPinnedNode } from './pinned-node.mjs';
+
+hideEnvironment();
 
 const [file, ...parameters] = process.argv.slice(2);
 if (isRecentNode()) {
+  await endWithLauncher();
   process.argv = [process.execPath, resolve(file), ...parameters];
   await import(pathToFileURL(process.argv[1]).href);
 } else {

@@ -6,14 +6,11 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { AS_NODE_20 } from '../../support/old-node.ts';
 
-const CLI = fileURLToPath(new URL('../../../runtime/cli', import.meta.url));
+const RUNTIME = fileURLToPath(new URL('../../../runtime', import.meta.url));
 const NODE_MODULES = fileURLToPath(new URL('../../../node_modules', import.meta.url));
 const PINNED_NODE = `node-${process.platform}-${process.arch}`;
-/** Makes a Node say that it is Node 20, to the launcher alone: what it starts is not told. */
-const AS_NODE_20 = `--import=data:text/javascript,${encodeURIComponent(
-  "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.11.0' } })",
-)}`;
 
 it('runs the command line on a new enough Node, with a compile cache for it and what it starts', async () => {
   await using project = await projectWith(
@@ -93,8 +90,8 @@ async function projectWith(main: string, { dependencies = true } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'darkroom-launcher-'));
   await mkdir(join(folder, 'runtime/cli'), { recursive: true });
   await mkdir(join(folder, 'node_modules'));
-  for (const part of ['darkroom.mjs', 'node'])
-    await cp(join(CLI, part), join(folder, 'runtime/cli', part), { recursive: true });
+  for (const part of ['cli/darkroom.mjs', 'cli/node', 'worker/parent-death.ts'])
+    await cp(join(RUNTIME, part), join(folder, 'runtime', part), { recursive: true });
   await writeFile(join(folder, 'runtime/cli/main.ts'), main);
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
   if (dependencies) await symlink(join(NODE_MODULES, PINNED_NODE), join(folder, 'node_modules', PINNED_NODE));

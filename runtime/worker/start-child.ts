@@ -1,0 +1,51 @@
+/** Starts the process that runs filters: what it may know, and how it ends with its parent. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { isStorageVariable } from '../storage/open.ts';
+import type { ChildSettings } from './child.ts';
+import { parentBinding } from './parent-death.ts';
+
+const CHILD = new URL('./child.ts', import.meta.url);
+
+/** @param threads processors the image library may use */
+export function startChild(settings: ChildSettings, threads: number, env: NodeJS.ProcessEnv): ChildProcess {
+  const binding = parentBinding(env);
+  const command = [...(binding ?? []), process.execPath, '--disable-warning=ExperimentalWarning'];
+  const parent = [String(process.pid), ...(binding === undefined ? [] : ['bound'])];
+  return fork(CHILD, [JSON.stringify(settings), ...parent], {
+    env: childEnvironment(env, threads),
+    serialization: 'advanced',
+    execPath: command[0],
+    execArgv: command.slice(1),
+    // A group of its own: what a filter starts ends with the child, and Ctrl-C in a terminal is the parent's alone.
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+}
+
+/** Ends a child with all that its filters have started. */
+export function killChild(child: ChildProcess): void {
+  child.kill('SIGKILL');
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // Nobody is left in the group.
+  }
+}
+
+/** What a child may know: enough to run, to reach the storage and to trust its certificates. Never the broker. */
+const CHILD_VARIABLES =
+  /^(PATH|HOME|TMPDIR|TEMP|TMP|TZ|LANG|LC_.*|SYSTEMROOT|NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|SSL_CERT_.*|LD_PRELOAD|LD_LIBRARY_PATH|MALLOC_.*|FONTCONFIG_.*|DARKROOM_FAILPOINT)$/;
+
+function childEnvironment(env: NodeJS.ProcessEnv, threads: number): NodeJS.ProcessEnv {
+  const kept = Object.fromEntries(
+    Object.entries(env).filter(([name]) => CHILD_VARIABLES.test(name) || isStorageVariable(name)),
+  );
+  return {
+    // libvips counts processors, not the container's quota; on glibc sharp uses one thread unless arenas are bounded.
+    MALLOC_ARENA_MAX: '2',
+    ...kept,
+    VIPS_CONCURRENCY: String(threads),
+    UV_THREADPOOL_SIZE: String(Math.max(4, threads)),
+    VIPS_BLOCK_UNTRUSTED: '1',
+  };
+}

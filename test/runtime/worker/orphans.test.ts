@@ -1,0 +1,157 @@
+/** Nothing outlives the process that it was started for, whatever it computes and however that one ends. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+import { type Installation, startInstallation } from '../../support/installation.ts';
+import { AS_NODE_20 } from '../../support/old-node.ts';
+import { childPids, descendantPids, isRunning } from '../../support/process-facts.ts';
+import { LAUNCHER } from '../../support/run-program.ts';
+import { until } from '../../support/until.ts';
+
+const FUNCTIONS_DIR = fileURLToPath(new URL('../../fixtures/functions', import.meta.url));
+const GONE_MS = 1_000;
+/** A folder without setpriv. */
+const BARE_PATH = { PATH: '/var/empty' };
+
+async function installation(): Promise<Installation> {
+  const at = await startInstallation({ env: { FUNCTIONS_DIR } });
+  const dot = sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } });
+  await at.put('dot.png', await dot.png().toBuffer());
+  return at;
+}
+
+/** Publishes a task that never ends, and waits until it is at work. */
+async function occupy(at: Installation, filter: string, params: object = {}): Promise<void> {
+  await at.publish({ id: 'endless', input: 'dot.png', steps: [{ filter, params }] });
+  await until(() => at.events.some(({ key }) => key === 'task.started'), 'the start', 60_000);
+  await busy(filter === 'encode' ? 1_500 : 500);
+}
+
+/** The image is fetched and decoded first. */
+const busy = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function expectGone(pids: number[]): Promise<void> {
+  expect(pids).not.toEqual([]);
+  await until(
+    async () => !(await Promise.all(pids.map(isRunning))).includes(true),
+    `the end of ${pids.join(', ')}`,
+    GONE_MS,
+  );
+}
+
+function start(
+  args: string[],
+  env: NodeJS.ProcessEnv,
+): AsyncDisposable & { process: ChildProcess; pid: number } {
+  const process_ = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  return {
+    process: process_,
+    pid: process_.pid!,
+    async [Symbol.asyncDispose]() {
+      process_.kill('SIGKILL');
+    },
+  };
+}
+
+describe.runIf(process.platform === 'linux')('kill -9', () => {
+  it.each([
+    ['in a computation, where setpriv is installed', 'hang', {}],
+    ['in a computation, where it is not', 'hang', BARE_PATH],
+    ['in the image library, where setpriv is installed', 'encode', {}],
+    ['in the image library, where it is not', 'encode', BARE_PATH],
+    ['waiting, where setpriv is installed', undefined, {}],
+    ['waiting, where it is not', undefined, BARE_PATH],
+  ])('of a worker ends its child at once: %s', async (_, filter, env) => {
+    await using at = await installation();
+    const worker = await at.worker(filter ?? 'hang', env);
+    if (filter !== undefined) await occupy(at, filter);
+    const child = await worker.childPid();
+
+    await worker.kill();
+
+    await expectGone([child]);
+  });
+
+  it('of a worker leaves nothing, at whatever moment of its start', async () => {
+    await using at = await installation();
+    for (let delayMs = 20; delayMs <= 400; delayMs += 20) {
+      await using worker = start([LAUNCHER, 'worker', 'hang'], at.env);
+      await busy(delayMs);
+      const pids = await descendantPids(worker.pid);
+      worker.process.kill('SIGKILL');
+      if (pids.length > 0) await expectGone(pids);
+    }
+  });
+
+  it.each(['worker', 'run'])(
+    'of the older Node that handed over to the pinned one ends what it started: %s',
+    async (command) => {
+      await using at = await installation();
+      const args =
+        command === 'run'
+          ? ['run', join(at.folder, 'dot.png'), '--step', 'hang', '-o', `${at.home}/`]
+          : ['worker', 'hang'];
+      await using launcher = start([AS_NODE_20, LAUNCHER, ...args], at.env);
+      if (command === 'run') await busy(2_000);
+      else await occupy(at, 'hang');
+      const pids = await descendantPids(launcher.pid);
+      expect(pids).toHaveLength(command === 'run' ? 1 : 2);
+
+      launcher.process.kill('SIGKILL');
+
+      await expectGone(pids);
+    },
+  );
+
+  it.each([
+    ['itself', []],
+    ['of the older Node that handed over to it', [AS_NODE_20]],
+  ])('of darkroom up: %s', { timeout: 90_000 }, async (_, nodeOptions) => {
+    if (process.env.AMQP_MANAGEMENT_URL === undefined) return;
+    await using at = await installation();
+    await using up = start(
+      [...nodeOptions, LAUNCHER, 'up', '--function', 'hang', '--speed', '20', '--values', await values(at)],
+      at.env,
+    );
+    await occupy(at, 'hang');
+    const pids = await descendantPids(up.pid);
+    expect(pids.length).toBeGreaterThanOrEqual(2 + nodeOptions.length);
+
+    up.process.kill('SIGKILL');
+
+    await expectGone(pids);
+  });
+});
+
+describe('a program that a filter starts', () => {
+  it.each(['the deadline', 'the filter’s death'])('ends with its task: at %s', async (end) => {
+    await using at = await startInstallation({
+      env: { FUNCTIONS_DIR, TASK_TIMEOUT: '2s', RETRY_DELAYS: '10m' },
+    });
+    const dot = sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } });
+    await at.put('dot.png', await dot.png().toBuffer());
+    const worker = await at.worker('helper');
+    const pidFile = join(at.home, 'helper');
+    await at.publish({ id: 'helped', input: 'dot.png', steps: [{ filter: 'helper', params: { pidFile } }] });
+    const pid = await until(
+      async () => Number(await readFile(pidFile, 'utf8').catch(() => '')) || undefined,
+      'the helper',
+    );
+
+    if (end !== 'the deadline')
+      for (const child of await childPids(worker.pid)) process.kill(child, 'SIGKILL');
+
+    await until(async () => !(await isRunning(pid)), 'the end of the helper', 4_000);
+  });
+});
+
+async function values(at: Installation): Promise<string> {
+  const file = join(at.home, 'values.yaml');
+  const scaling =
+    '{ minReplicas: 0, maxReplicas: 1, messagesPerReplica: 1, pollingInterval: 5, cooldownPeriod: 60 }';
+  await writeFile(file, `defaults:\n  scaling: ${scaling}\nfunctions:\n  hang: {}\n`);
+  return file;
+}
