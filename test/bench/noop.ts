@@ -1,7 +1,6 @@
 /** What the runtime costs: tasks a second that do nothing. */
 import { fileURLToPath } from 'node:url';
 import { connect } from 'amqplib';
-import sharp from 'sharp';
 import { openBroker } from '../../runtime/amqp/broker.ts';
 import { names } from '../../runtime/amqp/topology.ts';
 import { readConfig } from '../../runtime/config.ts';
@@ -12,6 +11,7 @@ import type { Child } from '../../runtime/worker/child-process.ts';
 import { Slot } from '../../runtime/worker/slot.ts';
 import { Trust } from '../../runtime/worker/trust.ts';
 import { type Installation, startInstallation } from '../support/installation.ts';
+import { flatPng } from '../support/pictures.ts';
 import { until } from '../support/until.ts';
 import { completedTasks } from './completions.ts';
 import { atLeast, type BenchmarkRow, median } from './row.ts';
@@ -27,7 +27,7 @@ const ROUNDS = 3;
 export async function benchNoop(amqpUrl: string): Promise<BenchmarkRow[]> {
   const rates = { bare: [] as number[], brokerPath: [] as number[], whole: [] as number[] };
   await using at = await startInstallation({ amqpUrl, env: { FUNCTIONS_DIR, LOG_LEVEL: 'warn' } });
-  await at.put('dot.png', await dot());
+  await at.put('dot.png', await flatPng(1, 1));
   for (let round = 0; round < ROUNDS; round++) {
     rates.bare.push(await bareConsumer(at, amqpUrl));
     rates.brokerPath.push(await withoutChild(at, amqpUrl, round));
@@ -54,12 +54,6 @@ export async function benchNoop(amqpUrl: string): Promise<BenchmarkRow[]> {
       note: 'also a child process, an input read, a result and its marker written and synced to disk',
     },
   ];
-}
-
-function dot(): Promise<Buffer> {
-  return sharp({ create: { width: 1, height: 1, channels: 3, background: 'red' } })
-    .png()
-    .toBuffer();
 }
 
 /** The real worker in this process, over a child that does nothing. */

@@ -2,14 +2,13 @@
  * What `npm run e2e` runs: the chart on a real cluster. It says what it needs; where that is missing it skips,
  * loudly, because nothing of this can be shown without a cluster.
  */
-import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { EXIT } from '../../runtime/cli/exit-codes.ts';
 import { asError } from '../../runtime/errors.ts';
 import { runScript } from '../support/run-command.ts';
+import { runVitest } from '../support/run-vitest.ts';
 import { kubectl, SETTINGS } from './cluster.ts';
 
-const VITEST = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
 const CONFIG = fileURLToPath(new URL('./vitest.config.ts', import.meta.url));
 
 const NEEDS = `npm run e2e needs
@@ -29,7 +28,7 @@ async function main(args: string[]): Promise<number> {
     return EXIT.ok;
   }
   const missing = await whatIsMissing();
-  if (missing === undefined) return await runVitest(args);
+  if (missing === undefined) return await runVitest(['--reporter=verbose', ...args], { config: CONFIG });
   skip(missing);
   return EXIT.ok;
 }
@@ -60,12 +59,4 @@ function skip(missing: string): void {
     `${line}\nSKIPPED: nothing was tested on a cluster, because ${missing}.\n${line}\n\n${NEEDS}\n`,
   );
   console.log('0 passed, 0 failed, 1 skipped');
-}
-
-async function runVitest(args: string[]): Promise<number> {
-  const vitest = spawn(process.execPath, [VITEST, 'run', '--config', CONFIG, '--reporter=verbose', ...args], {
-    stdio: 'inherit',
-  });
-  process.on('SIGINT', () => {}); // vitest gets it too, and cleans up.
-  return await new Promise((resolve) => vitest.once('exit', (code) => resolve(code ?? EXIT.failed)));
 }

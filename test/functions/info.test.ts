@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { decode as decodeBlurhash } from 'blurhash';
-import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { decodeFile, imageOf, runFilter } from '../support/filters.ts';
-import { KINDS, picture, pipelineOver } from '../support/pictures.ts';
+import { flatPng, KINDS, picture, pipelineOver } from '../support/pictures.ts';
 
 const info = async (bytes: Buffer, params = {}) => {
   const step = await runFilter('info', await decodeFile(bytes), params);
@@ -42,10 +41,7 @@ describe('info', () => {
   });
 
   it('finds the dominant colour', async () => {
-    const red = await sharp({ create: { width: 30, height: 20, channels: 3, background: '#d01020' } })
-      .png()
-      .toBuffer();
-    const { dominantColour } = await info(red);
+    const { dominantColour } = await info(await flatPng(30, 20, '#d01020'));
     const [r, g, b] = String(dominantColour)
       .match(/\w\w/g)!
       .map((pair) => Number.parseInt(pair, 16));
@@ -53,9 +49,7 @@ describe('info', () => {
   });
 
   it('gives a BlurHash that decodes to the image’s colours', async () => {
-    const blue = await sharp({ create: { width: 30, height: 20, channels: 3, background: '#2040c0' } })
-      .png()
-      .toBuffer();
+    const blue = await flatPng(30, 20, '#2040c0');
     const { blurHash } = await info(blue, { blurhashX: 3, blurhashY: 2 });
     const [r, g, b] = decodeBlurhash(String(blurHash), 1, 1);
     expect(Math.abs(r! - 0x20) + Math.abs(g! - 0x40) + Math.abs(b! - 0xc0)).toBeLessThan(40);

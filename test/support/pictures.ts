@@ -49,6 +49,13 @@ export async function pngOf(pixels: Pixels): Promise<Buffer> {
   return pipelineOver(pixels).png().toBuffer();
 }
 
+/** A PNG file of one colour. */
+export async function flatPng(width: number, height: number, background = 'red'): Promise<Buffer> {
+  return sharp({ create: { width, height, channels: 3, background } })
+    .png()
+    .toBuffer();
+}
+
 /** What the file of the samples would say of itself. */
 export function sourceOf({ data, width, height, channels }: Pixels): Source {
   const deep = data instanceof Uint16Array;

@@ -1,7 +1,7 @@
 /** The commands for tests that are not part of `npm test`: what they say where they cannot run. */
-import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { type ProgramResult, runProgram } from './run-program.ts';
 
 const NOWHERE = { DOCKER_HOST: 'unix:///no-such.sock', AMQP_URL: 'amqp://127.0.0.1:1' };
 
@@ -28,16 +28,7 @@ it('npm run e2e says what it needs, and that nothing was tested', async () => {
   expect(code).toBe(0);
 });
 
-function run(
-  command: string,
-  args: string[],
-  env = {},
-): Promise<{ code: number; stdout: string; stderr: string }> {
+function run(command: string, args: string[], env = {}): Promise<ProgramResult> {
   const script = fileURLToPath(new URL(`../${command}/run.ts`, import.meta.url));
-  const options = { env: { ...process.env, ...NOWHERE, ...env } };
-  return new Promise((resolve) => {
-    const child = execFile(process.execPath, [script, ...args], options, (_, stdout, stderr) =>
-      resolve({ code: child.exitCode ?? -1, stdout, stderr }),
-    );
-  });
+  return runProgram(script, args, { ...process.env, ...NOWHERE, ...env });
 }

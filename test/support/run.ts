@@ -1,18 +1,12 @@
 /** What `npm test` runs: finds a broker, runs vitest on it, and ends with one line that counts. */
-import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type BrokerWay, findBroker } from '../../runtime/cli/broker.ts';
 import { aptInstall, canAptInstall } from '../../runtime/cli/local-broker/apt.ts';
 import { asError, UserError } from '../../runtime/errors.ts';
 import { pikaPython } from './pika.ts';
-import { countTests, formatCounts } from './test-counts.ts';
+import { runCounted } from './run-vitest.ts';
+import { formatCounts } from './test-counts.ts';
 
 const WAY_TO_VERSION: Record<string, BrokerWay> = { '3.10': 'debian', '4': 'docker' };
-const VITEST = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
-const CONFIG = fileURLToPath(new URL('../vitest.config.ts', import.meta.url));
 
 const HELP = `npm test [-- WHAT…]
 
@@ -36,19 +30,10 @@ try {
 async function main(vitestArguments: string[]): Promise<number> {
   await using broker = await brokerOf(process.env.TEST_RABBITMQ);
   await offerPika();
-  const folder = await mkdtemp(join(tmpdir(), 'darkroom-test-'));
-  try {
-    const report = join(folder, 'report.json');
-    const exitCode = await runVitest(report, vitestArguments, {
-      AMQP_URL: broker.amqpUrl,
-      AMQP_MANAGEMENT_URL: broker.managementUrl,
-    });
-    const counts = await countTests(report, exitCode);
-    console.log(formatCounts(counts));
-    return counts.failed > 0 ? exitCode || 1 : exitCode;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  const env = { ...process.env, ...broker.env };
+  const { exitCode, ...counts } = await runCounted(['--reporter=default', ...vitestArguments], { env });
+  console.log(formatCounts(counts));
+  return counts.failed > 0 ? exitCode || 1 : exitCode;
 }
 
 async function brokerOf(wanted: string | undefined) {
@@ -71,21 +56,6 @@ async function offerPika(): Promise<void> {
   if ((await pikaPython()) !== undefined || !canAptInstall()) return;
   say('installing the package python3-pika with apt-get, for the test that publishes from Python');
   await aptInstall('python3-pika').catch((error) => say(asError(error).message));
-}
-
-function runVitest(report: string, extra: string[], env: NodeJS.ProcessEnv): Promise<number> {
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const vitest = spawn(process.execPath, [VITEST, 'run', '--config', CONFIG, ...reporters, ...extra], {
-    stdio: 'inherit',
-    env: { ...process.env, ...env },
-  });
-  // Ctrl-C reaches vitest by itself; staying until it has ended is what stops the broker in good order.
-  process.on('SIGINT', () => {});
-  process.on('SIGTERM', () => vitest.kill('SIGTERM'));
-  return new Promise((resolve, reject) => {
-    vitest.once('error', reject);
-    vitest.once('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)));
-  });
 }
 
 function say(text: string): void {

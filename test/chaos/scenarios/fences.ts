@@ -1,14 +1,13 @@
 /** Inputs and outputs that try to leave the storage or to reach inner addresses: none gets anywhere. */
 
-import { spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import sharp from 'sharp';
-import { countTests } from '../../support/test-counts.ts';
+import { flatPng } from '../../support/pictures.ts';
+import { runCounted } from '../../support/run-vitest.ts';
+import { words } from '../../support/words.ts';
 import { openAuditedInstallation } from '../support/audited-installation.ts';
 import type { Scenario, ScenarioOutcome, Stage } from '../support/scenario.ts';
 
@@ -16,7 +15,6 @@ const TABLES = {
   'request forgery': 'test/runtime/storage/ssrf.test.ts',
   'path escapes': 'test/runtime/storage/escapes.test.ts',
 };
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 export const fences: Scenario = {
   name: 'fences',
@@ -33,10 +31,7 @@ async function run({ node, say }: Stage): Promise<ScenarioOutcome> {
     INPUT_GRACE: '10ms',
   };
   await using installation = await openAuditedInstallation({ amqpUrl: node.amqpUrl, env });
-  const photo = await sharp({ create: { width: 8, height: 6, channels: 3, background: 'red' } })
-    .png()
-    .toBuffer();
-  await installation.put('photo.png', photo);
+  await installation.put('photo.png', await flatPng(8, 6));
   await symlink(bait.file, join(installation.folder, 'link.png'));
   await symlink(bait.folder, join(installation.folder, 'linked'));
   const workers = installation.supervise([{ filters: ['flip'] }]);
@@ -59,7 +54,7 @@ async function run({ node, say }: Stage): Promise<ScenarioOutcome> {
     outcome.faults.push(`the inner server was asked: ${bait.requests.join(', ')}`);
   outcome.faults.push(...(await strangeFiles(installation.home, bait)));
   for (const [name, file] of Object.entries(TABLES)) {
-    const { passed, failed } = await runTable(file);
+    const { passed, failed } = await runCounted([file], { stdio: 'ignore' });
     outcome.notes.push(`${name}: ${passed} tests of tables hold, ${failed} do not`);
     say(outcome.notes.at(-1)!);
     if (failed > 0 || passed === 0) outcome.faults.push(`${file}: ${passed} passed, ${failed} failed`);
@@ -71,9 +66,7 @@ async function run({ node, say }: Stage): Promise<ScenarioOutcome> {
 async function layBait() {
   const folder = await mkdtemp(join(tmpdir(), 'darkroom-bait-'));
   const file = join(folder, 'secret.png');
-  const image = await sharp({ create: { width: 8, height: 6, channels: 3, background: 'black' } })
-    .png()
-    .toBuffer();
+  const image = await flatPng(8, 6, 'black');
   await writeFile(file, image);
   const requests: string[] = [];
   const server = createServer((request, response) => {
@@ -84,15 +77,8 @@ async function layBait() {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   // As careless as an operator can be: every way to write the host is on the list.
-  const hosts = [
-    `127.0.0.1:${port}`,
-    `localhost:${port}`,
-    `[::1]:${port}`,
-    `[::ffff:127.0.0.1]:${port}`,
-    '169.254.169.254',
-    'metadata.google.internal',
-    '*',
-  ];
+  const hosts = words(`127.0.0.1:${port} localhost:${port} [::1]:${port} [::ffff:127.0.0.1]:${port}
+    169.254.169.254 metadata.google.internal *`);
   return {
     folder,
     file,
@@ -110,102 +96,36 @@ async function layBait() {
 type Bait = Awaited<ReturnType<typeof layBait>>;
 
 function hostileInputs({ file, port }: Bait): string[] {
-  const loopback = [
-    '127.0.0.1',
-    'localhost',
-    '[::1]',
-    '[::ffff:127.0.0.1]',
-    '[::ffff:7f00:1]',
-    '2130706433',
-    '0x7f000001',
-    '0177.0.0.1',
-    '127.1',
-    '0',
-    '127.0.0.1.',
-    'LOCALHOST',
-    '①②⑦.0.0.1',
-  ];
+  const hosts = words(`127.0.0.1 localhost [::1] [::ffff:127.0.0.1] [::ffff:7f00:1] 2130706433 0x7f000001
+    0177.0.0.1 127.1 0 127.0.0.1. LOCALHOST ①②⑦.0.0.1 user:password@127.0.0.1 example.com@127.0.0.1`);
   return [
-    ...loopback.flatMap((host) => [
-      `https://${host}:${port}/secret.png`,
-      `http://${host}:${port}/secret.png`,
-    ]),
-    `https://user:password@127.0.0.1:${port}/secret.png`,
-    `https://example.com@127.0.0.1:${port}/secret.png`,
-    'https://169.254.169.254/latest/meta-data/',
-    'https://[fd00:ec2::254]/latest/meta-data/',
-    'https://metadata.google.internal/computeMetadata/v1/',
-    'https://10.0.0.1/secret.png',
-    'https://[64:ff9b::7f00:1]/secret.png',
-    'ftp://127.0.0.1/secret.png',
-    'data:image/png;base64,AAAA',
-    's3://other-bucket/secret.png',
-    `file://${file}`,
-    file,
-    `../..${file}`,
-    `../../../../../../../..${file}`,
-    'photo.png/../../../secret.png',
-    'link.png',
-    'linked/secret.png',
-    './photo.png/..',
-    '..\\secret.png',
-    'C:\\secret.png',
-    'photo.png\u0000.txt',
-    '.darkroom/ended/x.json',
-    '.DARKROOM/tasks/x',
-    '/proc/self/environ',
-    '//127.0.0.1/secret.png',
+    ...hosts.flatMap((host) => [`https://${host}:${port}/secret.png`, `http://${host}:${port}/secret.png`]),
+    ...words(`https://169.254.169.254/latest/meta-data/ https://[fd00:ec2::254]/latest/meta-data/
+      https://metadata.google.internal/computeMetadata/v1/ https://10.0.0.1/secret.png
+      https://[64:ff9b::7f00:1]/secret.png ftp://127.0.0.1/secret.png data:image/png;base64,AAAA
+      s3://other-bucket/secret.png file://${file} ${file} ../..${file} ../../../../../../../..${file}
+      photo.png/../../../secret.png link.png linked/secret.png ./photo.png/.. ..\\secret.png C:\\secret.png
+      photo.png\u0000.txt .darkroom/ended/x.json .DARKROOM/tasks/x /proc/self/environ //127.0.0.1/secret.png`),
   ];
 }
 
 function hostileOutputs({ folder }: Bait): string[] {
   return [
-    '../escaped.png',
-    '../../escaped.png',
-    `${folder}/escaped.png`,
-    `..${folder}/escaped.png`,
-    'linked/escaped.png',
-    'a/../../escaped.png',
-    'a/./../../escaped.png',
-    '..\\escaped.png',
-    'a\u0000/escaped.png',
-    '.darkroom/escaped.png',
-    '.Darkroom/ended/escaped.json',
+    ...words(`../escaped.png ../../escaped.png ${folder}/escaped.png ..${folder}/escaped.png linked/escaped.png
+      a/../../escaped.png a/./../../escaped.png ..\\escaped.png a\u0000/escaped.png .darkroom/escaped.png
+      .Darkroom/ended/escaped.json / a//b.png`),
     '',
-    '/',
-    'a//b.png',
     'x'.repeat(1_000),
   ];
 }
 
 /** Ways up, before every name that lies outside or belongs to the runtime. */
 function waysOut({ file }: Bait): string[] {
-  const ups = [
-    '..',
-    '../..',
-    '../../../../../..',
-    'a/..',
-    'a/../..',
-    './..',
-    '.',
-    '',
-    '...',
-    '.. ',
-    '..\\..',
-    '%2e%2e',
-    '..%2f..',
-    '..;',
-    '\uff0e\uff0e',
-  ];
-  const targets = [
-    file,
-    '/etc/passwd',
-    '/proc/self/environ',
-    '/secret.png',
-    '/.darkroom/ended',
-    '/storage/../secret.png',
-    '//etc/passwd',
-  ];
+  const ups = words(
+    '.. ../.. ../../../../../.. a/.. a/../.. ./.. . ... ..\\.. %2e%2e ..%2f.. ..; \uff0e\uff0e',
+  ).concat('', '.. ');
+  const targets = words(`${file} /etc/passwd /proc/self/environ /secret.png /.darkroom/ended
+    /storage/../secret.png //etc/passwd`);
   return ups.flatMap((up) => targets.map((target) => `${up}${target}`));
 }
 
@@ -218,23 +138,4 @@ async function strangeFiles(home: string, bait: Bait): Promise<string[]> {
   return [...beside, ...outside, ...results]
     .map((name) => `${name} is where nothing should be`)
     .concat(bytes.length === 0 ? ['the bait was overwritten'] : []);
-}
-
-async function runTable(file: string) {
-  const folder = await mkdtemp(join(tmpdir(), 'darkroom-table-'));
-  const report = join(folder, 'report.json');
-  const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
-  const options = [
-    'run',
-    '--config',
-    join(ROOT, 'test/vitest.config.ts'),
-    '--reporter=json',
-    `--outputFile.json=${report}`,
-    file,
-  ];
-  const child = spawn(process.execPath, [vitest, ...options], { cwd: ROOT, stdio: 'ignore' });
-  const code = await new Promise<number | null>((resolve) => child.once('exit', resolve));
-  const counts = await countTests(report, code ?? 1);
-  await rm(folder, { recursive: true });
-  return counts;
 }

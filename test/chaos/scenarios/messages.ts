@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
-import sharp from 'sharp';
+import { flatPng } from '../../support/pictures.ts';
 import { letterTypes } from '../support/audit.ts';
 import { openAuditedInstallation } from '../support/audited-installation.ts';
 import { wildMessage } from '../support/messages.ts';
@@ -23,9 +23,7 @@ async function run({ choose, node, seed, say }: Stage): Promise<ScenarioOutcome>
   const count = choose(2_000, 100_000);
   const env = { RETRY_DELAYS: '50ms,100ms', INPUT_GRACE: '10ms', REPLY_QUEUES: '*-seen-*' };
   await using installation = await openAuditedInstallation({ amqpUrl: node.amqpUrl, env, byReply: true });
-  const photo = await sharp({ create: { width: 9, height: 7, channels: 3, background: '#306090' } })
-    .png()
-    .toBuffer();
+  const photo = await flatPng(9, 7, '#306090');
   await installation.put('photo.png', photo);
   await installation.put('words.txt', Buffer.from('no image at all'));
   const workers = installation.supervise(oneFilterEach(2));

@@ -1,6 +1,6 @@
 /** Tasks of one step that takes a chosen time, and leaves the image as it was. */
 import { fileURLToPath } from 'node:url';
-import sharp from 'sharp';
+import { flatPng } from '../../support/pictures.ts';
 import type { Assignment, AuditedInstallation } from './audited-installation.ts';
 import { renderAll } from './expected.ts';
 
@@ -11,9 +11,7 @@ export type MakeSleeper = (id: string, ms: number) => Assignment;
 
 /** The installation's workers need {@link BAD_FUNCTIONS} as their FUNCTIONS_DIR. */
 export async function prepareSleepers(installation: AuditedInstallation): Promise<MakeSleeper> {
-  const photo = await sharp({ create: { width: 8, height: 6, channels: 3, background: '#a03020' } })
-    .png()
-    .toBuffer();
+  const photo = await flatPng(8, 6, '#a03020');
   await installation.put('photo.png', photo);
   const output = { format: 'png' };
   const steps = (ms: number) => [{ filter: 'sleep', params: { ms } }];

@@ -1,70 +1,35 @@
-import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
+import { flatPng } from '../../support/pictures.ts';
 import { testBroker } from '../../support/rabbit.ts';
+import { type ProgramResult, runProgram } from '../../support/run-program.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { words } from '../../support/words.ts';
 
 const RUN = fileURLToPath(new URL('../run.ts', import.meta.url));
 /** Workers start, poll and cool down in this time also where four test files share two cores. */
 const TIMEOUT_MS = 240_000;
 const TASKS = 40;
 
-interface Outcome {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-async function load(...args: string[]): Promise<Outcome> {
+async function load(...args: string[]): Promise<ProgramResult> {
   const { amqpUrl, managementUrl } = await testBroker();
   const env = {
-    ...process.env,
     AMQP_URL: amqpUrl,
     ...(managementUrl !== undefined && { AMQP_MANAGEMENT_URL: managementUrl }),
   };
-  const child = spawn(process.execPath, [RUN, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const outcome: Outcome = { code: null, stdout: '', stderr: '' };
-  child.stdout.on('data', (text: Buffer) => {
-    outcome.stdout += text.toString();
-  });
-  child.stderr.on('data', (text: Buffer) => {
-    outcome.stderr += text.toString();
-  });
-  return await new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ ...outcome, code }));
-  });
-}
-
-async function tinyPhoto(folder: string): Promise<string> {
-  const photo = join(folder, 'tiny.png');
-  const image = sharp({ create: { width: 16, height: 16, channels: 3, background: '#c80' } });
-  await writeFile(photo, await image.png().toBuffer());
-  return photo;
+  return await runProgram(RUN, args, { ...process.env, ...env });
 }
 
 describe('a load test', { timeout: TIMEOUT_MS }, () => {
   test('works a burst off from zero, loses nothing and reports', async () => {
     await using folder = await temporaryFolder();
-    const photo = await tinyPhoto(folder.path);
+    const photo = join(folder.path, 'tiny.png');
+    await writeFile(photo, await flatPng(16, 16));
     const { code, stdout, stderr } = await load(
-      ...['--target', 'local', '--profile', 'burst', '--messages', String(TASKS), '--filter', 'flip'],
-      ...[
-        '--photos',
-        photo,
-        '--speed',
-        '20',
-        '--settle',
-        '0',
-        '--max-wait-p95',
-        '3m',
-        '--out',
-        folder.path,
-        '--json',
-      ],
+      ...words(`--target local --profile burst --messages ${TASKS} --filter flip --photos ${photo} --speed 20
+        --settle 0 --max-wait-p95 3m --out ${folder.path} --json`),
     );
     expect(code, stderr).toBe(0);
     const report = JSON.parse(stdout);
