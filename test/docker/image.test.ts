@@ -8,6 +8,7 @@ import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { dockerEngine } from '../../runtime/cli/local-broker/start-rabbitmq.ts';
 import { type Installation, startInstallation } from '../support/installation.ts';
+import { words } from '../support/words.ts';
 
 const BASE_IMAGE = 'node:24-trixie-slim';
 const IMAGE = 'darkroom:test';
@@ -15,15 +16,7 @@ const BUILD_LIMIT_MS = 300_000;
 const TASK_LIMIT_MS = 60_000;
 /** The image is measured at 158 MB, node itself being 109 MB of it; more than this is an accident. */
 const SIZE_LIMIT_BYTES = 200e6;
-const LOCKED_DOWN = [
-  '--read-only',
-  '--cap-drop',
-  'ALL',
-  '--security-opt',
-  'no-new-privileges',
-  '--user',
-  '1000',
-];
+const LOCKED_DOWN = words('--read-only --cap-drop ALL --security-opt no-new-privileges --user 1000');
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 const buildable = process.platform === 'linux' && (await hasBaseImage());

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { names } from '../../runtime/amqp/topology.ts';
 import { until } from '../support/until.ts';
+import { words } from '../support/words.ts';
 import { type Cluster, FILTER, openCluster, SETTINGS } from './cluster.ts';
 
 const QUEUE = names('darkroom').queue(FILTER);
@@ -151,12 +152,7 @@ describe('the chart on a cluster', () => {
     await at.helm('uninstall', 'darkroom', '--wait', '--timeout', `${SETTINGS.timeoutS}s`);
 
     const pods = await at.kubectl(
-      'get',
-      'pods',
-      '--selector',
-      'app.kubernetes.io/component=worker',
-      '--output',
-      'name',
+      ...words('get pods --selector app.kubernetes.io/component=worker --output name'),
     );
     expect(pods.trim()).toBe('');
     expect(await at.rabbitmqctl('list_queues', 'name', '--silent')).toContain(QUEUE);

@@ -9,6 +9,7 @@ import { CHART, helm, RELEASE } from '../support/chart.ts';
 import { eventMessageOf, Installation, type TaskEventMessage } from '../support/installation.ts';
 import { findTool, runTool } from '../support/kube-tools.ts';
 import { until } from '../support/until.ts';
+import { words } from '../support/words.ts';
 
 const BROKER = `${RELEASE}-demo-broker`;
 const PASSWORD = 'demo-only';
@@ -22,15 +23,11 @@ export const SETTINGS = {
 /** The function that the steps scale; the others stay at zero. */
 export const FILTER = 'convert';
 /** The least that the schema allows, so that a run takes minutes: task < drain < grace < cooldown. */
-const QUICK = [
-  'defaults.timeouts.task=60',
-  'defaults.timeouts.drain=70',
-  'defaults.timeouts.grace=80',
-  'defaults.scaling.cooldownPeriod=90',
-  'defaults.scaling.pollingInterval=5',
-  'defaults.scaling.maxReplicas=4',
-  'defaults.scaling.messagesPerReplica=2',
-];
+const QUICK = words(`
+  defaults.timeouts.task=60 defaults.timeouts.drain=70 defaults.timeouts.grace=80
+  defaults.scaling.cooldownPeriod=90 defaults.scaling.pollingInterval=5 defaults.scaling.maxReplicas=4
+  defaults.scaling.messagesPerReplica=2
+`);
 
 export async function openCluster(): Promise<Cluster> {
   const namespace = `darkroom-e2e-${randomBytes(3).toString('hex')}`;

@@ -25,6 +25,7 @@ import {
   renderText,
   valueArguments,
 } from '../support/chart.ts';
+import { words } from '../support/words.ts';
 import { type Differences, differences } from './differences.ts';
 import { FEWER, SWITCH_NAMES, turned } from './switches.ts';
 
@@ -93,14 +94,10 @@ const PARTS: [file: string, templates: string[]][] = [
   ['1-topology.yaml', ['topology/job.yaml']],
   [
     '2-workers.yaml',
-    [
-      'workers/service-account.yaml',
-      'workers/deletion-cost.yaml',
-      'workers/configmap.yaml',
-      'workers/deployments.yaml',
-      'workers/disruption-budgets.yaml',
-      'network/policies.yaml',
-    ],
+    words(`
+      workers/service-account.yaml workers/deletion-cost.yaml workers/configmap.yaml
+      workers/deployments.yaml workers/disruption-budgets.yaml network/policies.yaml
+    `),
   ],
   ['3-scaling.yaml', ['keda/trigger-authentication.yaml', 'keda/scaled-objects.yaml']],
 ];

@@ -1,6 +1,7 @@
 import { parser } from '@prometheus-io/lezer-promql';
 import { describe, expect, it } from 'vitest';
 import { get, one, render } from '../support/chart.ts';
+import { words } from '../support/words.ts';
 import { turned } from './switches.ts';
 
 const objects = render({ set: turned('monitoring') });
@@ -39,15 +40,12 @@ describe('alerts', () => {
   });
 
   it('cover dead letters, queues without pods, scaler errors, inactive HPAs and task age', async () => {
-    expect((await rules()).map(({ alert }) => alert)).toEqual([
-      'DarkroomDeadLetters',
-      'DarkroomQueueWithoutWorkers',
-      'DarkroomScalerErrors',
-      'DarkroomHpaInactive',
-      'DarkroomTasksWaitTooLong',
-      'DarkroomAtMaximum',
-      'DarkroomWorkerNotConsuming',
-    ]);
+    expect((await rules()).map(({ alert }) => alert)).toEqual(
+      words(`
+      DarkroomDeadLetters DarkroomQueueWithoutWorkers DarkroomScalerErrors DarkroomHpaInactive
+      DarkroomTasksWaitTooLong DarkroomAtMaximum DarkroomWorkerNotConsuming
+    `),
+    );
   });
 
   it('say what is wrong and what to do', async () => {

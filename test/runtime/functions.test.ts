@@ -5,23 +5,12 @@ import { describe, expect, it } from 'vitest';
 import { describeFunction } from '../../runtime/cli/describe-function.ts';
 import { Rejection, UserError } from '../../runtime/errors.ts';
 import { FUNCTIONS_DIR, listFunctions, loadFunction, parseParams } from '../../runtime/functions.ts';
+import { words } from '../support/words.ts';
 
-const FILTERS = [
-  'blur',
-  'brightness',
-  'contrast',
-  'convert',
-  'crop',
-  'edges',
-  'flip',
-  'grayscale',
-  'info',
-  'resize',
-  'rotate',
-  'saturation',
-  'sharpen',
-  'watermark',
-];
+const FILTERS = words(`
+  blur brightness contrast convert crop edges flip grayscale info resize rotate saturation sharpen
+  watermark
+`);
 
 describe('listFunctions', () => {
   it('gives the names of the files, without loading them', async () => {

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { asError } from '../../runtime/errors.ts';
 import type { KubeObject } from './chart.ts';
+import { words } from './words.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -59,16 +60,7 @@ async function keyFaults(objects: KubeObject[]): Promise<string[]> {
   await mkdir(folder, { recursive: true });
   try {
     await writeFile(join(folder, 'objects.ts'), `${lines.join('\n')}\n`);
-    const flags = [
-      '--ignoreConfig',
-      '--noEmit',
-      '--skipLibCheck',
-      '--strict',
-      '--module',
-      'nodenext',
-      '--types',
-      'node',
-    ];
+    const flags = words('--ignoreConfig --noEmit --skipLibCheck --strict --module nodenext --types node');
     const compiler = join(ROOT, 'node_modules/typescript/bin/tsc');
     await promisify(execFile)(process.execPath, [compiler, ...flags, join(folder, 'objects.ts')], {
       cwd: folder,

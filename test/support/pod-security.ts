@@ -1,17 +1,11 @@
 /** The restricted Pod Security profile, rule by rule. https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted */
 import type { Container, PodSpec } from './chart.ts';
 import { get } from './chart.ts';
+import { words } from './words.ts';
 
-const VOLUME_KINDS = [
-  'configMap',
-  'csi',
-  'downwardAPI',
-  'emptyDir',
-  'ephemeral',
-  'persistentVolumeClaim',
-  'projected',
-  'secret',
-];
+const VOLUME_KINDS = words(
+  'configMap csi downwardAPI emptyDir ephemeral persistentVolumeClaim projected secret',
+);
 
 /** What a pod does that the profile forbids, and what it leaves out that this project asks for besides. */
 export function podSecurityFaults(pod: PodSpec): string[] {

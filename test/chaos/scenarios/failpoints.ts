@@ -3,22 +3,13 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Failpoint } from '../../../runtime/worker/failpoint.ts';
+import { words } from '../../support/words.ts';
 import { openAuditedInstallation } from '../support/audited-installation.ts';
 import { startPump } from '../support/pump.ts';
 import type { Scenario, ScenarioOutcome, Stage } from '../support/scenario.ts';
 import { FILTERS, prepareTaskKinds } from '../support/tasks.ts';
 
-const POINTS: Failpoint[] = [
-  'received',
-  'fetched',
-  'storing',
-  'stored',
-  'marked',
-  'publishing',
-  'sent',
-  'confirmed',
-  'acked',
-];
+const POINTS = words('received fetched storing stored marked publishing sent confirmed acked') as Failpoint[];
 const TIME_LIMIT_MS = 900_000;
 const OPEN_TASKS = 40;
 const PROGRESS_MS = 3_000;

@@ -1,6 +1,7 @@
 /** Messages as a careless or hostile publisher might send them: valid, nearly valid, garbage, with headers of every type. */
 import fc from 'fast-check';
 import type { PublishProperties } from '../../../runtime/amqp/broker.ts';
+import { words } from '../../support/words.ts';
 import { wildHeaders, withoutDeath } from './wild-headers.ts';
 
 export interface WildMessage {
@@ -146,14 +147,10 @@ function strangeValue(): fc.Arbitrary<unknown> {
       '../../etc/passwd',
       '/etc/passwd',
       'a\u0000b',
-      'http://169.254.169.254/',
-      's3://other/key',
-      'file:///etc/passwd',
-      '__proto__',
-      'constructor',
-      'NaN',
-      'photo.png/',
-      '.darkroom/ended/x',
+      ...words(`
+        http://169.254.169.254/ s3://other/key file:///etc/passwd __proto__ constructor NaN photo.png/
+        .darkroom/ended/x
+      `),
       'x'.repeat(5_000),
     ),
     fc.string({ unit: 'binary', maxLength: 30 }),
@@ -177,18 +174,10 @@ function brokenJson(filters: readonly string[]): fc.Arbitrary<MakeBody> {
       .map((depth) => () => Buffer.from('['.repeat(depth) + ']'.repeat(depth))),
     fc
       .constantFrom(
-        'NaN',
-        'Infinity',
-        '-1e999',
-        '"text"',
-        'null',
-        'true',
-        '[]',
-        '{}',
-        '{"__proto__":{"input":"photo.png"}}',
-        '{"input":"photo.png","steps":[]}',
-        '{"input":"photo.png","steps":{}}',
-        '{"steps":null}',
+        ...words(`
+          NaN Infinity -1e999 "text" null true [] {} {"__proto__":{"input":"photo.png"}}
+          {"input":"photo.png","steps":[]} {"input":"photo.png","steps":{}} {"steps":null}
+        `),
         '\ufeff{}',
       )
       .map((text) => () => Buffer.from(text)),

@@ -1,26 +1,12 @@
 /** Headers as a careless or hostile publisher might send them: any names, ours among them, any type. */
 import fc from 'fast-check';
+import { words } from '../../support/words.ts';
 
-const OUR_HEADERS = [
-  'darkroom-steps',
-  'darkroom-output',
-  'darkroom-step',
-  'darkroom-attempt',
-  'darkroom-generation',
-  'darkroom-inline',
-  'darkroom-published-ms',
-  'darkroom-submitted-ms',
-  'darkroom-first-failed-ms',
-  'darkroom-history',
-  'darkroom-recorded',
-  'traceparent',
-  'tracestate',
-  'x-death',
-  'x-delivery-count',
-  'x-first-death-queue',
-  '__proto__',
-  'constructor',
-];
+const OUR_HEADERS = words(`
+  darkroom-steps darkroom-output darkroom-step darkroom-attempt darkroom-generation darkroom-inline
+  darkroom-published-ms darkroom-submitted-ms darkroom-first-failed-ms darkroom-history darkroom-recorded
+  traceparent tracestate x-death x-delivery-count x-first-death-queue __proto__ constructor
+`);
 
 /** Any number of headers, our own names among them, with values of every type that AMQP knows. */
 export function wildHeaders(): fc.Arbitrary<(unique: string) => Record<string, unknown>> {

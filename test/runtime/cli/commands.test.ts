@@ -1,25 +1,12 @@
 /** What all commands have in common, as their users meet it: real processes, their output, their exit codes. */
 import { describe, expect, it } from 'vitest';
 import { runDarkroom } from '../../support/run-program.ts';
+import { words } from '../../support/words.ts';
 
-const COMMANDS = [
-  'demo',
-  'run',
-  'publish',
-  'functions',
-  'status',
-  'cancel',
-  'dead',
-  'queues',
-  'rights',
-  'worker',
-  'up',
-  'simulate',
-  'recommend',
-  'smoke',
-  'sweep',
-  'doctor',
-];
+const COMMANDS = words(`
+  demo run publish functions status cancel dead queues rights worker up simulate recommend smoke sweep
+  doctor
+`);
 
 describe('every command', () => {
   it.each(COMMANDS)('%s has --help with an example', async (command) => {

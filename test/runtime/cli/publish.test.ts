@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { startInstallation } from '../../support/installation.ts';
 import { until } from '../../support/until.ts';
+import { words } from '../../support/words.ts';
 
 const PHOTOS = fileURLToPath(new URL('../../fixtures/photos', import.meta.url));
 
@@ -20,15 +21,7 @@ describe('darkroom publish', () => {
       'publish',
       join(PHOTOS, 'cat.png'),
       join(PHOTOS, 'rocket.jpg'),
-      '--step',
-      'resize:width=60',
-      '--step',
-      'flip',
-      '-f',
-      'jpeg',
-      '--wait',
-      '60',
-      '-o',
+      ...words('--step resize:width=60 --step flip -f jpeg --wait 60 -o'),
       to,
       '--json',
     );
@@ -75,12 +68,7 @@ describe('darkroom publish', () => {
     const waited = await at.darkroom(
       'publish',
       join(PHOTOS, 'cat.png'),
-      '--id',
-      'alone',
-      '--step',
-      'flip',
-      '--wait',
-      '4',
+      ...words('--id alone --step flip --wait 4'),
     );
     const status = await at.darkroom('status', 'alone', '--json');
 
@@ -103,13 +91,7 @@ describe('darkroom publish', () => {
     const { code, stdout } = await at.darkroom(
       'publish',
       bad,
-      '--id',
-      'bad',
-      '--step',
-      'flip',
-      '--wait',
-      '60',
-      '--json',
+      ...words('--id bad --step flip --wait 60 --json'),
     );
     const status = await at.darkroom('status', 'bad', '--json');
 

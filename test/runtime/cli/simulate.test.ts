@@ -3,6 +3,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runDarkroom } from '../../support/run-program.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { words } from '../../support/words.ts';
 
 describe('darkroom simulate', () => {
   test('prints a table, and the same one again', async () => {
@@ -15,16 +16,7 @@ describe('darkroom simulate', () => {
   });
 
   test('prints JSON with series, changes and figures', async () => {
-    const { stdout } = await runDarkroom([
-      'simulate',
-      '--load',
-      'spike',
-      '-n',
-      '300',
-      '--duration',
-      '10m',
-      '--json',
-    ]);
+    const { stdout } = await runDarkroom(words('simulate --load spike -n 300 --duration 10m --json'));
     const { load, scenarios } = JSON.parse(stdout);
     expect(load).toMatchObject({ kind: 'spike', messages: 300, durationMs: 600_000 });
     expect(scenarios[0].summary).toMatchObject({ completed: 300, stranded: 0 });

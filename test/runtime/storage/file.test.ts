@@ -13,6 +13,7 @@ import { Retryable, UserError } from '../../../runtime/errors.ts';
 import { openStorage } from '../../../runtime/storage/open.ts';
 import { ObjectNotFound } from '../../../runtime/storage/storage.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { words } from '../../support/words.ts';
 
 const WRITER = fileURLToPath(new URL('./writer.ts', import.meta.url));
 const KILLS = 25;
@@ -41,15 +42,11 @@ test('uses ./darkroom-storage by default', async () => {
   expect(stdout.trim()).toBe(pathToFileURL(path.join(folder.path, 'darkroom-storage')).href);
 });
 
-test.each([
-  'file:photos',
-  'file://server/photos',
-  'file:///a%2Fb',
-  'file:///a%00',
-  'http://x/y',
-  'ftp://user:CANARY@x/',
-  's3:bucket',
-])('refuses the URL %j in words', async (url) => {
+test.each(
+  words(
+    'file:photos file://server/photos file:///a%2Fb file:///a%00 http://x/y ftp://user:CANARY@x/ s3:bucket',
+  ),
+)('refuses the URL %j in words', async (url) => {
   const error = await openStorage(url).catch((thrown: unknown) => thrown);
 
   expect(error).toBeInstanceOf(UserError);

@@ -1,34 +1,15 @@
 /** Keys that try to leave their storage, and good ones that only look as if they did. */
+import { words } from '../../support/words.ts';
 
 /** They aim at `secret` and `outside/secret` beside the root; `@` is the parent of the root. */
 export const REFUSED_KEYS = [
   // up
-  '..',
-  '../',
-  '../secret',
-  '../outside/secret',
-  '../../secret',
-  '../../../../../../../../etc/passwd',
-  'a/..',
-  'a/../..',
-  'a/../../secret',
-  'a/b/../../../secret',
-  './secret',
-  '.',
-  './',
-  './..',
-  './../secret',
-  'a/.',
-  'a/./b',
-  'a/./../../secret',
-  'a/..//..//secret',
-  '..//secret',
-  '../root/../secret',
-  'a/../b',
-  'photos/../../secret',
-  'photos/..',
-  '.../secret',
-  '..../secret',
+  ...words(`
+    .. ../ ../secret ../outside/secret ../../secret ../../../../../../../../etc/passwd a/.. a/../..
+    a/../../secret a/b/../../../secret ./secret . ./ ./.. ./../secret a/. a/./b a/./../../secret
+    a/..//..//secret ..//secret ../root/../secret a/../b photos/../../secret photos/.. .../secret
+    ..../secret
+  `),
   '.. /secret',
   '. ./../secret',
   ' ../secret',
@@ -41,44 +22,19 @@ export const REFUSED_KEYS = [
   'a/.../b',
   'a/. . ./b',
   // absolute
-  '/',
-  '//',
-  '/secret',
-  '/etc/passwd',
-  '//etc/passwd',
-  '///etc/passwd',
-  '@/secret',
-  '@/outside/secret',
-  '/..',
-  '/../secret',
-  '/./secret',
-  '/proc/self/environ',
-  '/dev/stdin',
-  '/proc/self/fd/0',
-  '//host/share/x',
-  '/a',
+  ...words(`
+    / // /secret /etc/passwd //etc/passwd ///etc/passwd @/secret @/outside/secret /.. /../secret /./secret
+    /proc/self/environ /dev/stdin /proc/self/fd/0 //host/share/x /a
+  `),
   // drives, shares and devices of Windows
-  'C:',
-  'C:/secret',
-  'c:secret',
-  'C:\\secret',
-  'Z:/..',
-  '\\\\host\\share\\x',
-  '\\\\?\\C:\\x',
-  '\\\\.\\pipe\\x',
-  '\\secret',
-  '\\',
+  ...words(
+    'C: C:/secret c:secret C:\\secret Z:/.. \\\\host\\share\\x \\\\?\\C:\\x \\\\.\\pipe\\x \\secret \\',
+  ),
   // backslashes
-  '..\\secret',
-  '..\\..\\secret',
-  'a\\..\\..\\secret',
-  'a/..\\../secret',
-  '..\\/secret',
-  '.\\secret',
-  'a\\b',
-  'a\\',
-  'a/\\../b',
-  '\\..\\secret',
+  ...words(`
+    ..\\secret ..\\..\\secret a\\..\\..\\secret a/..\\../secret ..\\/secret .\\secret a\\b a\\ a/\\../b
+    \\..\\secret
+  `),
   // NUL and other control characters
   '\0',
   'a\0',
@@ -101,12 +57,7 @@ export const REFUSED_KEYS = [
   '\x08../secret',
   // empty parts
   '',
-  'a//b',
-  'a/',
-  'a//',
-  '//a',
-  'photos//cat.jpg',
-  'a///b',
+  ...words('a//b a/ a// //a photos//cat.jpg a///b'),
   'a/ /b',
   // too long, not text
   'a'.repeat(256),
@@ -122,39 +73,13 @@ export const REFUSED_KEYS = [
 
 /** Good keys that look bad: they are names like any other and stay inside. */
 export const LITERAL_KEYS = [
-  '%2e%2e/secret',
-  '%2e%2e%2fsecret',
-  '..%2fsecret',
-  '..%5csecret',
-  '%252e%252e/secret',
-  '%c0%ae%c0%ae/secret',
-  '%00',
-  '~/secret',
-  '~root/secret',
-  '$HOME/secret',
+  ...words(`
+    %2e%2e/secret %2e%2e%2fsecret ..%2fsecret ..%5csecret %252e%252e/secret %c0%ae%c0%ae/secret %00
+    ~/secret ~root/secret $HOME/secret
+  `),
   '`id`',
-  '$(id)',
-  '-rf',
-  '--help',
-  '*',
-  '?',
-  '..secret',
-  '...secret',
-  'secret..',
-  'a..b',
-  '．．/secret',
-  '‥/secret',
-  '․․/secret',
-  '..∕secret',
-  '..⁄secret',
-  '。。/secret',
-  'proc/self/environ',
-  'etc/passwd',
-  'file:/secret',
-  '{a,b}',
-  'a;b',
-  'a|b',
-  'a&b',
-  '#',
-  'a?b=c',
+  ...words(`
+    $(id) -rf --help * ? ..secret ...secret secret.. a..b ．．/secret ‥/secret ․․/secret ..∕secret ..⁄secret
+    。。/secret proc/self/environ etc/passwd file:/secret {a,b} a;b a|b a&b # a?b=c
+  `),
 ];

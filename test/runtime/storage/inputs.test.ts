@@ -7,6 +7,7 @@ import { ObjectNotFound } from '../../../runtime/storage/storage.ts';
 import { startHttpsServer } from '../../support/https-server.ts';
 import { type S3Server, startS3Server } from '../../support/s3-server.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { words } from '../../support/words.ts';
 
 test('reads a key, within the limit', async () => {
   await using folder = await temporaryFolder();
@@ -23,29 +24,13 @@ test('reads a key, within the limit', async () => {
 
 describe('with a folder as storage', () => {
   test.each([
-    'http://example.com/cat.jpg',
-    'HTTP://example.com/',
-    'file:///etc/passwd',
-    'file:etc/passwd',
-    'FILE:///etc/passwd',
-    'ftp://example.com/x',
-    'data:image/png;base64,AAAA',
-    'blob:x',
-    'javascript:alert(1)',
-    'gs://bucket/key',
-    's3:bucket/key',
-    's3://bucket',
-    's3://bucket/',
-    's3:///key',
-    's3://user:CANARY@bucket/key',
-    's3://bucket/../key',
-    's3://bucket//key',
-    's3://bucket/.darkroom/x',
-    's3://bucket/a/.darkroom/x',
-    's3://other/key',
-    'https://example.com/cat.jpg',
-    'https://user:CANARY@example.com/',
-    'https:example.com',
+    ...words(`
+      http://example.com/cat.jpg HTTP://example.com/ file:///etc/passwd file:etc/passwd FILE:///etc/passwd
+      ftp://example.com/x data:image/png;base64,AAAA blob:x javascript:alert(1) gs://bucket/key
+      s3:bucket/key s3://bucket s3://bucket/ s3:///key s3://user:CANARY@bucket/key s3://bucket/../key
+      s3://bucket//key s3://bucket/.darkroom/x s3://bucket/a/.darkroom/x s3://other/key
+      https://example.com/cat.jpg https://user:CANARY@example.com/ https:example.com
+    `),
     '',
     ' ',
     '../secret',

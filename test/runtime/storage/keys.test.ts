@@ -6,6 +6,7 @@ import { Rejection } from '../../../runtime/errors.ts';
 import { assertKey, assertUserKey, isKey } from '../../../runtime/storage/keys.ts';
 import { openStorage } from '../../../runtime/storage/open.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { words } from '../../support/words.ts';
 
 /** Text that is made of what is dangerous in paths, mixed with anything. */
 const hostile = fc
@@ -21,13 +22,7 @@ const hostile = fc
         '%2e',
         '%2f',
         ' ',
-        '~',
-        ':',
-        'C:',
-        '.darkroom',
-        'tmp',
-        'a',
-        'secret',
+        ...words('~ : C: .darkroom tmp a secret'),
         '\u2028',
         '．',
         '\ud800',

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { Rejection } from '../../../runtime/errors.ts';
 import { folderOpener, pathOpener } from '../../../runtime/storage/folder.ts';
 import { openFileStorage } from '../../../runtime/storage/open-file.ts';
+import { words } from '../../support/words.ts';
 import { calls, startGuardedSite, thrownBy } from './guarded-site.ts';
 
 describe.each([
@@ -24,17 +25,10 @@ describe.each([
     await symlink('../../../outside', site.inside('deep/er/folder'));
     await symlink('.', site.inside('self'));
 
-    const keys = [
-      'file',
-      'folder/secret',
-      'folder/new',
-      'absolute/secret',
-      'chain/secret',
-      'dangling',
-      'deep/er/folder/secret',
-      'self/x',
-      'self/self/x',
-    ];
+    const keys = words(`
+      file folder/secret folder/new absolute/secret chain/secret dangling deep/er/folder/secret self/x
+      self/self/x
+    `);
     for (const key of [...keys, `everything${site.parent}/secret`, 'everything/etc/passwd']) {
       for (const [call, work] of calls(site.storage, key)) {
         // Removing a link itself is harmless, and a prefix that is a link is looked at below.

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Rejection } from '../../../runtime/errors.ts';
 import { hopHeaders, withoutHopHeaders } from '../../../runtime/task/hop.ts';
 import { parseTask, type TaskMessage, taskBody } from '../../../runtime/task/task.ts';
+import { words } from '../../support/words.ts';
 
 const STEPS = [
   { filter: 'resize', params: { width: 8 } },
@@ -224,15 +225,10 @@ describe('a message', () => {
       fc.object(),
     );
     const names = fc.constantFrom(
-      'darkroom-id',
-      'darkroom-step',
-      'darkroom-attempt',
-      'darkroom-steps',
-      'darkroom-output',
-      'darkroom-history',
-      'darkroom-generation',
-      'darkroom-inline',
-      'darkroom-fingerprint',
+      ...words(`
+        darkroom-id darkroom-step darkroom-attempt darkroom-steps darkroom-output darkroom-history
+        darkroom-generation darkroom-inline darkroom-fingerprint
+      `),
     );
     const body = fc.oneof(
       fc.json().map(Buffer.from),
