@@ -1,5 +1,5 @@
-/** A user of the shared broker with rights of its own, made through the management API. */
-import { testBroker, uniqueName } from './rabbit.ts';
+/** A user of a broker with rights of its own, made through the management API. */
+import { type TestBroker, testBroker, uniqueName } from './rabbit.ts';
 
 export interface BrokerUser extends AsyncDisposable {
   name: string;
@@ -14,9 +14,15 @@ interface Rights {
   read: string;
 }
 
-/** Undefined where there is no management API to make one with. */
-export async function brokerUser(rights: Partial<Rights>): Promise<BrokerUser | undefined> {
-  const { amqpUrl, managementUrl } = await testBroker();
+/**
+ * @param broker default: the shared one
+ * @returns undefined where there is no management API to make one with
+ */
+export async function brokerUser(
+  rights: Partial<Rights>,
+  broker?: TestBroker,
+): Promise<BrokerUser | undefined> {
+  const { amqpUrl, managementUrl } = broker ?? (await testBroker());
   if (managementUrl === undefined) return undefined;
   const [name, password] = [uniqueName('user'), uniqueName('password')];
   const url = new URL(amqpUrl);

@@ -42,6 +42,8 @@ export interface PublishOptions {
   /** Whether a message that no queue takes is an error. */
   mandatory?: boolean;
   properties?: PublishProperties;
+  /** Whose connection. Default: the installation's own. */
+  by?: Broker;
 }
 
 /** A CloudEvent of a task, and the routing key that it came with. */
@@ -153,9 +155,12 @@ export class Installation implements AsyncDisposable {
   }
 
   /** The task as JSON, or a body as it is. */
-  async publish(task: object, { filter, mandatory = false, properties }: PublishOptions = {}): Promise<void> {
+  async publish(
+    task: object,
+    { filter, mandatory = false, properties, by = this.broker }: PublishOptions = {},
+  ): Promise<void> {
     const first = (task as { steps?: { filter: string }[] }).steps?.[0]?.filter;
-    await this.broker.publish({
+    await by.publish({
       exchange: this.names.exchange,
       routingKey: filter ?? first ?? 'none',
       mandatory,

@@ -7,8 +7,8 @@ export interface Submission {
   filter?: string | undefined;
   /** Milliseconds since 1970. Default: now. */
   submittedMs?: number;
-  /** What may become of it. Default: a result. */
-  expect?: 'result' | 'dead letter' | 'either' | undefined;
+  /** What may become of it; only `any` may be cancelled. Default: a result. */
+  expect?: 'result' | 'dead letter' | 'either' | 'any' | undefined;
   /** The bytes the result must have, where they are known. */
   bytes?: Buffer | undefined;
   /** The key of the result, where the publisher chose it. */

@@ -95,6 +95,17 @@ export class WorkerProcess {
     return { status: response.status, body: await response.text() };
   }
 
+  /** The sum of a metric over its labels, or over those that are given; 0 for a worker that does not answer. */
+  async metric(name: string, labels: Record<string, string> = {}): Promise<number> {
+    if (this.port === 0 || !this.isRunning) return 0;
+    const { body } = await this.get('/metrics').catch(() => ({ body: '' }));
+    const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+    const values = [...body.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)/gm)].filter(
+      ([, metric, set = '']) => metric === name && wanted.every((label) => set.includes(label)),
+    );
+    return values.reduce((sum, [, , , value]) => sum + Number(value), 0);
+  }
+
   /** What its readiness probe says. */
   async isReady(): Promise<boolean> {
     if (this.port === 0 || !this.isRunning) return false;

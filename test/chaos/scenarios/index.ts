@@ -10,7 +10,9 @@ import { hostile } from './hostile.ts';
 import { kills } from './kills.ts';
 import { messages } from './messages.ts';
 import { model } from './model.ts';
+import { refusals } from './refusals.ts';
 import { restarts } from './restarts.ts';
+import { sameId } from './same-id.ts';
 import { secrets } from './secrets.ts';
 import { sigterms } from './sigterms.ts';
 import { soak } from './soak.ts';
@@ -27,7 +29,9 @@ export const SCENARIOS: Scenario[] = [
   alarms,
   storage,
   takenBack,
+  refusals,
   duplicates,
+  sameId,
   hostile,
   messages,
   model,

@@ -47,6 +47,13 @@ it.each(['dead letter', 'either'] as const)(
   },
 );
 
+it('is content with a cancelled task only where one may be', async () => {
+  const cancel = (ledger: Ledger) => ledger.end('a', { outcome: 'cancelled' });
+
+  expect(await verdictOn(ledgerAfter(cancel, 'any'))).toMatchObject({ ...CLEAN, results: 0 });
+  expect(await verdictOn(ledgerAfter(cancel, 'either'))).toMatchObject({ unexplained: 1 });
+});
+
 it('reports a task without any outcome as lost', async () => {
   const ledger = ledgerAfter(() => {});
 
@@ -98,7 +105,7 @@ it.each<[what: string, expected: Submission['expect'], happen: (ledger: Ledger) 
     },
     /has ended twice/,
   ],
-  ['a failure without a dead letter', 'either', (ledger) => ledger.end('a', FAILED), /is no dead letter/],
+  ['a failure without a dead letter', 'any', (ledger) => ledger.end('a', FAILED), /is no dead letter/],
   [
     'a dead letter without a clear reason',
     'either',

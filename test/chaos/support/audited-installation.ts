@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Delivery, PublishProperties } from '../../../runtime/amqp/broker.ts';
+import type { Broker, Delivery, PublishProperties } from '../../../runtime/amqp/broker.ts';
 import { inspectTopology } from '../../../runtime/amqp/topology.ts';
 import { topologyOf } from '../../../runtime/cli/session.ts';
 import { TASKS_FOLDER } from '../../../runtime/task/task-marker.ts';
@@ -20,6 +20,7 @@ import { WorkerProcesses, type WorkerProcessesOptions, type WorkerSpec } from '.
 
 const BATCH = 500;
 const POLL_MS = 100;
+const QUIET_LOOKS = 3;
 
 export interface Assignment extends Submission {
   /** Sent as JSON, or as it is when it is a Buffer. */
@@ -35,6 +36,8 @@ export interface AuditedInstallationOptions extends InstallationOptions {
    * beforehand. Default: by events.
    */
   byReply?: boolean;
+  /** Nobody reads the dead letters before {@link AuditedInstallation.readLetters}. */
+  lettersUnread?: boolean;
 }
 
 export async function openAuditedInstallation(
@@ -43,6 +46,7 @@ export async function openAuditedInstallation(
   const installation = new AuditedInstallation(options);
   await installation.open();
   await installation.watchEndings(options.byReply === true);
+  if (options.lettersUnread !== true) await installation.readLetters();
   return installation;
 }
 
@@ -50,6 +54,8 @@ export class AuditedInstallation extends Installation {
   readonly ledger = new Ledger();
   /** Where the workers' logs are. */
   readonly logs: string;
+  /** Who publishes the tasks. */
+  publisher: Broker;
   readonly #readResult: (key: string) => Promise<Buffer | undefined>;
   readonly #supervised: WorkerProcesses[] = [];
   #replyTo: string | undefined;
@@ -61,12 +67,13 @@ export class AuditedInstallation extends Installation {
       env: { RETRY_DELAYS: '200ms,400ms,800ms,1600ms', INPUT_GRACE: '1s', ...env },
     });
     this.logs = join(this.home, 'logs');
+    this.publisher = this.broker;
     this.#readResult = readResult ?? ((key) => readFile(join(this.folder, key)).catch(() => undefined));
   }
 
   async watchEndings(byReply: boolean): Promise<void> {
     await mkdir(this.logs);
-    const { dead, events } = this.names;
+    const { events } = this.names;
     if (byReply)
       this.#replyTo = await this.watch(events, [], (delivery) =>
         this.ledger.end(delivery.properties.correlationId, endOfReply(delivery), delivery.redelivered),
@@ -76,7 +83,10 @@ export class AuditedInstallation extends Installation {
         const { subject, data } = eventMessageOf(routingKey, body);
         this.ledger.end(subject, data, redelivered);
       });
-    await this.consume(dead, ({ headers, properties, redelivered }) => {
+  }
+
+  async readLetters(): Promise<void> {
+    await this.consume(this.names.dead, ({ headers, properties, redelivered }) => {
       const id = headers[LEDGER_HEADER] ?? properties.correlationId ?? headers['darkroom-id'];
       this.ledger.letter(String(id), letterOf(headers), redelivered);
     });
@@ -99,6 +109,7 @@ export class AuditedInstallation extends Installation {
       try {
         return await this.publish(task, {
           ...(filter !== undefined && { filter }),
+          by: this.publisher,
           properties: { ...properties, ...reply, headers },
         });
       } catch (error) {
@@ -131,7 +142,7 @@ export class AuditedInstallation extends Installation {
   /** Waits, ends the workers, and compares everything with the ledger. */
   async finish(workers: WorkerProcesses, stallMs?: number): Promise<ScenarioOutcome> {
     await this.settled(stallMs);
-    const isQuiet = await this.#quiet();
+    const isQuiet = await this.quiet(workers);
     const codes = await workers.stop();
     const left = await this.#waiting();
     // The last acknowledged letters and events are on their way to us.
@@ -168,12 +179,13 @@ export class AuditedInstallation extends Installation {
     return seen;
   }
 
-  /** Until no task is in any queue but the dead letters'. */
-  async #quiet(timeoutMs = 20_000): Promise<boolean> {
+  /** Until no task is in the hands of a worker, or in any queue but the dead letters': looked at a few times, for it moves. */
+  async quiet(workers: WorkerProcesses, timeoutMs = 20_000): Promise<boolean> {
     const deadline = performance.now() + timeoutMs;
-    while (performance.now() < deadline) {
-      if ((await this.#waiting()) === 0) return true;
-      await sleep(POLL_MS);
+    for (let quietLooks = 0; performance.now() < deadline; await sleep(POLL_MS)) {
+      const isQuiet = (await workers.inHand()) === 0 && (await this.#waiting()) === 0;
+      quietLooks = isQuiet ? quietLooks + 1 : 0;
+      if (quietLooks === QUIET_LOOKS) return true;
     }
     return false;
   }

@@ -58,6 +58,12 @@ export class WorkerProcesses {
     await until(all, 'workers that are ready', timeoutMs);
   }
 
+  /** How many tasks they have in hand. */
+  async inHand(): Promise<number> {
+    const counts = await Promise.all(this.current.map((worker) => worker.metric('darkroom_tasks_in_flight')));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
   /** kill -9 of a worker that runs, or of one of its children. @returns whether there was one */
   async killOne(random: Random, what: 'worker' | 'child'): Promise<boolean> {
     const worker = random.pick(this.current);
