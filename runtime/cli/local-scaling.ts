@@ -6,6 +6,7 @@ import type { ScaledFunction, WorkersView } from '../../keda/scaled-workers.ts';
 import { type Broker, openBroker } from '../amqp/broker.ts';
 import { inspectQueue, names } from '../amqp/topology.ts';
 import { type Config, readConfig } from '../config.ts';
+import { parentBinding } from '../worker/parent-death.ts';
 import { ManagementClient } from './management.ts';
 import { declareAll, SILENT_LOG } from './session.ts';
 
@@ -40,10 +41,7 @@ export class LocalScaling {
       env,
       speed,
       observe: queueObserver(broker, config),
-      workerCommand: (filter) => [
-        process.execPath,
-        ...[LAUNCHER, 'worker', filter, '--port', '0', '--parent', String(process.pid)],
-      ],
+      workerCommand: (filter) => workerCommand(filter, env),
       log: ({ filter, text }) => log(`${filter}: ${text}`),
     });
     return new LocalScaling(broker, autoscaler);
@@ -63,6 +61,12 @@ export class LocalScaling {
     await this.#autoscaler.stop();
     await this.#broker.close();
   }
+}
+
+/** Ends with this process: at once where the kernel sees to it, else within moments. */
+function workerCommand(filter: string, env: NodeJS.ProcessEnv): [string, ...string[]] {
+  const [program = process.execPath, ...rest] = [...parentBinding(env), process.execPath];
+  return [program, ...rest, LAUNCHER, 'worker', filter, '--port', '0', '--parent', String(process.pid)];
 }
 
 /** The settings with at most so many workers. */

@@ -1,15 +1,42 @@
 /** When to stop: signals and deadlines. */
 import { StopSignal } from '../worker/stop-signal.ts';
 
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /** Resolves at the first Ctrl-C, SIGTERM or end of the terminal. A second Ctrl-C or SIGTERM ends the process at once. */
 export function stopRequested(): Promise<void> {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  const stop = new StopSignal(signals);
-  void stop.repeated.then((signal) => {
-    for (const handled of signals) process.removeAllListeners(handled);
-    process.kill(process.pid, signal);
-  });
+  const stop = new StopSignal(ENDING);
+  void stop.repeated.then(dieOf);
   return stop.requested;
+}
+
+/** Aborts when {@link stopRequested} resolves. */
+export function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  void stopRequested().then(() => stop.abort());
+  return stop.signal;
+}
+
+/** While `work` runs, a signal that ends this process calls `cleanUp` first. */
+export async function withCleanUp(work: () => Promise<void>, cleanUp: () => void): Promise<void> {
+  const onSignal = (signal: NodeJS.Signals) => {
+    cleanUp();
+    dieOf(signal);
+  };
+  // Whoever listens already decides when the process ends.
+  const signals = ENDING.filter((signal) => process.listenerCount(signal) === 0);
+  for (const signal of signals) process.on(signal, onSignal);
+  try {
+    await work();
+  } finally {
+    for (const signal of signals) process.off(signal, onSignal);
+  }
+}
+
+/** Ends as if nobody had listened: shells tell from that that it was interrupted. */
+function dieOf(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
 }
 
 /** Aborts with `reason` after a time, without keeping the process alive for it. */

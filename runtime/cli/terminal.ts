@@ -9,7 +9,12 @@ export { bold, dim, escapeControls, green, red, yellow } from './terminal-text.t
 const DEFAULT_COLUMNS = 80;
 const PLAIN_VIEW_MS = 2_000;
 
+/** As a shell says of a program that wrote to a pipe which nobody reads. */
+const BROKEN_PIPE = 141;
+
 type Output = NodeJS.WriteStream;
+
+for (const output of [process.stdout, process.stderr]) output.on('error', endWithReader);
 
 export function print(text = ''): void {
   write(process.stdout, escapeControls(text, isComposed));
@@ -77,6 +82,12 @@ function hasColours(output: Output): boolean {
 
 function columnsOf(output: Output): number {
   return output.columns || Number(process.env.COLUMNS) || DEFAULT_COLUMNS;
+}
+
+/** A pager was left, or a window closed. A command that has something in hand ends as at the end of its terminal. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+  if (!process.emit('SIGHUP', 'SIGHUP')) process.exit(BROKEN_PIPE);
 }
 
 function write(output: Output, text: string): void {

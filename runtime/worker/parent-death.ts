@@ -16,12 +16,12 @@ const WATCH = `
   const { workerData } = require('node:worker_threads');
   setInterval(() => process.ppid === workerData || process.kill(process.pid, 'SIGKILL'), ${POLL_MS});`;
 
-/** Program and arguments that run a command bound to its parent; undefined where only the command itself can watch. */
-export function parentBinding(env: NodeJS.ProcessEnv): string[] | undefined {
-  if (process.platform !== 'linux') return undefined;
+/** What to put before a command so that it ends with its parent; nothing where only the command itself can watch. */
+export function parentBinding(env: NodeJS.ProcessEnv): string[] {
+  if (process.platform !== 'linux') return [];
   const folders = (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
   const setpriv = folders.map((folder) => join(folder, 'setpriv')).find(knowsTheOption);
-  return setpriv === undefined ? undefined : [setpriv, '--pdeathsig', 'KILL'];
+  return setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL'];
 }
 
 /** Busybox has a setpriv that does not, and so had util-linux before 2.33. */

@@ -9,8 +9,8 @@ const CHILD = new URL('./child.ts', import.meta.url);
 /** @param threads processors the image library may use */
 export function startChild(settings: ChildSettings, threads: number, env: NodeJS.ProcessEnv): ChildProcess {
   const binding = parentBinding(env);
-  const command = [...(binding ?? []), process.execPath, '--disable-warning=ExperimentalWarning'];
-  const parent = [String(process.pid), ...(binding === undefined ? [] : ['bound'])];
+  const command = [...binding, process.execPath, '--disable-warning=ExperimentalWarning'];
+  const parent = [String(process.pid), ...(binding.length > 0 ? ['bound'] : [])];
   return fork(CHILD, [JSON.stringify(settings), ...parent], {
     env: childEnvironment(env, threads),
     serialization: 'advanced',

@@ -15,6 +15,7 @@ import { asError, UserError } from '../../runtime/errors.ts';
 import { listFunctions } from '../../runtime/functions.ts';
 import { planTask } from '../../runtime/image/pipeline.ts';
 import { makeFolders } from '../../runtime/make-folders.ts';
+import { StopSignal } from '../../runtime/worker/stop-signal.ts';
 import { runScript } from '../support/run-command.ts';
 import { conduct } from './conduct.ts';
 import { comparedHead, comparedRows, findingsOf } from './findings.ts';
@@ -88,15 +89,12 @@ async function openTarget(options: LoadOptions, filters: string[]): Promise<Targ
 
 /** The first Ctrl-C ends publishing, the second the wait for what was published. */
 function interrupts(): { stop: AbortSignal; abandon: AbortSignal } {
-  const stop = new AbortController();
+  const stop = new StopSignal(['SIGINT', 'SIGTERM']);
   const abandon = new AbortController();
-  const onSignal = () => {
-    if (stop.signal.aborted) return abandon.abort();
-    note('\nNo more is published; what was sent is worked off. Ctrl-C again does not wait for it.');
-    stop.abort();
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  void stop.requested.then(() =>
+    note('\nNo more is published; what was sent is worked off. Ctrl-C again does not wait for it.'),
+  );
+  void stop.repeated.then(() => abandon.abort());
   return { stop: stop.signal, abandon: abandon.signal };
 }
 

@@ -7,10 +7,14 @@ export interface PseudoTerminal extends AsyncDisposable {
   output(): string;
   /** Resolves when the output holds this. */
   shows(text: string | RegExp, timeoutMs?: number): Promise<void>;
+  /** Of the terminal, whose child is the program. */
+  pid: number;
   /** Types; `\x03` is Ctrl-C, which the terminal turns into SIGINT for all processes in it. */
   type(keys: string): void;
   /** The program's exit code: 128 and the signal's number if it died of one. */
   exited: Promise<number | null>;
+  /** Ends the terminal as closing its window does. */
+  close(): Promise<unknown>;
 }
 
 /** @param command program and arguments */
@@ -42,6 +46,11 @@ export function openTerminal(
       await until(() => holds(text), `"${text}"`, timeoutMs).catch((error: unknown) => {
         throw new Error(`the terminal shows only ${JSON.stringify(output)}`, { cause: error });
       });
+    },
+    pid: terminal.pid ?? 0,
+    close() {
+      terminal.kill('SIGKILL');
+      return exited;
     },
     type: (keys) => void terminal.stdin.write(keys),
     exited,

@@ -1,7 +1,6 @@
 /** `npm run demo`: all of Darkroom on this machine, from nothing to results and back to nothing. */
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Command } from 'commander';
@@ -151,17 +150,23 @@ function functionsOf(recipes: typeof RECIPES) {
   }));
 }
 
+/** In case this process dies: its workers may write for a moment more. */
+const REMOVE_FOLDER = 'rm -rf -- "$1"; sleep 1; rm -rf -- "$1"';
+
 /** A temporary folder that is removed unless it is kept for its results. */
 async function openFolder() {
-  const folder = await mkdtemp(join(tmpdir(), 'darkroom-demo-'));
+  const { reapedFolder } = await import('../local-broker/reaper.ts');
+  const { folder, reaper } = await reapedFolder('darkroom-demo-', REMOVE_FOLDER);
   let isKept = false;
   return {
     folder,
     keep() {
       isKept = true;
+      reaper.dismiss();
     },
     async [Symbol.asyncDispose]() {
       if (!isKept) await rm(folder, { recursive: true, force: true });
+      reaper.dismiss();
     },
   };
 }

@@ -1,6 +1,5 @@
 /** `darkroom publish`: tasks from the command line, with the wait for their results. */
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { Command } from 'commander';
 import { type Config, readConfig } from '../../config.ts';
@@ -13,8 +12,9 @@ import { EXIT } from '../exit-codes.ts';
 import { conventional, seconds, wholeNumber } from '../option-values.ts';
 import { findPhotos, outputFolder, resultNamer } from '../photos.ts';
 import { ProgressBar } from '../progress-bar.ts';
+import { replaceFile } from '../replace-file.ts';
 import { declareIfAllowed, withBroker } from '../session.ts';
-import { abortAfter } from '../signals.ts';
+import { abortAfter, stopSignal } from '../signals.ts';
 import { encodingOf, type StepOptions, stepsOf, withStepOptions } from '../step-options.ts';
 import { TaskClient, type TaskRequest } from '../task-client.ts';
 import { resultOf } from '../task-result.ts';
@@ -65,6 +65,8 @@ async function publish(args: string[], options: PublishOptions): Promise<void> {
   const output = { ...encodingOf(options), ...(options.key !== undefined && { key: options.key }) };
   const storage = await openStorage(config.storage.url);
   await withBroker(config, async (broker) => {
+    // Until here a signal ends the process at once: there is nothing to tell yet.
+    const stop = stopSignal();
     await declareIfAllowed(broker, config);
     const client = await TaskClient.open(broker, storage, config);
     const task = {
@@ -73,9 +75,11 @@ async function publish(args: string[], options: PublishOptions): Promise<void> {
       ...(options.id !== undefined && { id: options.id }),
       ...(options.priority !== undefined && { priority: options.priority }),
     };
-    const submissions = await submitAll(client, photos, task);
+    const submissions = await submitAll(client, photos, task, stop);
+    if (stop.aborted) return reportInterrupted(submissions, photos, options.json === true);
     if (!waits) return reportSubmissions(submissions, options.json === true);
-    const outcomes = await waitForAll(client, submissions, waitSeconds);
+    const outcomes = await waitForAll(client, submissions, waitSeconds, stop);
+    if (outcomes === undefined) return reportInterrupted(submissions, photos, options.json === true);
     const fetched =
       options.output === undefined ? undefined : await fetchAll(storage, outcomes, options.output);
     reportOutcomes(outcomes, fetched, options.json === true, config);
@@ -91,14 +95,17 @@ async function photosOf(arg: string): Promise<string[]> {
   });
 }
 
+/** @returns those that are published, which are not all once `stop` is aborted */
 async function submitAll(
   client: TaskClient,
   photos: string[],
   request: TaskRequest,
+  stop: AbortSignal,
 ): Promise<SubmittedTask[]> {
   const bar = new ProgressBar(photos.length, 'published');
   const submissions: SubmittedTask[] = [];
   for (const photo of photos) {
+    if (stop.aborted) break;
     submissions.push(await client.submit(photo, request));
     bar.update(submissions.length, basename(photo));
   }
@@ -106,15 +113,18 @@ async function submitAll(
   return submissions;
 }
 
+/** @returns undefined once `stop` is aborted */
 async function waitForAll(
   client: TaskClient,
   submissions: SubmittedTask[],
   waitSeconds: number | undefined,
-): Promise<TaskOutcome[]> {
+  stop: AbortSignal,
+): Promise<TaskOutcome[] | undefined> {
   const late = new UserError(
     `Not all tasks ended within ${waitSeconds} s. They stay queued: darkroom status ID says where.`,
   );
-  const signal = waitSeconds === undefined ? undefined : abortAfter(waitSeconds * 1_000, late);
+  const signal =
+    waitSeconds === undefined ? stop : AbortSignal.any([stop, abortAfter(waitSeconds * 1_000, late)]);
   const bar = new ProgressBar(submissions.length, 'done');
   let done = 0;
   const onWaiting = (reason: string) => bar.update(done, reason);
@@ -126,6 +136,9 @@ async function waitForAll(
         return outcome;
       }),
     );
+  } catch (error) {
+    if (stop.aborted) return undefined;
+    throw error;
   } finally {
     bar.stop();
   }
@@ -147,13 +160,21 @@ async function fetchAll(storage: Storage, outcomes: TaskOutcome[], folder: strin
     if (result === undefined) continue;
     const file = join(folder, nameResult(outcome.photo, extname(result.key).slice(1) || result.format));
     try {
-      await writeFile(file, await storage.read(result.key));
+      await replaceFile(file, await storage.read(result.key));
       fetched.files.set(outcome.id, file);
     } catch (thrown) {
       fetched.faults.set(outcome.id, asError(thrown).message);
     }
   }
   return fetched;
+}
+
+function reportInterrupted(submissions: SubmittedTask[], photos: string[], json: boolean): void {
+  process.exitCode = EXIT.interrupted;
+  note(
+    `Interrupted. ${submissions.length} of ${photos.length} tasks are published, and stay so: darkroom status ID says where they are, darkroom cancel ID stops one.`,
+  );
+  reportSubmissions(submissions, json);
 }
 
 function reportSubmissions(submissions: SubmittedTask[], json: boolean): void {

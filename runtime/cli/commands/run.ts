@@ -1,5 +1,5 @@
 /** `darkroom run`: the same filters in this process, without a broker. Same task, same bytes. */
-import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { readConfig } from '../../config.ts';
@@ -14,6 +14,7 @@ import { EXIT } from '../exit-codes.ts';
 import { conventional } from '../option-values.ts';
 import { findPhotos, outputFolder, resultNamer } from '../photos.ts';
 import { ProgressBar } from '../progress-bar.ts';
+import { replaceFile } from '../replace-file.ts';
 import { checkExtension, encodingOf, type StepOptions, stepsOf, withStepOptions } from '../step-options.ts';
 import { escapeControls, print, printJson, printTable } from '../terminal.ts';
 
@@ -148,17 +149,6 @@ function localContext(step: number, limits: ImageLimits): Context {
       return await decode(bytes, limits);
     },
   };
-}
-
-async function replaceFile(path: string, bytes: Buffer): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    await writeFile(temporary, bytes);
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
 }
 
 function report(outcomes: PhotoResult[], json: boolean): void {

@@ -16,8 +16,11 @@ export interface Reaper {
  * `args` are the script's $1, $2, …
  */
 export function startReaper(script: string, ...args: string[]): Reaper {
+  // What it runs needs no way to a broker, and a filter could read what it is told.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('AMQP_')));
   const shell = spawn('sh', ['-c', `read _\n${script}`, 'darkroom-reaper', ...args], {
     detached: true,
+    env,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   // Neither may keep this process alive. A pipe that breaks on dismissal is expected.

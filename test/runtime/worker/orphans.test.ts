@@ -1,10 +1,11 @@
 /** Nothing outlives the process that it was started for, whatever it computes and however that one ends. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { deleteAll } from '../../../runtime/cli/session.ts';
 import { type Installation, startInstallation } from '../../support/installation.ts';
 import { AS_NODE_20 } from '../../support/old-node.ts';
 import { childPids, descendantPids, isRunning } from '../../support/process-facts.ts';
@@ -123,6 +124,33 @@ describe.runIf(process.platform === 'linux')('kill -9', () => {
     up.process.kill('SIGKILL');
 
     await expectGone(pids);
+  });
+});
+
+describe.runIf(process.platform === 'linux')('kill -9 of the demo', () => {
+  it('leaves neither a process nor its folder', { timeout: 90_000 }, async () => {
+    if (process.env.AMQP_MANAGEMENT_URL === undefined) return;
+    await using at = await installation();
+    const TMPDIR = join(at.home, 'tmp');
+    await mkdir(TMPDIR);
+    const { FUNCTIONS_DIR: _, ...env } = at.env;
+    await using demo = start([LAUNCHER, 'demo'], { ...env, TMPDIR });
+    const pids = await until(
+      async () => {
+        const found = await descendantPids(demo.pid);
+        return found.length >= 4 && found;
+      },
+      'workers with children',
+      60_000,
+    );
+
+    demo.process.kill('SIGKILL');
+
+    // The first is the shell that removes the folder.
+    await expectGone(pids.filter((pid) => pid !== pids[0]));
+    await until(async () => (await readdir(TMPDIR)).length === 0, 'the end of the folder', 5_000);
+    // A broker of somebody else's keeps the queues.
+    await deleteAll(at.broker, { ...at.config, prefix: `demo-${demo.pid}` });
   });
 });
 
