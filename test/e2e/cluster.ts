@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { freePorts } from '../../runtime/cli/local-broker/rabbitmq-node.ts';
 import { CHART, helm, RELEASE } from '../support/chart.ts';
-import { eventMessageOf, Installation, type TaskEventMessage } from '../support/installation.ts';
+import { Installation } from '../support/installation.ts';
 import { findTool, runTool } from '../support/kube-tools.ts';
+import { eventMessageOf, type TaskEventMessage } from '../support/task-events.ts';
 import { until } from '../support/until.ts';
 import { words } from '../support/words.ts';
 

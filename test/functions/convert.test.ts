@@ -1,21 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { loadFunction } from '../../runtime/functions.ts';
 import { encodingSchema, OUTPUT_FORMATS } from '../../runtime/image/formats.ts';
-import {
-  decodeFile,
-  filterFile,
-  filterPixels,
-  imageOf,
-  largestDifference,
-  runFilter,
-} from '../support/filters.ts';
+import { maxDiff } from '../support/compare.ts';
+import { decodeFile, filterFile, filterPixels, imageOf, runFilter } from '../support/filters.ts';
 import { KINDS, picture, pngOf } from '../support/pictures.ts';
 
 describe('convert', () => {
   it.each(KINDS)('changes no sample of $name', async (kind) => {
     const original = picture(kind);
     const image = await decodeFile(await pngOf(original));
-    expect(largestDifference(await filterPixels('convert', image), original)).toBe(0);
+    expect(maxDiff(await filterPixels('convert', image), original)).toBe(0);
   });
 
   it('asks for the final encoding, in the form that a task may write it', async () => {

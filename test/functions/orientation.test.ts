@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CALLS, MARKS } from '../support/calls.ts';
-import { decodeFile, filterPixels, largestDifference, runFilter } from '../support/filters.ts';
+import { maxDiff } from '../support/compare.ts';
+import { decodeFile, filterPixels, runFilter } from '../support/filters.ts';
 import { ORIENTATIONS, orientedPng, picture } from '../support/pictures.ts';
 
 const run = { inputs: MARKS };
@@ -25,7 +26,7 @@ describe.each(ORIENTATIONS)('an image stored with EXIF orientation %i', (orienta
         params,
         run,
       );
-      const levels = largestDifference(found, expected) / (kind.bits === 16 ? 257 : 1);
+      const levels = maxDiff(found, expected) / (kind.bits === 16 ? 257 : 1);
       expect(levels).toBeLessThanOrEqual(turnedWithin);
     }
   });

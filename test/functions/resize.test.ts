@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeFile, filterPixels, imageOf, largestDifference, runFilter } from '../support/filters.ts';
+import { maxDiff } from '../support/compare.ts';
+import { decodeFile, filterPixels, imageOf, runFilter } from '../support/filters.ts';
 import { KINDS, picture, pngOf } from '../support/pictures.ts';
 
 const size = async (params: Record<string, unknown>, width = 40, height = 30) => {
@@ -111,7 +112,7 @@ describe('resize', () => {
     const large = await filterPixels('resize', imageOf(small), { width: 55, enlarge: true });
     const largeMirrored = await filterPixels('resize', imageOf(mirrored), { width: 55, enlarge: true });
     const back = await filterPixels('flip', imageOf(largeMirrored), { direction: 'both' });
-    expect(largestDifference(back, large)).toBeLessThanOrEqual(1);
+    expect(maxDiff(back, large)).toBeLessThanOrEqual(1);
   });
 
   it('takes the same shortcuts while loading as the library on its own', async () => {
@@ -145,6 +146,6 @@ describe('resize', () => {
   it('keeps the bits of an image that already has the size', async () => {
     const original = picture(KINDS[7]);
     const image = await decodeFile(await pngOf(original));
-    expect(largestDifference(await filterPixels('resize', image, { width: 37 }), original)).toBe(0);
+    expect(maxDiff(await filterPixels('resize', image, { width: 37 }), original)).toBe(0);
   });
 });

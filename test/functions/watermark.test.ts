@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Pixels } from '../../runtime/filter.ts';
-import { decodeFile, filterPixels, imageOf, largestDifference, runFilter } from '../support/filters.ts';
+import { maxDiff } from '../support/compare.ts';
+import { decodeFile, filterPixels, imageOf, runFilter } from '../support/filters.ts';
 import { KINDS, picture, pngOf } from '../support/pictures.ts';
 
 const even = (width: number, height: number, ...pixel: number[]): Pixels => ({
@@ -54,7 +55,7 @@ describe('watermark', () => {
     expect([...(await mark(COLOUR, { position: 'northwest' }, translucent)).data.subarray(0, 3)]).toEqual([
       131, 80, 80,
     ]);
-    expect(largestDifference(await mark(COLOUR, { opacity: 0 }), COLOUR)).toBe(0);
+    expect(maxDiff(await mark(COLOUR, { opacity: 0 }), COLOUR)).toBe(0);
   });
 
   it('shows on transparent pixels too', async () => {

@@ -1,6 +1,7 @@
 /** A load test's ledger: what was submitted, what its tasks' events tell, and the account of it at the end. */
-import type { TaskEventMessage } from '../support/installation.ts';
+
 import { Ledger, type LedgerEntry, type LetterReason, repeatsOf } from '../support/ledger.ts';
+import type { TaskEventMessage } from '../support/task-events.ts';
 
 /** One stay of a task in one queue. Times are milliseconds since 1970. */
 export interface QueueVisit {

@@ -10,7 +10,8 @@ import { openStorage } from '../../runtime/storage/open.ts';
 import type { Storage } from '../../runtime/storage/storage.ts';
 import { HEADERS } from '../../runtime/task/hop.ts';
 import type { Step } from '../../runtime/task/task.ts';
-import { eventMessageOf, type Installation } from '../support/installation.ts';
+import type { Installation } from '../support/installation.ts';
+import { eventMessageOf } from '../support/task-events.ts';
 import { EVENT_KEYS, type LoadLedger } from './load-ledger.ts';
 
 /** What one filter's queue holds. NaN where nobody can say. */

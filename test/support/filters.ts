@@ -63,12 +63,3 @@ export async function filterFile(
   if (step.kind === 'json') throw new Error(`${name} gives JSON`);
   return encode(step.result, image, encoding, run.limits ?? DEFAULT_LIMITS);
 }
-
-/** The largest difference of two images' samples; they must have the same size and channels. */
-export function largestDifference(a: Pixels, b: Pixels): number {
-  const shape = ({ width, height, channels }: Pixels) => `${width}×${height}×${channels}`;
-  if (shape(a) !== shape(b)) throw new Error(`cannot compare ${shape(a)} with ${shape(b)}`);
-  let largest = 0;
-  for (let i = 0; i < a.data.length; i++) largest = Math.max(largest, Math.abs(a.data[i]! - b.data[i]!));
-  return largest;
-}

@@ -2,7 +2,7 @@
 import { mkdtempSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Broker, type Delivery, openBroker, type PublishProperties } from '../../runtime/amqp/broker.ts';
 import { browseQueue, type GotMessage } from '../../runtime/amqp/browse-queue.ts';
@@ -13,13 +13,14 @@ import { asError, UserError } from '../../runtime/errors.ts';
 import { redactUrl } from '../../runtime/redact.ts';
 import { uniqueName } from './rabbit.ts';
 import { type ProgramResult, runDarkroom } from './run-program.ts';
+import { eventMessageOf, type TaskEventMessage } from './task-events.ts';
 import { until } from './until.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 /** A broker that has just been started may take its time. */
 const CONNECT_TIMEOUT_MS = 30_000;
 const WATCH_PREFETCH = 500;
-/** What a run leaves behind that is killed goes by itself. */
+/** The queues of a run that was killed go by themselves. */
 const WATCH_EXPIRY_MS = 10 * 60_000;
 const FINAL_KEYS = ['task.completed', 'task.failed'];
 
@@ -46,17 +47,6 @@ export interface PublishOptions {
   by?: Broker;
 }
 
-/** A CloudEvent of a task, and the routing key that it came with. */
-export interface TaskEventMessage {
-  key: string;
-  id: string;
-  type: string;
-  subject: string;
-  time: string;
-  data: Record<string, unknown>;
-  [attribute: string]: unknown;
-}
-
 /** A new installation with short delays, whose events are collected. */
 export async function startInstallation(options: InstallationOptions = {}): Promise<Installation> {
   const env = { RETRY_DELAYS: '200ms,400ms', INPUT_GRACE: '100ms', ...options.env };
@@ -70,9 +60,8 @@ export class Installation implements AsyncDisposable {
   readonly env: NodeJS.ProcessEnv;
   readonly config: Config;
   readonly broker: Broker;
-  /** A folder of its own, where nothing but the storage lies unless a run puts it there. */
+  /** A folder of its own, in which the storage's is. */
   readonly home: string;
-  /** The storage. */
   readonly folder: string;
   /** Every event since {@link collectEvents}, in the order of arrival. */
   readonly events: TaskEventMessage[] = [];
@@ -148,10 +137,8 @@ export class Installation implements AsyncDisposable {
   /** Every file in the storage, relative, sorted. */
   async files(): Promise<string[]> {
     const entries = await readdir(this.folder, { recursive: true, withFileTypes: true });
-    return entries
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name).slice(this.folder.length + 1))
-      .sort();
+    const files = entries.filter((entry) => entry.isFile());
+    return files.map(({ parentPath, name }) => relative(this.folder, join(parentPath, name))).sort();
   }
 
   /** The task as JSON, or a body as it is. */
@@ -264,8 +251,4 @@ export class Installation implements AsyncDisposable {
     });
     if (!this.#existing) await deleteAll(this.broker, this.config);
   }
-}
-
-export function eventMessageOf(key: string, body: Buffer): TaskEventMessage {
-  return { key, ...JSON.parse(body.toString()) };
 }

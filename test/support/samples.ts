@@ -1,4 +1,5 @@
 /** Images made by number, the same each time, for tests of pixel kernels. */
+import { randomStream } from '../../keda/random.ts';
 import type { Pixels } from '../../runtime/filter.ts';
 
 export interface Shape {
@@ -27,26 +28,15 @@ export type SampleAt = (x: number, y: number, channel: number) => number;
 
 /** Noise without any order; with alpha, that too. */
 export function noise(shape: Shape, seed = 1): Pixels {
-  const random = randomNumbers(seed);
+  const random = randomStream(seed);
   return imageBy(shape, () => random());
 }
 
 /** Soft shapes with some grain, as a photo has: long edges, few of them. */
 export function texture(shape: Shape, seed = 1): Pixels {
-  const random = randomNumbers(seed);
+  const random = randomStream(seed);
   return imageBy(shape, (x, y, channel) => {
     const waves = Math.sin(x / 17 + channel) + Math.sin(y / 11) + Math.sin((x + 2 * y) / 41);
     return 0.5 + (waves > 0 ? 0.25 : -0.15) + 0.06 * waves + 0.05 * (random() - 0.5);
   });
-}
-
-/** Numbers from 0 to 1 (mulberry32). */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }

@@ -1,6 +1,6 @@
 /** The drain ends before the work does: the task goes to another worker, uncounted, and the worker leaves with 0. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TaskEventMessage } from '../../support/installation.ts';
+import type { TaskEventMessage } from '../../support/task-events.ts';
 import { until } from '../../support/until.ts';
 import { openAuditedInstallation } from '../support/audited-installation.ts';
 import { addOutcomes, type Scenario, type ScenarioOutcome, type Stage } from '../support/scenario.ts';

@@ -2,11 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TaskEventMessage } from '../../support/installation.ts';
+import type { TaskEventMessage } from '../../support/task-events.ts';
 import { letterTypes } from '../support/audit.ts';
 import { type AuditedInstallation, openAuditedInstallation } from '../support/audited-installation.ts';
 import { CORPORA, type Corpus, corpusFiles } from '../support/corpora.ts';
-import { watchMemory } from '../support/memory.ts';
+import { MemoryWatch } from '../support/memory.ts';
 import { mutate, seedFiles } from '../support/mutator.ts';
 import { addOutcomes, type Scenario, type ScenarioOutcome, type Stage } from '../support/scenario.ts';
 
@@ -87,7 +87,7 @@ async function feed(
   const stories = await Promise.all(
     ['started', 'retrying', 'completed', 'failed'].map((type) => installation.follow(type)),
   );
-  const memory = watchMemory(workers);
+  const memory = new MemoryWatch(workers);
   for (const [index, load] of files.entries()) {
     await submitFile(installation, index, await load());
     while (installation.ledger.open > OPEN_MAX) await sleep(20);

@@ -6,13 +6,9 @@ import type { Broker, Delivery, PublishProperties } from '../../../runtime/amqp/
 import { inspectTopology } from '../../../runtime/amqp/topology.ts';
 import { topologyOf } from '../../../runtime/cli/session.ts';
 import { TASKS_FOLDER } from '../../../runtime/task/task-marker.ts';
-import {
-  eventMessageOf,
-  Installation,
-  type InstallationOptions,
-  type TaskEventMessage,
-} from '../../support/installation.ts';
+import { Installation, type InstallationOptions } from '../../support/installation.ts';
 import { Ledger, type Submission } from '../../support/ledger.ts';
+import { eventMessageOf, type TaskEventMessage } from '../../support/task-events.ts';
 import { audit, firstOf } from './audit.ts';
 import { endOfReply, LEDGER_HEADER, letterOf } from './ledger-messages.ts';
 import type { ScenarioOutcome } from './scenario.ts';

@@ -3,37 +3,51 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { residentBytes } from '../../support/process-facts.ts';
 import type { WorkerProcesses } from './worker-processes.ts';
 
-export interface Peaks {
-  parentBytes: number;
-  childBytes: number;
-}
-
 const LOOK_MS = 250;
 
-export function watchMemory(workers: WorkerProcesses): { stop(): Promise<Peaks> } {
-  const peaks: Peaks = { parentBytes: 0, childBytes: 0 };
-  let watching = true;
-  const done = watch();
+export interface MemoryPeaks {
+  parentBytes: number;
+  childBytes: number;
+  /** The most that a parent grew since it was first looked at. */
+  parentGrowthBytes: number;
+}
 
-  async function watch() {
-    while (watching) {
-      const children = (await Promise.all(workers.current.map((worker) => worker.childPids()))).flat();
-      peaks.parentBytes = Math.max(peaks.parentBytes, await largest(workers.current.map(({ pid }) => pid)));
-      peaks.childBytes = Math.max(peaks.childBytes, await largest(children));
+export class MemoryWatch {
+  readonly #workers: WorkerProcesses;
+  readonly #first = new Map<number, number>();
+  readonly #peaks: MemoryPeaks = { parentBytes: 0, childBytes: 0, parentGrowthBytes: 0 };
+  readonly #done: Promise<void>;
+  #isOver = false;
+
+  constructor(workers: WorkerProcesses) {
+    this.#workers = workers;
+    this.#done = this.#watch();
+  }
+
+  async stop(): Promise<MemoryPeaks> {
+    this.#isOver = true;
+    await this.#done;
+    return this.#peaks;
+  }
+
+  async #watch(): Promise<void> {
+    while (!this.#isOver) {
+      await Promise.all(
+        this.#workers.current.map(async (worker) => {
+          await this.#lookAtParent(worker.pid);
+          for (const pid of await worker.childPids())
+            this.#peaks.childBytes = Math.max(this.#peaks.childBytes, (await residentBytes(pid)) ?? 0);
+        }),
+      );
       await sleep(LOOK_MS);
     }
   }
 
-  return {
-    async stop() {
-      watching = false;
-      await done;
-      return peaks;
-    },
-  };
-}
-
-async function largest(pids: number[]): Promise<number> {
-  const sizes = await Promise.all(pids.map(residentBytes));
-  return Math.max(0, ...sizes.map((bytes) => bytes ?? 0));
+  async #lookAtParent(pid: number): Promise<void> {
+    const bytes = (await residentBytes(pid)) ?? 0;
+    const first = this.#first.get(pid) ?? bytes;
+    this.#first.set(pid, first);
+    this.#peaks.parentBytes = Math.max(this.#peaks.parentBytes, bytes);
+    this.#peaks.parentGrowthBytes = Math.max(this.#peaks.parentGrowthBytes, bytes - first);
+  }
 }

@@ -1,4 +1,5 @@
-/** Random numbers that a seed repeats. */
+/** Choices that a seed repeats. */
+import { randomStream } from '../../../keda/random.ts';
 
 export interface Random {
   /** From 0 up to 1, without 1. */
@@ -9,15 +10,8 @@ export interface Random {
   shuffle<T>(items: readonly T[]): T[];
 }
 
-/** Mulberry32, by Tommy Ettinger (public domain): small, fast, and good enough to choose victims. */
 export function createRandom(seed: number | string): Random {
-  let state = typeof seed === 'number' ? seed : hashed(seed);
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const next = randomStream(typeof seed === 'number' ? seed : hashed(seed));
   const integer = (low: number, high: number) => low + Math.floor(next() * (high - low + 1));
   return {
     next,

@@ -2,7 +2,7 @@
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { intermediatesFolder, markerKey } from '../../../runtime/task/task-marker.ts';
-import { eventMessageOf } from '../../support/installation.ts';
+import { eventMessageOf } from '../../support/task-events.ts';
 import type { AuditedInstallation } from './audited-installation.ts';
 import type { Random } from './random.ts';
 

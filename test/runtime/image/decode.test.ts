@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { decode } from '../../../runtime/image/decode.ts';
 import { OUTPUT_FORMATS } from '../../../runtime/image/formats.ts';
 import { DEFAULT_LIMITS, type ImageLimits } from '../../../runtime/image/limits.ts';
-import { largestDifference } from '../../support/filters.ts';
+import { maxDiff } from '../../support/compare.ts';
 import { KINDS, ORIENTATIONS, orientedPng, picture, pipelineOver, pngOf } from '../../support/pictures.ts';
 
 const open = (bytes: Buffer, limits: Partial<ImageLimits> = {}) =>
@@ -18,7 +18,7 @@ describe('decode', () => {
     const image = await open(await pngOf(original));
     const pixels = await image.pixels();
     expect(pixels.data.constructor.name).toBe(kind.bits === 16 ? 'Uint16Array' : 'Uint8Array');
-    expect(largestDifference(pixels, original)).toBe(0);
+    expect(maxDiff(pixels, original)).toBe(0);
     expect(image).toMatchObject({ width: 37, height: 23, channels: kind.channels, bits: kind.bits });
     expect(image.hasAlpha).toBe(kind.channels % 2 === 0);
   });
@@ -28,7 +28,7 @@ describe('decode', () => {
     const image = await open(await orientedPng(upright, orientation));
     expect(image).toMatchObject({ width: 37, height: 23 });
     expect(image.source.orientation).toBe(orientation);
-    expect(largestDifference(await image.pixels(), upright)).toBe(0);
+    expect(maxDiff(await image.pixels(), upright)).toBe(0);
   });
 
   it.each(OUTPUT_FORMATS)('reads %s', async (format) => {
@@ -92,8 +92,8 @@ describe('colour', () => {
     );
     const srgb = await open(srgbFile);
     expect(srgb).toMatchObject({ bits: 16, channels: 3 });
-    expect(largestDifference(await srgb.pixels(), await asStored.pixels())).toBeLessThanOrEqual(2);
-    expect(largestDifference(await p3.pixels(), await srgb.pixels())).toBeLessThanOrEqual(64);
+    expect(maxDiff(await srgb.pixels(), await asStored.pixels())).toBeLessThanOrEqual(2);
+    expect(maxDiff(await p3.pixels(), await srgb.pixels())).toBeLessThanOrEqual(64);
     expect((await p3.pixels()).data[9]).toBeGreaterThan(205 * 257);
   });
 

@@ -6,7 +6,8 @@ import { encode } from '../../../runtime/image/encode.ts';
 import { encodingSchema, OUTPUT_FORMATS } from '../../../runtime/image/formats.ts';
 import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
 import { validationMessage } from '../../../runtime/validation-message.ts';
-import { imageOf, largestDifference } from '../../support/filters.ts';
+import { maxDiff } from '../../support/compare.ts';
+import { imageOf } from '../../support/filters.ts';
 import { KINDS, picture, pipelineOver, pngOf } from '../../support/pictures.ts';
 
 const reopen = async (bytes: Buffer) => (await decode(bytes, DEFAULT_LIMITS)).pixels();
@@ -65,7 +66,7 @@ describe('encode', () => {
     const original = picture(kind);
     for (const format of ['png', 'tiff'] as const) {
       const { bytes } = await encodePicture({ format }, kind);
-      expect(largestDifference(await reopen(bytes), original)).toBe(0);
+      expect(maxDiff(await reopen(bytes), original)).toBe(0);
     }
   });
 
@@ -99,7 +100,7 @@ describe('encode', () => {
 
   it('ignores a quality given to PNG instead of reducing its colours', async () => {
     const { bytes } = await encodePicture({ format: 'png', quality: 10 });
-    expect(largestDifference(await reopen(bytes), picture())).toBe(0);
+    expect(maxDiff(await reopen(bytes), picture())).toBe(0);
     expect(
       (await sharp((await encodePicture({ format: 'png', palette: true, colours: 4 })).bytes).metadata())
         .isPalette,

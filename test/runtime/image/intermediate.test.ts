@@ -8,7 +8,7 @@ import {
   unpackIntermediate,
 } from '../../../runtime/image/intermediate.ts';
 import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
-import { largestDifference } from '../../support/filters.ts';
+import { maxDiff } from '../../support/compare.ts';
 import { KINDS, picture, pngOf, sourceOf } from '../../support/pictures.ts';
 
 const unpack = (bytes: Buffer, limits = {}) => unpackIntermediate(bytes, { ...DEFAULT_LIMITS, ...limits });
@@ -22,7 +22,7 @@ describe('an intermediate', () => {
       fc.asyncProperty(kinds, sides, sides, async (kind, width, height) => {
         const original = picture(kind, width, height);
         const image = await unpack(await pack(original));
-        expect(largestDifference(await image.pixels(), original)).toBe(0);
+        expect(maxDiff(await image.pixels(), original)).toBe(0);
         expect(image).toMatchObject({
           width,
           height,
@@ -82,6 +82,6 @@ describe('an intermediate', () => {
     const original = picture({ channels: 3, bits: 16 });
     const packed = await pack(original);
     const shifted = Buffer.concat([Buffer.from([0]), packed]).subarray(1);
-    expect(largestDifference(await (await unpack(shifted)).pixels(), original)).toBe(0);
+    expect(maxDiff(await (await unpack(shifted)).pixels(), original)).toBe(0);
   });
 });

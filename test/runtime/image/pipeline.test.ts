@@ -14,7 +14,8 @@ import { encode } from '../../../runtime/image/encode.ts';
 import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
 import { applyFilter, materialize } from '../../../runtime/image/pipeline.ts';
 import { CALLS, MARKS } from '../../support/calls.ts';
-import { filterFile, filterPixels, imageOf, largestDifference, runFilter } from '../../support/filters.ts';
+import { maxDiff } from '../../support/compare.ts';
+import { filterFile, filterPixels, imageOf, runFilter } from '../../support/filters.ts';
 import { KINDS, picture, pipelineOver, pngOf } from '../../support/pictures.ts';
 
 const CONTEXT: Context = {
@@ -47,7 +48,7 @@ describe('a pipeline that is encoded in one go', () => {
         const [a, b] = await Promise.all(
           [fused, read].map(async ({ bytes }) => (await open(bytes)).pixels()),
         );
-        expect(largestDifference(a!, b!), `${kind.name} ${encoding.format}`).toBe(0);
+        expect(maxDiff(a!, b!), `${kind.name} ${encoding.format}`).toBe(0);
       }
     }
   });
@@ -70,7 +71,7 @@ describe('an image in another colour space', () => {
     for (const { filter, params } of CALLS.filter((call) => call.filter !== 'resize')) {
       const lazy = await filterPixels(filter, image, params, run);
       const eager = await filterPixels(filter, decoded, params, run);
-      expect(largestDifference(lazy, eager), filter).toBe(0);
+      expect(maxDiff(lazy, eager), filter).toBe(0);
     }
   });
 });
