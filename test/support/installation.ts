@@ -60,6 +60,9 @@ export class Installation implements AsyncDisposable {
   readonly env: NodeJS.ProcessEnv;
   readonly config: Config;
   readonly broker: Broker;
+  readonly prefix: string;
+  /** Its names on the broker. */
+  readonly names: ReturnType<typeof names>;
   /** A folder of its own, in which the storage's is. */
   readonly home: string;
   readonly folder: string;
@@ -84,17 +87,10 @@ export class Installation implements AsyncDisposable {
     this.env = { ...process.env, ...(!existing && own), ...env };
     this.config = readConfig(this.env);
     const { amqp, prefix } = this.config;
+    this.prefix = prefix;
+    this.names = names(prefix);
     const url = amqpUrl ?? amqp.url;
     this.broker = openBroker({ ...amqp, url, name: `test of ${prefix}`, log: SILENT_LOG });
-  }
-
-  get prefix(): string {
-    return this.config.prefix;
-  }
-
-  /** Its names on the broker. */
-  get names() {
-    return names(this.prefix);
   }
 
   /** Connects, and declares what is new. @throws UserError when the broker cannot be reached */
