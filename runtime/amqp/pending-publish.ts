@@ -32,9 +32,6 @@ export class PublishRefused extends Error {
   override readonly name = 'PublishRefused';
 }
 
-/** What the broker calls the exchange whose name is empty. */
-const DEFAULT_EXCHANGE = 'amq.default';
-
 let madeIds = 0;
 
 export class PendingPublish implements OutgoingMessage {
@@ -103,8 +100,7 @@ export class PendingPublish implements OutgoingMessage {
 
   /** Whether the broker closed the channel over this message: its texts name the exchange, the size or the user. */
   isCauseOf({ code, message }: Error & { code?: number }): boolean {
-    if (code === 404 || code === 403)
-      return message.includes(`exchange '${this.exchange || DEFAULT_EXCHANGE}'`);
+    if (code === 404 || code === 403) return message.includes(`exchange '${this.exchange || 'amq.default'}'`);
     if (code !== 406) return false;
     const { userId } = this.properties;
     const isForgedUser = userId !== undefined && message.includes(`user_id property set to '${userId}'`);

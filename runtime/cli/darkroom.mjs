@@ -14,9 +14,20 @@ if (isRecentNode()) {
   await endWithLauncher();
   keepCompiledCode();
   const { main } = await import('./main.ts');
-  process.exit(await main());
+  const outputs = [process.stdout, process.stderr];
+  // Whoever read it has gone: the work goes on without being shown.
+  for (const output of outputs) output.on('error', () => {});
+  const code = await main();
+  await Promise.all(outputs.map(written));
+  process.exit(code);
 } else {
   runOnPinnedNode(process.argv.slice(1));
+}
+
+/** A pipe takes text as fast as somebody reads it; what it has not taken would be cut off. */
+function written(output) {
+  if (output.writableLength === 0 || output.errored) return;
+  return new Promise((done) => output.write('', done));
 }
 
 /** Stripping types and compiling are done once per version of a file; forked processes share the folder. */

@@ -1,5 +1,5 @@
 /** Dead letters as commands get them from the queue. */
-import type { GetMessage } from 'amqplib';
+import type { GetMessage, Options } from 'amqplib';
 import type { GotMessage } from '../../runtime/amqp/browse-queue.ts';
 import { parseDeadLetter } from '../../runtime/cli/dead-letter.ts';
 import { planReplay } from '../../runtime/cli/dead-letter-replay.ts';
@@ -7,7 +7,9 @@ import { openStorage } from '../../runtime/storage/open.ts';
 import type { Storage } from '../../runtime/storage/storage.ts';
 import { parseTask } from '../../runtime/task/task.ts';
 import { type TaskMarker, writeMarker } from '../../runtime/task/task-marker.ts';
+import type { Installation } from './installation.ts';
 import { temporaryFolder } from './temporary-folder.ts';
+import { until } from './until.ts';
 
 export const FAILED_AT = '2026-01-01T00:00:00.000Z';
 
@@ -94,4 +96,32 @@ export async function markEnded(storage: Storage, generation: number, change: Pa
     data: { failure_type: 'storage', failure_reason: 'full' },
     ...change,
   });
+}
+
+/** A task whose input is not there. */
+export const LOST = { input: 'none.png', steps: [{ filter: 'flip' }] };
+
+export interface StrangeMessage {
+  body?: unknown;
+  headers?: Record<string, unknown>;
+  properties?: Options.Publish;
+}
+
+/** Past our own publisher, which says who we are, and leaves out what should not be sent. */
+export async function sendAsStranger(
+  at: Installation,
+  exchange: string,
+  key: string,
+  sent: StrangeMessage[],
+): Promise<void> {
+  await at.broker.withChannel(async (channel) => {
+    for (const { body = LOST, headers = {}, properties = {} } of sent) {
+      const bytes = Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
+      channel.publish(exchange, key, bytes, { contentType: 'application/json', ...properties, headers });
+    }
+  });
+}
+
+export async function lettersAre(at: Installation, count: number): Promise<void> {
+  await until(async () => (await at.depth(at.names.dead)) === count, `${count} dead letters`);
 }

@@ -3,129 +3,35 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { type Channel, type ConfirmChannel, connect } from 'amqplib';
+import { connect } from 'amqplib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RabbitNode } from '../../../runtime/cli/local-broker/start-rabbitmq.ts';
 import { ManagementClient } from '../../../runtime/cli/management.ts';
 import { Installation } from '../../support/installation.ts';
 import { presentVersions, startRabbit } from '../../support/rabbit.ts';
+import { answer, giveRights, ROLE_PASSWORD, refusedTo, urlOf } from '../../support/roles.ts';
 import { runDarkroom } from '../../support/run-program.ts';
 import { until } from '../../support/until.ts';
 
 const CAT = fileURLToPath(new URL('../../fixtures/photos/cat.png', import.meta.url));
-const PASSWORD = 'for-this-test';
 const PREFIX = 'dark-room';
 const SLOW = { timeout: 120_000 };
-
-/** Runs what is printed, as a shell understands it. */
-async function giveRights(node: RabbitNode): Promise<void> {
-  const { stdout } = await runDarkroom(['rights'], { ...process.env, DARKROOM_PREFIX: PREFIX, AMQP_URL: '' });
-  const shell = `rabbitmqctl() { printf '%s\\t' "$@"; echo; }\n${stdout}`;
-  const { stdout: words } = await promisify(execFile)('sh', ['-c', shell]);
-  for (const line of words.split('\n').filter(Boolean)) {
-    const command = line.split('\t').slice(0, -1);
-    await node.ctl(...command, ...(command[0] === 'add_user' ? [PASSWORD] : []));
-  }
-}
-
-function urlOf(node: RabbitNode, role: string): string {
-  const url = new URL(node.amqpUrl);
-  [url.username, url.password] = [`${PREFIX}-${role}`, PASSWORD];
-  return url.href;
-}
-
-/** What the broker answers to an operation: its error code, or nothing when it does it. */
-async function answer(
-  url: string,
-  operation: (channel: ConfirmChannel) => unknown,
-): Promise<number | undefined> {
-  const connection = await connect(url);
-  connection.on('error', () => {});
-  const channel = await connection.createConfirmChannel();
-  const closed = new Promise<number>((resolve) =>
-    channel.on('error', (error: Error & { code: number }) => resolve(error.code)),
-  );
-  const done = (async () => {
-    await operation(channel);
-    await channel.waitForConfirms();
-    return undefined;
-  })();
-  // A refused operation fails, too, and knows less.
-  done.catch(() => {});
-  const code = await Promise.race([closed, done.catch(() => closed)]);
-  await connection.close().catch(() => {});
-  return code;
-}
-
-const MESSAGE = Buffer.from('{}');
-const sendTo = (exchange: string, key: string) => (channel: ConfirmChannel) =>
-  void channel.publish(exchange, key, MESSAGE);
-const get = (queue: string) => (channel: Channel) => channel.get(queue);
-const declare = (queue: string) => (channel: Channel) => channel.assertQueue(queue);
-const remove = (queue: string) => (channel: Channel) => channel.deleteQueue(queue);
-const purge = (queue: string) => (channel: Channel) => channel.purgeQueue(queue);
-const bind = (queue: string, exchange: string) => (channel: Channel) =>
-  channel.bindQueue(queue, exchange, '#');
-const exchangeNamed = (exchange: string) => (channel: Channel) => channel.assertExchange(exchange, 'fanout');
-
-type Refused = [role: string, what: string, operation: (channel: ConfirmChannel) => unknown];
-const REFUSED: Refused[] = [
-  ['publisher', 'write past the exchange into a queue', sendTo('', `${PREFIX}.flip`)],
-  ['publisher', 'write dead letters', sendTo(`${PREFIX}.dead`, '')],
-  ['publisher', 'write past the exchange into the dead letters', sendTo('', `${PREFIX}.dead`)],
-  ['publisher', 'tell events', sendTo(`${PREFIX}.events`, 'task.completed')],
-  ['publisher', 'write into a retry queue', sendTo(`${PREFIX}.retry.200ms`, 'flip')],
-  ['publisher', 'write to an exchange of the broker', sendTo('amq.topic', 'x')],
-  ['publisher', 'read tasks', get(`${PREFIX}.flip`)],
-  ['publisher', 'read dead letters', get(`${PREFIX}.dead`)],
-  ['publisher', 'purge tasks', purge(`${PREFIX}.flip`)],
-  ['publisher', 'declare a queue', declare(`${PREFIX}.mine`)],
-  ['publisher', 'delete a queue', remove(`${PREFIX}.flip`)],
-  ['publisher', 'declare an exchange', exchangeNamed(`${PREFIX}.mine`)],
-  [
-    'publisher',
-    'hear events',
-    async (channel) => bind((await channel.assertQueue('')).queue, `${PREFIX}.events`)(channel),
-  ],
-  ['worker', 'declare a queue', declare(`${PREFIX}.mine`)],
-  ['worker', 'declare a queue of its own', declare('')],
-  ['worker', 'delete a queue', remove(`${PREFIX}.flip`)],
-  ['worker', 'delete the dead letters', remove(`${PREFIX}.dead`)],
-  ['worker', 'read dead letters', get(`${PREFIX}.dead`)],
-  ['worker', 'purge dead letters', purge(`${PREFIX}.dead`)],
-  ['worker', 'read retries', get(`${PREFIX}.retry.200ms`)],
-  ['worker', 'read another installation’s queue', get(`${PREFIX}-two.flip`)],
-  ['worker', 'bind its queue to events', bind(`${PREFIX}.flip`, `${PREFIX}.events`)],
-  ['worker', 'write to another installation’s exchange', sendTo(`${PREFIX}-two`, 'flip')],
-  ['worker', 'write to an exchange of the broker', sendTo('amq.topic', 'x')],
-  ['admin', 'declare another’s queue', declare(`${PREFIX}-two.mine`)],
-  ['admin', 'delete another’s queue', remove(`${PREFIX}-two.flip`)],
-  ['admin', 'read another’s queue', get(`${PREFIX}-two.flip`)],
-  ['admin', 'write to another’s exchange', sendTo(`${PREFIX}-two`, 'flip')],
-  ['admin', 'write to an exchange of the broker', sendTo('amq.topic', 'x')],
-  ['monitor', 'write to the exchange', sendTo(PREFIX, 'flip')],
-  ['monitor', 'write into a queue', sendTo('', `${PREFIX}.flip`)],
-  ['monitor', 'read tasks', get(`${PREFIX}.flip`)],
-  ['monitor', 'declare a queue', declare(`${PREFIX}.mine`)],
-  ['monitor', 'declare a queue of its own', declare('')],
-  ['monitor', 'purge tasks', purge(`${PREFIX}.flip`)],
-];
 
 const versions = await presentVersions();
 
 describe.each(versions)('on RabbitMQ %s', (version) => {
   let node: RabbitNode;
   let at: Installation;
-  const as = (role: string) => ({ ...at.env, AMQP_URL: urlOf(node, role) });
+  const as = (role: string) => ({ ...at.env, AMQP_URL: urlOf(node, PREFIX, role) });
 
   beforeAll(async () => {
     node = await startRabbit({ version });
-    await giveRights(node);
+    await giveRights(node, PREFIX);
     at = new Installation({
       existing: true,
       amqpUrl: node.amqpUrl,
       env: {
-        AMQP_URL: urlOf(node, 'admin'),
+        AMQP_URL: urlOf(node, PREFIX, 'admin'),
         AMQP_MANAGEMENT_URL: '',
         DARKROOM_PREFIX: PREFIX,
         RETRY_DELAYS: '200ms',
@@ -166,7 +72,7 @@ describe.each(versions)('on RabbitMQ %s', (version) => {
 
   it('a publisher gets a direct reply', SLOW, async () => {
     await at.put('photo.png', Buffer.from('no image'));
-    const connection = await connect(urlOf(node, 'publisher'));
+    const connection = await connect(urlOf(node, PREFIX, 'publisher'));
     const channel = await connection.createChannel();
     const reply = Promise.withResolvers<string>();
     await channel.consume('amq.rabbitmq.reply-to', (message) => reply.resolve(String(message?.content)), {
@@ -193,7 +99,7 @@ describe.each(versions)('on RabbitMQ %s', (version) => {
       input: 'late.png',
       steps: [{ filter: 'flip' }, { filter: 'blur', params: { radius: 1 } }],
     };
-    await answer(urlOf(node, 'publisher'), (channel) =>
+    await answer(urlOf(node, PREFIX, 'publisher'), (channel) =>
       channel.publish(PREFIX, 'flip', Buffer.from(JSON.stringify(task)), { contentType: 'application/json' }),
     );
     await at.ended('again', 30_000);
@@ -226,24 +132,24 @@ describe.each(versions)('on RabbitMQ %s', (version) => {
 
   it('a monitor reads how much waits, and no more of the management API', SLOW, async () => {
     const options = {
-      amqpUrl: urlOf(node, 'monitor'),
+      amqpUrl: urlOf(node, PREFIX, 'monitor'),
       managementUrl: node.managementUrl.replace('guest:guest@', ''),
     };
     const client = new ManagementClient(options);
 
     expect(await client.queue(`${PREFIX}.flip`)).toMatchObject({ ready: 0 });
     const forbidden = await fetch(`${options.managementUrl}/api/users`, {
-      headers: { authorization: `Basic ${btoa(`${PREFIX}-monitor:${PASSWORD}`)}` },
+      headers: { authorization: `Basic ${btoa(`${PREFIX}-monitor:${ROLE_PASSWORD}`)}` },
     });
     expect([401, 403]).toContain(forbidden.status);
     for (const role of ['publisher', 'worker', 'admin'])
-      await expect(new ManagementClient({ ...options, amqpUrl: urlOf(node, role) }).queues()).rejects.toThrow(
-        /401/,
-      );
+      await expect(
+        new ManagementClient({ ...options, amqpUrl: urlOf(node, PREFIX, role) }).queues(),
+      ).rejects.toThrow(/401/);
   });
 
-  it.each(REFUSED)('%s may not %s', SLOW, async (role, _, operation) => {
-    expect(await answer(urlOf(node, role), operation)).toBe(403);
+  it.each(refusedTo(PREFIX))('%s may not %s', SLOW, async (role, _, operation) => {
+    expect(await answer(urlOf(node, PREFIX, role), operation)).toBe(403);
   });
 });
 
