@@ -1,10 +1,10 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
+import { GenericContainer, getContainerRuntimeClient, Wait } from 'testcontainers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { dockerEngine } from '../../runtime/cli/local-broker/start-rabbitmq.ts';
 import { type Installation, startInstallation } from '../support/installation.ts';
@@ -14,6 +14,7 @@ const BASE_IMAGE = 'node:24-trixie-slim';
 const IMAGE = 'darkroom:test';
 const BUILD_LIMIT_MS = 300_000;
 const TASK_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 30_000;
 /** The image is measured at 158 MB, node itself being 109 MB of it; more than this is an accident. */
 const SIZE_LIMIT_BYTES = 200e6;
 const LOCKED_DOWN = words('--read-only --cap-drop ALL --security-opt no-new-privileges --user 1000');
@@ -80,13 +81,9 @@ describe.skipIf(!buildable)('the container image', () => {
         { filter: 'resize', params: { width: 80 } },
         { filter: 'blur', params: { radius: 2 } },
       ];
+      const output = { key: 'out/made.png' };
 
-      await installation.publish({
-        id: 'contained',
-        input: 'photo.png',
-        steps,
-        output: { key: 'out/made.png' },
-      });
+      await installation.publish({ id: 'contained', input: 'photo.png', steps, output });
       const event = await installation.ended('contained');
       const photo = join(installation.folder, 'photo.png');
       const expected = join(installation.folder, 'expected.png');
@@ -119,56 +116,37 @@ function noise(): Promise<Buffer> {
 }
 
 /** A worker for two filters in a container on this machine's network, with the installation's folder as storage. */
-async function startWorker({ prefix, folder, env }: Installation) {
-  const name = `darkroom-test-${prefix}`;
-  const settings: NodeJS.ProcessEnv = { ...env, STORAGE_URL: 'file:///data', FUNCTION: 'resize,blur' };
-  const passed = [
-    'AMQP_URL',
-    'DARKROOM_PREFIX',
-    'STORAGE_URL',
-    'FUNCTION',
-    'HTTP_PORT',
-    'RETRY_DELAYS',
-  ] as const;
-  const variables = passed.flatMap((key) => ['--env', `${key}=${settings[key]}`]);
+async function startWorker({ folder, env }: Installation) {
   // The container's user is another than the one who runs the tests.
   await chmod(folder, 0o777);
-  const options = [
-    '--name',
-    name,
-    '--network',
-    'host',
-    '--volume',
-    `${folder}:/data`,
-    ...LOCKED_DOWN,
-    ...variables,
-  ];
-  await docker('run', '--detach', ...options, IMAGE);
-  await logLine(name, 'consuming');
+  const { AMQP_URL = '', DARKROOM_PREFIX = '', RETRY_DELAYS = '' } = env;
+  const started = await new ReadOnlyContainer(IMAGE)
+    .withEnvironment({ AMQP_URL, DARKROOM_PREFIX, RETRY_DELAYS, HTTP_PORT: '0' })
+    .withEnvironment({ STORAGE_URL: 'file:///data', FUNCTION: 'resize,blur' })
+    .withBindMounts([{ source: folder, target: '/data' }])
+    .withNetworkMode('host')
+    .withDroppedCapabilities('ALL')
+    .withSecurityOpt('no-new-privileges')
+    .withUser('1000')
+    // Ryuk would be an image more to pull.
+    .withAutoCleanup(false)
+    .withWaitStrategy(Wait.forLogMessage(/"consuming"/))
+    .start();
+  const { container: containers } = await getContainerRuntimeClient();
+  const container = containers.getById(started.getId());
   return {
-    /** The exit code after `docker stop`, which sends SIGTERM. */
+    /** The exit code after SIGTERM. */
     async stop(): Promise<number> {
-      await docker('stop', '--time', '30', name);
-      return Number(await docker('inspect', '--format', '{{.State.ExitCode}}', name));
+      await containers.stop(container, { timeout: STOP_LIMIT_MS });
+      return (await container.inspect()).State.ExitCode;
     },
-    async [Symbol.asyncDispose]() {
-      await docker('rm', '--force', name);
-    },
+    [Symbol.asyncDispose]: () => container.remove({ force: true }),
   };
 }
 
-/** Resolves when the container's log has a line with this message. */
-async function logLine(container: string, message: string): Promise<void> {
-  const logs = spawn('docker', ['logs', '--follow', container], { stdio: ['ignore', 'pipe', 'inherit'] });
-  try {
-    const lines: string[] = [];
-    for await (const line of createInterface({ input: logs.stdout })) {
-      lines.push(line);
-      if (line.includes(`"${message}"`)) return;
-    }
-    throw new Error(`The worker ended before it said "${message}":\n${lines.join('\n')}`);
-  } finally {
-    logs.kill();
+class ReadOnlyContainer extends GenericContainer {
+  protected override async beforeContainerCreated(): Promise<void> {
+    this.hostConfig.ReadonlyRootfs = true;
   }
 }
 
