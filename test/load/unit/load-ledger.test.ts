@@ -73,17 +73,7 @@ describe('the ledger', () => {
 });
 
 describe('the account', () => {
-  const counts = {
-    submitted: 10,
-    completed: 6,
-    failed: 1,
-    cancelled: 0,
-    open: 3,
-    retries: 0,
-    repeats: 0,
-    contradictions: 0,
-    others: 0,
-  };
+  const counts = { ...new LoadLedger().counts, submitted: 10, completed: 6, failed: 1, open: 3 };
 
   test('loses nothing while what is open is still in a queue', () => {
     expect(accountOf(counts, 3, 0)).toMatchObject({ unfinished: 3, lost: 0 });

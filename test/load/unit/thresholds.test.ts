@@ -1,23 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import type { LoadAccount } from '../load-ledger.ts';
+import { accountOf, type LoadAccount, LoadLedger } from '../load-ledger.ts';
 import { judge, type Limits, verdictWords } from '../thresholds.ts';
 
 const times = (p95: number) => ({ mean: p95, p50: p95, p95, p99: p95, max: p95 });
 const MEASURED = { waitMs: times(20_000), latencyMs: times(25_000), throughput: 8 };
-const ACCOUNT: LoadAccount = {
-  submitted: 10,
-  completed: 10,
-  failed: 0,
-  cancelled: 0,
-  open: 0,
-  retries: 0,
-  repeats: 0,
-  contradictions: 0,
-  others: 0,
-  unfinished: 0,
-  lost: 0,
-  withoutResult: 0,
-};
+const COUNTS = { ...new LoadLedger().counts, submitted: 10, completed: 10 };
+const ACCOUNT = accountOf(COUNTS, 0, 0);
 const NONE: Limits = { lost: 0, failed: 0 };
 
 function broken(limits: Limits, account: Partial<LoadAccount> = {}, interrupted = false): string[] {
