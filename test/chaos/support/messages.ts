@@ -17,6 +17,8 @@ interface Given {
   filters: readonly string[];
 }
 
+const CONTENT_TYPES = words('image/png image/ image/x IMAGE/PNG text/plain');
+
 /** A message and the words that make it what it is; `unique` goes in afterwards. */
 export function wildMessage({
   photo,
@@ -33,18 +35,7 @@ export function wildMessage({
       filter: fc.constantFrom(...filters),
       contentType: fc.oneof(
         { weight: 6, arbitrary: fc.constant('application/json') },
-        {
-          weight: 1,
-          arbitrary: fc.constantFrom(
-            'image/png',
-            'image/',
-            'image/x',
-            'IMAGE/PNG',
-            'text/plain',
-            '',
-            undefined,
-          ),
-        },
+        { weight: 1, arbitrary: fc.constantFrom(...CONTENT_TYPES, '', undefined) },
         { weight: 1, arbitrary: fc.string({ maxLength: 40 }) },
       ),
       headers: wildHeaders(),
@@ -123,26 +114,12 @@ function placesOf(value: unknown): [Record<string, unknown>, string][] {
   ]);
 }
 
+const STRANGE_VALUES =
+  '[null,true,false,"",0,-0,-1,1e308,-1e308,5e-324,9007199254740992,-9223372036854775808,0.5,[],{},[[]]]';
+
 function strangeValue(): fc.Arbitrary<unknown> {
   return fc.oneof(
-    fc.constantFrom<unknown>(
-      null,
-      true,
-      false,
-      '',
-      0,
-      -0,
-      -1,
-      1e308,
-      -1e308,
-      5e-324,
-      2 ** 53,
-      -(2 ** 63),
-      0.5,
-      [],
-      {},
-      [[]],
-    ),
+    fc.constantFrom<unknown>(...JSON.parse(STRANGE_VALUES)),
     fc.constantFrom(
       '../../etc/passwd',
       '/etc/passwd',
