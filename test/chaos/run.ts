@@ -20,6 +20,7 @@ import { type ChaosProfile, noFigures, type Scenario, type Stage } from './suppo
 
 interface Options {
   profile: ChaosProfile;
+  times: number;
   seed: number;
   only?: string[];
   rabbitmq?: 'both' | RabbitVersion;
@@ -44,6 +45,7 @@ function commandLine(): Options {
     .addOption(
       new Option('--profile <size>', 'how much of everything').choices(['short', 'full']).default('short'),
     )
+    .option('--times <n>', 'so many times what the short profile does, at most the full one', wholeNumber, 1)
     .option('--seed <n>', 'repeats the same choices', wholeNumber, DEFAULT_SEED)
     .option('--only <scenario,…>', 'only these scenarios', scenarioNames)
     .addOption(
@@ -55,7 +57,7 @@ function commandLine(): Options {
     .option('--json', 'print the figures as JSON')
     .addHelpText(
       'after',
-      `\nScenarios:\n${listed}\n\nExample:\n  $ npm run chaos -- --only kills,failpoints --rabbitmq both`,
+      `\nScenarios:\n${listed}\n\nExample:\n  $ npm run chaos -- --only kills,failpoints --rabbitmq both\n  $ npm run chaos -- --only messages --times 10`,
     );
   return command.exitOverride().parse().opts<Options>();
 }
@@ -94,7 +96,7 @@ async function play(
   scenario: Scenario,
   node: Stage['node'],
   version: RabbitVersion,
-  { profile, seed }: Options,
+  { profile, times, seed }: Options,
 ): Promise<Row> {
   const { name, shows } = scenario;
   const say = (text: string) => progressLine(startMs, `${name}: ${text}`);
@@ -107,14 +109,17 @@ async function play(
     node,
     say,
     random: createRandom(`${seed} ${name}`),
-    choose: (short, full) => (profile === 'short' ? short : full),
+    choose: (short, full) => (profile === 'full' ? full : timesOf(short, times, full)),
   };
   const failed = (error: unknown) => ({
     ...noFigures(),
     notes: [],
     faults: [asError(error).stack ?? asError(error).message],
   });
-  const outcome = await Promise.race([scenario.run(stage), timeUp(TIME_LIMIT_MS[profile])]).catch(failed);
+  const outcome = await Promise.race([
+    scenario.run(stage),
+    timeUp(TIME_LIMIT_MS[times > 1 ? 'full' : profile]),
+  ]).catch(failed);
   const row = {
     scenario: name,
     rabbitmq: scenario.needsBroker === false ? '–' : node.version,
@@ -123,6 +128,11 @@ async function play(
   };
   say(passed(row) ? `ok after ${row.seconds.toFixed(1)} s` : `FAILED: ${row.faults.join('; ')}`);
   return row;
+}
+
+function timesOf<T>(short: T, times: number, full: T): T {
+  if (typeof short !== 'number' || typeof full !== 'number') return short;
+  return Math.min(short * times, full) as T;
 }
 
 /** What hangs must not hang the run; the processes it leaves end with this one. */

@@ -8,6 +8,7 @@ import { failpoints } from './failpoints.ts';
 import { fences } from './fences.ts';
 import { hostile } from './hostile.ts';
 import { kills } from './kills.ts';
+import { letters } from './letters.ts';
 import { messages } from './messages.ts';
 import { model } from './model.ts';
 import { refusals } from './refusals.ts';
@@ -34,6 +35,7 @@ export const SCENARIOS: Scenario[] = [
   sameId,
   hostile,
   messages,
+  letters,
   model,
   fences,
   secrets,

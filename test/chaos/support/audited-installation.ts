@@ -22,6 +22,8 @@ export interface Assignment extends Submission {
   /** Sent as JSON, or as it is when it is a Buffer. */
   task: object;
   properties?: PublishProperties;
+  /** The task's id, where the reply goes somewhere else and its event tells the ending. */
+  toldAs?: string | undefined;
 }
 
 export interface AuditedInstallationOptions extends InstallationOptions {
@@ -54,6 +56,8 @@ export class AuditedInstallation extends Installation {
   publisher: Broker;
   readonly #readResult: (key: string) => Promise<Buffer | undefined>;
   readonly #supervised: WorkerProcesses[] = [];
+  /** The entries' ids, by those of the tasks. */
+  readonly #toldByEvent = new Map<string, string>();
   #replyTo: string | undefined;
 
   constructor({ env, readResult, ...options }: AuditedInstallationOptions) {
@@ -74,11 +78,11 @@ export class AuditedInstallation extends Installation {
       this.#replyTo = await this.watch(events, [], (delivery) =>
         this.ledger.end(delivery.properties.correlationId, endOfReply(delivery), delivery.redelivered),
       );
-    else
-      await this.watch(events, ['task.completed', 'task.failed'], ({ routingKey, body, redelivered }) => {
-        const { subject, data } = eventMessageOf(routingKey, body);
-        this.ledger.end(subject, data, redelivered);
-      });
+    await this.watch(events, ['task.completed', 'task.failed'], ({ routingKey, body, redelivered }) => {
+      const { subject, data } = eventMessageOf(routingKey, body);
+      const id = byReply ? this.#toldByEvent.get(subject) : subject;
+      if (id !== undefined) this.ledger.end(id, data, redelivered);
+    });
   }
 
   async readLetters(): Promise<void> {
@@ -92,7 +96,10 @@ export class AuditedInstallation extends Installation {
   async submit(assignments: Assignment[]): Promise<void> {
     for (let start = 0; start < assignments.length; start += BATCH) {
       const batch = assignments.slice(start, start + BATCH);
-      for (const { task: _, properties: __, ...submission } of batch) this.ledger.submit(submission);
+      for (const { task: _, properties: __, toldAs, ...submission } of batch) {
+        this.ledger.submit(submission);
+        if (toldAs !== undefined) this.#toldByEvent.set(toldAs, submission.id);
+      }
       await Promise.all(batch.map((assignment) => this.repeat(assignment)));
     }
   }
@@ -106,7 +113,7 @@ export class AuditedInstallation extends Installation {
         return await this.publish(task, {
           ...(filter !== undefined && { filter }),
           by: this.publisher,
-          properties: { ...properties, ...reply, headers },
+          properties: { ...reply, ...properties, headers },
         });
       } catch (error) {
         // Without a confirmation nobody knows; a publisher sends again, and so may make a repeat.

@@ -2,34 +2,56 @@
 import fc from 'fast-check';
 import type { PublishProperties } from '../../../runtime/amqp/broker.ts';
 import { words } from '../../support/words.ts';
-import { wildHeaders, withoutDeath } from './wild-headers.ts';
+import { outsizeTask } from './outsize-tasks.ts';
+import { addresses, wildHeaders, withoutDeath } from './wild-headers.ts';
 
 export interface WildMessage {
   body: Buffer;
   filter: string;
   properties: PublishProperties;
+  /** The task's id, where its reply goes somewhere else. */
+  toldAs?: string;
 }
 
-interface Given {
-  /** Part of every id and key, so that two messages never share one by chance. */
-  unique: string;
+export interface WildSite {
   photo: Buffer;
   filters: readonly string[];
+  /** Queues that no reply may go to. */
+  queues: readonly string[];
 }
 
 const CONTENT_TYPES = words('image/png image/ image/x IMAGE/PNG text/plain');
 
-/** A message and the words that make it what it is; `unique` goes in afterwards. */
-export function wildMessage({
-  photo,
-  filters,
-}: Omit<Given, 'unique'>): fc.Arbitrary<(unique: string) => WildMessage> {
+/** `unique` becomes part of every id and key, so that two messages do not share one by chance. */
+export type MakeMessage = (unique: string) => WildMessage;
+
+export function wildMessage(site: WildSite): fc.Arbitrary<MakeMessage> {
+  return fc.oneof(
+    { weight: 9, arbitrary: strangeMessage(site) },
+    { weight: 1, arbitrary: addressedMessage(site) },
+  );
+}
+
+/** A good task, whose message would go, or have its reply go, where its sender has no business. */
+function addressedMessage({ filters, queues }: WildSite): fc.Arbitrary<MakeMessage> {
+  return fc
+    .record({ body: validTask(filters), filter: fc.constantFrom(...filters), to: addresses(queues, filters) })
+    .map(({ body, filter, to }) => (unique) => ({
+      body: body(unique),
+      filter,
+      properties: { contentType: 'application/json', ...to },
+      ...(to.replyTo !== undefined && { toldAs: unique }),
+    }));
+}
+
+function strangeMessage({ photo, filters }: WildSite): fc.Arbitrary<MakeMessage> {
   return fc
     .record({
       body: fc.oneof(
         { weight: 1, arbitrary: validTask(filters) },
         { weight: 8, arbitrary: nearlyValidTask(filters) },
         { weight: 4, arbitrary: brokenJson(filters) },
+        { weight: 2, arbitrary: outsizeTask(filters) },
         { weight: 6, arbitrary: garbage(photo) },
       ),
       filter: fc.constantFrom(...filters),
@@ -39,7 +61,7 @@ export function wildMessage({
         { weight: 1, arbitrary: fc.string({ maxLength: 40 }) },
       ),
       headers: wildHeaders(),
-      properties: properties(),
+      properties: wildProperties(),
     })
     .map(({ body, filter, contentType, headers, properties }) => (unique) => ({
       body: body(unique),
@@ -55,9 +77,9 @@ export function wildMessage({
     }));
 }
 
-type MakeBody = (unique: string) => Buffer;
+export type MakeBody = (unique: string) => Buffer;
 
-function validTask(filters: readonly string[]): fc.Arbitrary<MakeBody> {
+export function validTask(filters: readonly string[]): fc.Arbitrary<MakeBody> {
   return plainTask(filters).map((task) => (unique) => json({ ...task, id: unique }));
 }
 
@@ -81,7 +103,7 @@ const GOOD_PARAMS: Record<string, Record<string, unknown>> = {
 };
 
 /** A valid task in which one place, at any depth, is replaced, removed or added to. */
-function nearlyValidTask(filters: readonly string[]): fc.Arbitrary<MakeBody> {
+export function nearlyValidTask(filters: readonly string[]): fc.Arbitrary<MakeBody> {
   return fc
     .record({
       task: plainTask(filters),
@@ -167,7 +189,7 @@ function brokenJson(filters: readonly string[]): fc.Arbitrary<MakeBody> {
   );
 }
 
-function garbage(photo: Buffer): fc.Arbitrary<MakeBody> {
+export function garbage(photo: Buffer): fc.Arbitrary<MakeBody> {
   return fc.oneof(
     fc.uint8Array({ maxLength: 300 }).map((bytes) => () => Buffer.from(bytes)),
     fc.string({ unit: 'binary', maxLength: 300 }).map((text) => () => Buffer.from(text)),
@@ -176,7 +198,7 @@ function garbage(photo: Buffer): fc.Arbitrary<MakeBody> {
   );
 }
 
-function properties(): fc.Arbitrary<PublishProperties & { messageId?: string }> {
+export function wildProperties(): fc.Arbitrary<PublishProperties & { messageId?: string }> {
   return fc.record(
     {
       priority: fc.nat(255),
@@ -186,6 +208,8 @@ function properties(): fc.Arbitrary<PublishProperties & { messageId?: string }> 
       appId: fc.string({ maxLength: 30 }),
       contentEncoding: fc.constantFrom('gzip', 'utf-8', ''),
       persistent: fc.boolean(),
+      // Not even the sender's own name.
+      userId: fc.constant(undefined),
       expiration: fc.oneof(
         { weight: 30, arbitrary: fc.constantFrom('600000', '4294967295') },
         { weight: 1, arbitrary: fc.constantFrom('0', '1') },

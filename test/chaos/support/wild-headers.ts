@@ -1,6 +1,9 @@
 /** Headers as a careless or hostile publisher might send them: any names, ours among them, any type. */
 import fc from 'fast-check';
+import type { PublishProperties } from '../../../runtime/amqp/broker.ts';
+import { HEADERS } from '../../../runtime/task/hop.ts';
 import { words } from '../../support/words.ts';
+import { spoof } from './spoofs.ts';
 
 const OUR_HEADERS = words(`
   darkroom-steps darkroom-output darkroom-step darkroom-attempt darkroom-generation darkroom-inline
@@ -33,8 +36,42 @@ export function wildHeaders(): fc.Arbitrary<(unique: string) => Record<string, u
     }));
 }
 
+/** Where a message, or its reply, is to go beside or instead of where it should. */
+export function addresses(
+  queues: readonly string[],
+  filters: readonly string[],
+): fc.Arbitrary<PublishProperties> {
+  const keys = fc.uniqueArray(fc.constantFrom(...filters, ...queues, 'nobody', ''), {
+    minLength: 1,
+    maxLength: 4,
+  });
+  const replyTo = fc.oneof(
+    fc.constantFrom(...queues),
+    fc.constantFrom('amq.rabbitmq.reply-to.g1h2Aw.forged==', 'amq.gen-forged', 'x'.repeat(255)),
+    spoof(),
+  );
+  const headers = fc.record({ CC: keys, BCC: keys, 'x-death': forgedDeaths(queues) }, { requiredKeys: [] });
+  return fc.oneof(
+    fc.record({ replyTo }),
+    fc.record({ headers }),
+    fc.record({ replyTo, headers, userId: fc.constant(undefined) }),
+  );
+}
+
+/** What only a broker may write: where and why the message was set aside before. */
+export function forgedDeaths(queues: readonly string[]): fc.Arbitrary<unknown[]> {
+  const death = fc.record({
+    queue: fc.constantFrom(...queues),
+    reason: fc.constantFrom('expired', 'delivery_limit', 'rejected', 'maxlen', '\x1b[2J'),
+    count: fc.constantFrom(1, 1_000_000, -1),
+    exchange: fc.constant(''),
+    'routing-keys': fc.constantFrom([], [''], ['x'.repeat(300)]),
+  });
+  return fc.array(death, { maxLength: 3 });
+}
+
 /** amqplib writes a value of a chosen type when told so by `!`. */
-function headerValue(): fc.Arbitrary<unknown> {
+export function headerValue(): fc.Arbitrary<unknown> {
   const typed = <T>(type: string, values: fc.Arbitrary<T>) => values.map((value) => ({ '!': type, value }));
   const leaf = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 50 }),

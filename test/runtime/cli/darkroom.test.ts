@@ -4,6 +4,7 @@ import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { AS_NODE_20 } from '../../support/old-node.ts';
@@ -21,6 +22,33 @@ it('runs the command line on a new enough Node, with a compile cache for it and 
 
   expect(code).toBe(3);
   expect(stdout).toBe(`hello ${join(project.folder, 'node_modules/.cache/darkroom')}\n`);
+});
+
+it('writes out all that a command printed before it ends, however slowly that is read', async () => {
+  await using project = await projectWith(
+    "export const main = async () => { process.stdout.write('x'.repeat(3_000_000)); return 3; };",
+  );
+  const child = project.start([], []);
+  const exit = once(child, 'exit');
+
+  await sleep(500);
+
+  expect(await text(child.stdout)).toHaveLength(3_000_000);
+  expect((await exit)[0]).toBe(3);
+});
+
+it('ends as the command did when nobody reads its output to the end', async () => {
+  await using project = await projectWith(
+    "export const main = async () => { process.stdout.write('x'.repeat(3_000_000)); return 3; };",
+  );
+  const child = project.start([], []);
+  const exit = once(child, 'exit');
+  await once(child.stdout, 'data');
+
+  child.stdout.destroy();
+
+  expect(await text(child.stderr)).toBe('');
+  expect((await exit)[0]).toBe(3);
 });
 
 it('hands over from an older Node to the pinned one, with arguments and exit code', async () => {
