@@ -3,7 +3,7 @@
  * a forged one must not take away what a running task needs.
  */
 import { asError } from '../errors.ts';
-import { capText, redactText } from '../redact.ts';
+import { capText } from '../redact.ts';
 import type { Storage } from '../storage/storage.ts';
 import { intermediatesFolder } from '../task/task-marker.ts';
 import type { DeadLetter } from './dead-letter.ts';
@@ -26,7 +26,7 @@ export async function removeLeftovers(
     try {
       if (await isOver(storage, letter)) await storage.removeAll(intermediatesFolder(letter.id));
     } catch (thrown) {
-      const why = capText(redactText(asError(thrown).message));
+      const why = capText(asError(thrown).message);
       const fault = `its letter is gone, but its images stay until darkroom sweep finds them too old: ${why}`;
       faults.push({ letter, fault });
     }

@@ -2,7 +2,7 @@
 import type { GotMessage } from '../amqp/browse-queue.ts';
 import { names } from '../amqp/topology.ts';
 import { asError } from '../errors.ts';
-import { capText, redactText } from '../redact.ts';
+import { capText } from '../redact.ts';
 import { HEADERS, type Hop, parseHop, withoutHopHeaders } from '../task/hop.ts';
 import { parseTask, type Task } from '../task/task.ts';
 import { bestEffortId } from '../worker/decide-unreadable.ts';
@@ -175,7 +175,7 @@ function saidCause(headers: Record<string, unknown>, routingKey: string): Cause 
   return {
     filter: nameOf(headers['darkroom-filter']) ?? routingKey,
     failureType,
-    reason: capText(redactText(textOf(headers['darkroom-failure-reason']) ?? 'It does not say why.')),
+    reason: capText(textOf(headers['darkroom-failure-reason']) ?? 'It does not say why.'),
     time: failedAt === undefined || Number.isNaN(Date.parse(failedAt)) ? null : capText(failedAt, 40),
   };
 }

@@ -3,7 +3,7 @@ import type { Broker } from '../amqp/broker.ts';
 import { browseQueue, type GotMessage } from '../amqp/browse-queue.ts';
 import { names } from '../amqp/topology.ts';
 import { asError } from '../errors.ts';
-import { capText, redactText } from '../redact.ts';
+import { capText } from '../redact.ts';
 import { type DeadLetter, type IsOurUser, parseDeadLetter, unreadableLetter } from './dead-letter.ts';
 import { type DeadLetterSelection, selectionMatcher } from './dead-letter-selection.ts';
 
@@ -68,6 +68,6 @@ async function settled(
   try {
     return { letter, taken: await settle(letter, message) };
   } catch (thrown) {
-    return { letter, taken: false, fault: capText(redactText(asError(thrown).message)) };
+    return { letter, taken: false, fault: capText(asError(thrown).message) };
   }
 }

@@ -9,6 +9,7 @@ import { type Config, readConfig } from '../config.ts';
 import { parentBinding } from '../worker/parent-death.ts';
 import { ManagementClient } from './management.ts';
 import { declareAll, SILENT_LOG } from './session.ts';
+import { escapeControls } from './terminal-text.ts';
 
 const LAUNCHER = fileURLToPath(new URL('./darkroom.mjs', import.meta.url));
 
@@ -42,7 +43,7 @@ export class LocalScaling {
       speed,
       observe: queueObserver(broker, config),
       workerCommand: (filter) => workerCommand(filter, env),
-      log: ({ filter, text }) => log(`${filter}: ${text}`),
+      log: ({ filter, text }) => log(escapeControls(`${filter}: ${text}`)),
     });
     return new LocalScaling(broker, autoscaler);
   }

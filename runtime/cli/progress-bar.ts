@@ -14,19 +14,28 @@ export class ProgressBar {
     this.#what = what;
   }
 
+  /** What cannot be shown must not stop what is done. */
   update(done: number, about = ''): void {
+    try {
+      this.#show(done, about);
+    } catch {}
+  }
+
+  stop(): void {
+    try {
+      this.#view.clear();
+    } catch {}
+  }
+
+  #show(done: number, about: string): void {
     const counted = `${this.#total > 0 ? `${done}/${this.#total}` : done} ${this.#what}`;
     const detail = escapeControls(about);
     this.#view.show(`${this.#bar(done)} ${counted} ${dim(detail)}`);
     this.#view.tell(() => `${counted} ${detail}`.trimEnd(), this.#total > 0 && done >= this.#total);
   }
 
-  stop(): void {
-    this.#view.clear();
-  }
-
   #bar(done: number): string {
-    const share = this.#total > 0 ? Math.min(1, done / this.#total) : 0;
+    const share = this.#total > 0 ? Math.max(0, Math.min(1, done / this.#total)) : 0;
     const filled = Math.round(BAR_CHARACTERS * share);
     return '█'.repeat(filled) + '░'.repeat(BAR_CHARACTERS - filled);
   }

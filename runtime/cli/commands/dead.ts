@@ -97,14 +97,11 @@ async function list(options: DeadOptions): Promise<void> {
   if (letters.length === 0) return print('No dead letters.');
   printTable(
     ['Task', 'Filter', 'Failed at', 'Tries', 'Type', 'Reason'],
-    letters.map((letter) => [
-      letter.id,
-      letter.filter,
-      letter.failed_at ?? '',
-      letter.attempts || '',
-      letter.failure_type,
-      letter.reason,
-    ]),
+    letters.map(({ id, filter, failed_at, attempts, failure_type, reason }) =>
+      [id, filter, failed_at ?? '', String(attempts || ''), failure_type, reason].map((cell) =>
+        escapeControls(cell),
+      ),
+    ),
   );
 }
 
@@ -117,7 +114,8 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       return false;
     }),
   );
-  if (found === undefined) throw new UserError(`There is no dead letter "${id}". See darkroom dead list.`);
+  if (found === undefined)
+    throw new UserError(`There is no dead letter "${escapeControls(id)}". See darkroom dead list.`);
   const { letter, message } = found;
   const shown = { ...letter, headers: message.properties.headers, body: bodyText(message) };
   if (options.json === true) return printJson(shown);

@@ -207,7 +207,7 @@ function reportOutcomes(
         task.photo,
         task.bytes === null ? '' : humanSize(task.bytes),
         result ? humanSize(result.bytes) : '',
-        task.outcome === 'completed' ? where : task.outcome,
+        task.outcome === 'completed' ? escapeControls(where) : task.outcome,
       ];
     }),
   );

@@ -12,7 +12,7 @@ import { UserError } from '../../errors.ts';
 import { ManagementClient, ManagementError } from '../management.ts';
 import { conventional, positiveDuration } from '../option-values.ts';
 import { ProgressBar } from '../progress-bar.ts';
-import { bold, green, print, printJson, printTable, red, yellow } from '../terminal.ts';
+import { bold, escapeControls, green, print, printJson, printTable, red, yellow } from '../terminal.ts';
 
 const DEFAULT_VALUES = fileURLToPath(new URL('../../../helm/values.yaml', import.meta.url));
 const DEFAULT_SPAN_MS = 15_000;
@@ -130,7 +130,7 @@ function show(found: readonly Named[]): void {
   print();
   const telling = found.filter(({ action }) => action !== 'hold');
   for (const { function: name, reason } of telling.length === 0 ? found.slice(0, 1) : telling)
-    print(`${bold(name || '(defaults)')}  ${reason}`);
+    print(`${bold(escapeControls(name) || '(defaults)')}  ${escapeControls(reason)}`);
 }
 
 function actionWord(action: Recommendation['action']): string {

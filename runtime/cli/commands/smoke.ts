@@ -45,11 +45,11 @@ async function smoke(options: SmokeOptions): Promise<void> {
   const ms = Math.round(performance.now() - started);
   const result = resultOf(task);
   if (task.outcome !== 'completed' || result === undefined)
-    throw new Rejection(`The task ${task.outcome}: ${task.data.failure_reason}`, {
+    throw new Rejection(escapeControls(`The task ${task.outcome}: ${task.data.failure_reason}`), {
       failureType: 'filter-failed',
     });
   const stored = await storage.read(result.key).catch((error: unknown) => {
-    throw new UserError(`The result ${result.key} cannot be read: ${asError(error).message}`);
+    throw new UserError(escapeControls(`The result ${result.key} cannot be read: ${asError(error).message}`));
   });
   if (options.json === true) printJson({ ok: stored.length === result.bytes, task: task.id, ms, ...result });
   else

@@ -50,6 +50,34 @@ describe('darkroom queues, dead and doctor', () => {
     expect(JSON.parse(left.stdout)).toMatchObject([{ id: 'two' }]);
   });
 
+  it('say what is not declared, and how to mend that; the rest goes on', async () => {
+    await using at = await startInstallation();
+    await at.publish({ id: 'waits', input: 'a.jpg', steps: [{ filter: 'flip' }] });
+    await at.broker.withChannel(async (channel) => {
+      await channel.deleteQueue(at.names.dead);
+      await channel.deleteQueue(at.names.queue('blur'));
+      await channel.deleteExchange(at.names.events);
+    });
+
+    const purged = await at.darkroom('queues', 'purge', 'blur', 'flip', '--yes', '--json');
+    const letters = await Promise.all(
+      [['list'], ['show', 'x'], ['replay'], ['purge', '--yes'], ['export', join(await folder(), 'x')]].map(
+        (args) => at.darkroom('dead', ...args),
+      ),
+    );
+    const cancelled = await at.darkroom('cancel', 'x');
+
+    expect(purged.code).toBe(1);
+    expect(JSON.parse(purged.stdout)).toMatchObject([
+      { messages: 0, why: expect.stringMatching(/no queue/) },
+      { messages: 1 },
+    ]);
+    for (const { code, stderr } of [...letters, cancelled]) {
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/darkroom queues declare/);
+    }
+  });
+
   it('find nothing wrong where nothing is, and say how to fix what is', async () => {
     await using at = await startInstallation();
 
