@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { DEFAULT_SETTINGS, type ScalingSettings } from '../../keda/model.ts';
+import { DEFAULT_SETTINGS, type ScalingRules, type ScalingSettings } from '../../keda/model.ts';
 import {
   countsLoad,
   parseServiceTime,
@@ -9,12 +9,7 @@ import {
 } from '../../keda/simulator.ts';
 
 const HOUR = 3_600_000;
-const fixed = (replicas: number): ScalingSettings => ({
-  ...DEFAULT_SETTINGS,
-  minReplicas: replicas,
-  maxReplicas: replicas,
-});
-const fromZero = (changes: Partial<ScalingSettings> = {}): ScalingSettings => ({
+const fromZero = (changes: Partial<ScalingSettings> = {}) => ({
   ...DEFAULT_SETTINGS,
   maxReplicas: 40,
   ...changes,
@@ -25,7 +20,8 @@ function meanWait(servers: number, utilisation: number, service: ServiceTime): n
   const messages = 400_000;
   const durationMs = (messages * service.meanMs) / (servers * utilisation);
   const load = profileLoad('steady', messages, durationMs, 7);
-  return simulate({ settings: fixed(servers), load, service }).summary.waitMs.mean;
+  return simulate({ settings: fromZero({ minReplicas: servers, maxReplicas: servers }), load, service })
+    .summary.waitMs.mean;
 }
 
 /** Erlang's C: the chance that all servers are busy, from his B by recursion. */
@@ -69,13 +65,8 @@ describe('a burst from zero', () => {
   const { run, summary } = simulate({ settings: fromZero(), load, service, pricePerPodHour: 0.05 });
 
   test('completes everything and comes back to zero after the cooldown', () => {
-    expect(summary).toMatchObject({
-      messages: 2_000,
-      completed: 2_000,
-      stranded: 0,
-      maxReplicas: 40,
-      maxDepth: 2_000,
-    });
+    const all = { messages: 2_000, completed: 2_000, stranded: 0, maxDepth: 2_000 };
+    expect(summary).toMatchObject({ ...all, maxReplicas: 40 });
     const restMs = summary.timeToRestMs ?? 0;
     // The cooldown is 300 s from the last poll that saw work; counts are up to 5 s old and polls 10 s apart.
     expect(restMs).toBeGreaterThan(285_000);
@@ -105,21 +96,12 @@ describe('a burst from zero', () => {
 });
 
 describe('scale-in', () => {
-  const behavior = {
-    scaleUp: {
-      stabilizationWindowMs: 0,
-      selectPolicy: 'Max',
-      policies: [{ type: 'Pods', value: 40, periodMs: 15_000 }],
-    },
-    scaleDown: {
-      stabilizationWindowMs: 0,
-      selectPolicy: 'Max',
-      policies: [{ type: 'Percent', value: 100, periodMs: 15_000 }],
-    },
-  } as const;
-  const settings = fromZero({
-    behavior: structuredClone(behavior) as unknown as ScalingSettings['behavior'],
+  const atOnce = (type: 'Pods' | 'Percent', value: number): ScalingRules => ({
+    stabilizationWindowMs: 0,
+    selectPolicy: 'Max',
+    policies: [{ type, value, periodMs: 15_000 }],
   });
+  const settings = fromZero({ behavior: { scaleUp: atOnce('Pods', 40), scaleDown: atOnce('Percent', 100) } });
   const load = profileLoad('spike', 3_000, HOUR, 3);
   const service = parseServiceTime('6s,p95=15s');
 
@@ -139,13 +121,9 @@ describe('scale-in', () => {
   });
 
   test('hits fewer busy pods by the busy floor than by a plain queue length', () => {
+    const by = (metric: ScalingSettings['metric']) => ({ ...settings, metric, messagesPerReplica: 4 });
     const hits = (metric: ScalingSettings['metric']) =>
-      simulate({
-        settings: { ...settings, metric, messagesPerReplica: 4 },
-        load,
-        service,
-        statsIntervalMs: 0,
-      }).summary.busyPodsHit;
+      simulate({ settings: by(metric), load, service, statsIntervalMs: 0 }).summary.busyPodsHit;
     expect(hits('busy-floor')).toBeLessThan(hits('queue-length'));
   });
 });
@@ -174,21 +152,15 @@ describe('outages', () => {
 
 test('messages at or below the activation count are stranded at zero, and the run says so', () => {
   const load = countsLoad([3], 1);
-  const { summary } = simulate({
-    settings: fromZero({ activationMessages: 5 }),
-    load,
-    service: parseServiceTime('1s'),
-  });
+  const settings = fromZero({ activationMessages: 5 });
+  const { summary } = simulate({ settings, load, service: parseServiceTime('1s') });
   expect(summary).toMatchObject({ completed: 0, stranded: 3, maxReplicas: 0 });
 });
 
 test('a day of a million messages ends with every message done', () => {
   const load = profileLoad('daily', 1_000_000, 24 * HOUR, 1);
-  const { run, summary } = simulate({
-    settings: fromZero(),
-    load,
-    service: parseServiceTime('800ms,p95=2s'),
-  });
+  const service = parseServiceTime('800ms,p95=2s');
+  const { run, summary } = simulate({ settings: fromZero(), load, service });
   expect(summary).toMatchObject({ completed: 1_000_000, stranded: 0 });
   expect(run.series.depth.length).toBeLessThanOrEqual(1_440);
 });
