@@ -98,15 +98,9 @@ function figuresOf(measured: Measured, { all }: Prediction): Compared[] {
   ): Compared => {
     const sorted = all.map(pick).sort((a, b) => a - b);
     const predicted = sorted[Math.floor(sorted.length / 2)] as number;
-    return {
-      name,
-      unit,
-      measured: value,
-      predicted,
-      low: sorted[0] as number,
-      high: sorted.at(-1) as number,
-      ratio: value === 0 ? Number.NaN : predicted / value,
-    };
+    const [low, high] = [sorted[0] as number, sorted.at(-1) as number];
+    const ratio = value === 0 ? Number.NaN : predicted / value;
+    return { name, unit, measured: value, predicted, low, high, ratio };
   };
   return [
     figure('Time in queue, p50', 'ms', measured.waitMs.p50, ({ waitMs }) => waitMs.p50),

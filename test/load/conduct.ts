@@ -48,31 +48,25 @@ export async function conduct(test: LoadTest): Promise<Result> {
   const filters = filtersOf(recipes);
   const run = `load-${Date.now().toString(36)}-${randomBytes(3).toString('hex')}`;
   const ledger = new LoadLedger();
-  const site = await LoadSite.open(target.installation, run, ledger);
-  const before = await clear(test, site, filters);
+  const site = await LoadSite.open(target.installation, ledger, { run, filters });
+  const before = await clear(test, site);
   const keys = await site.upload(test.photos);
-  if (!(await site.countsAreThere(filters)))
+  if (!(await site.countsAreThere()))
     progress.say(
       'The management API does not answer: what is in work cannot be counted (AMQP_MANAGEMENT_URL).',
     );
   const startMs = Date.now();
-  const recorder = startRecorder({
-    filters,
-    site,
-    target,
-    ledger,
-    startMs,
-    onSample: (sample) => progress.show(sample),
-  });
+  const onSample = progress.show.bind(progress);
+  const recorder = startRecorder({ site, target, ledger, startMs, onSample });
   progress.phase('publishing');
   const sent = await publish(test, site, ledger, { run, keys });
   progress.phase('draining');
-  const stalled = await drained(test, site, ledger, filters);
+  const stalled = await drained(test, site, ledger);
   progress.phase('at rest?');
   await settled(test, recorder);
   await recorder.stop();
   progress.stop();
-  const account = await bringIn(test, site, ledger, filters, before);
+  const account = await bringIn(test, site, ledger, before);
   const entries = [...ledger.entries.values()];
   const measured = measure(entries, recorder.samples);
   const interrupted = test.stop.aborted;
@@ -101,25 +95,13 @@ export async function conduct(test: LoadTest): Promise<Result> {
   };
 }
 
-async function clear(
-  { purge, progress }: LoadTest,
-  site: LoadSite,
-  filters: readonly string[],
-): Promise<Result['before']> {
-  if (purge) {
-    const found = await site.purge(filters);
-    if (found > 0)
-      progress.say(
-        `Purged ${found} messages from ${filters.length === 1 ? 'the queue' : `${filters.length} queues`}.`,
-      );
-    return { found, purged: true };
-  }
-  const found = await site.total(filters);
-  if (found > 0)
-    progress.say(
-      `${found} messages lie in the queues already. They are worked on first and counted apart; --purge removes them.`,
-    );
-  return { found, purged: false };
+async function clear({ purge, progress }: LoadTest, site: LoadSite): Promise<Result['before']> {
+  const found = purge ? await site.purge() : await site.total();
+  const words = purge
+    ? `Purged ${found} messages from the queues.`
+    : `${found} messages lie in the queues already. They are worked on first and counted apart; --purge removes them.`;
+  if (found > 0) progress.say(words);
+  return { found, purged: purge };
 }
 
 async function publish(
@@ -147,12 +129,7 @@ async function publish(
 }
 
 /** Waits until every task has ended. @returns whether it was given up because nothing ended any more */
-async function drained(
-  { abandon, stallMs }: LoadTest,
-  site: LoadSite,
-  ledger: LoadLedger,
-  filters: readonly string[],
-): Promise<boolean> {
+async function drained({ abandon, stallMs }: LoadTest, site: LoadSite, ledger: LoadLedger): Promise<boolean> {
   let open = ledger.open;
   let sinceMs = performance.now();
   let emptySinceMs: number | undefined;
@@ -166,21 +143,17 @@ async function drained(
     }
     if (nowMs - sinceMs > stallMs) return true;
     if (nowMs - sinceMs < EMPTY_MS) continue;
-    emptySinceMs = (await site.total(filters)) > 0 ? undefined : (emptySinceMs ?? nowMs);
+    emptySinceMs = (await site.total()) > 0 ? undefined : (emptySinceMs ?? nowMs);
     if (emptySinceMs !== undefined && nowMs - emptySinceMs > EMPTY_MS) return false;
   }
   return false;
 }
 
 /** Records on until no more workers are asked for than at rest. */
-async function settled(
-  { settleMs, target, abandon, stop, recipes }: LoadTest,
-  recorder: Recorder,
-): Promise<void> {
-  const atRest = filtersOf(recipes).reduce(
-    (sum, filter) => sum + (target.settings(filter)?.minReplicas ?? 0),
-    0,
-  );
+async function settled(test: LoadTest, recorder: Recorder): Promise<void> {
+  const { settleMs, target, abandon, stop, recipes } = test;
+  const least = filtersOf(recipes).map((filter) => target.settings(filter)?.minReplicas ?? 0);
+  const atRest = least.reduce((sum, count) => sum + count, 0);
   const deadlineMs = performance.now() + settleMs;
   while (performance.now() < deadlineMs && !abandon.aborted && !stop.aborted) {
     const total = recorder.samples.at(-1)?.total;
@@ -194,16 +167,15 @@ async function bringIn(
   { abandon }: LoadTest,
   site: LoadSite,
   ledger: LoadLedger,
-  filters: readonly string[],
   before: Result['before'],
 ): Promise<LoadAccount> {
   if (ledger.open > 0 || ledger.counts.failed > 0) await site.readDeadLetters(ledger);
   const deadlineMs = performance.now() + EMPTY_MS;
-  let inQueues = await site.total(filters);
+  let inQueues = await site.total();
   // After a second Ctrl-C the counts may be older than the last deliveries.
   while (abandon.aborted && inQueues < ledger.open && performance.now() < deadlineMs) {
     await sleep(POLL_MS);
-    inQueues = await site.total(filters);
+    inQueues = await site.total();
   }
   const completed = [...ledger.entries.values()].filter(({ ending }) => ending === 'completed');
   const missing = await site.withoutResult(completed.map(({ id }) => id));

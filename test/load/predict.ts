@@ -87,10 +87,7 @@ function outlook(options: PredictionOptions, seed: number): Outlook {
   const firstMs = Math.min(...options.queues.map(({ arrivalsMs }) => arrivalsMs[0] ?? 0));
   const series = joinedSeries(simulated, speed, Math.max(horizonMs, drainedMs));
   const arrivalsMs = pooled(simulated, ({ queue }) => queue.arrivalsMs);
-  const waitsMs = Float32Array.from(
-    pooled(simulated, ({ run }) => run.waitsMs),
-    (ms) => ms / speed,
-  );
+  const waitsMs = Float32Array.from(pooled(simulated, ({ run }) => run.waitsMs).map((ms) => ms / speed));
   const tasks = taskLatencies(simulated, speed);
   return {
     waitMs: percentiles(waitsMs),
@@ -98,9 +95,7 @@ function outlook(options: PredictionOptions, seed: number): Outlook {
     makespanMs: drainedMs - firstMs,
     peakReplicas: Math.max(...series.wanted),
     peakReady: Math.max(...series.ready),
-    workerHours:
-      (series.pods.slice(0, Math.ceil(horizonMs / SECOND_MS)).reduce((a, b) => a + b, 0) * series.stepMs) /
-      HOUR_MS,
+    workerHours: (sum(series.pods.slice(0, Math.ceil(horizonMs / SECOND_MS))) * series.stepMs) / HOUR_MS,
     filters: Object.fromEntries(
       simulated.map(({ queue, run }) => [
         queue.filter,
@@ -151,11 +146,8 @@ function slowed(service: ServiceTime, speed: number): ServiceTime {
 function joinedSeries(simulated: readonly SimulatedQueue[], speed: number, endMs: number): PredictedSeries {
   const stepMs = Math.max(SECOND_MS, Math.ceil(endMs / MOST_SECONDS / SECOND_MS) * SECOND_MS);
   const steps = Math.ceil(endMs / stepMs) + 1;
-  const column = (
-    pick: (run: Run) => readonly number[],
-    join: (values: readonly number[]) => number,
-    after: 'hold' | 'zero',
-  ) =>
+  type Join = (values: readonly number[]) => number;
+  const column = (pick: (run: Run) => readonly number[], join: Join, after: 'hold' | 'zero') =>
     Array.from({ length: steps }, (_, step) =>
       simulated.reduce((sum, { run }) => {
         const values = pick(run);
@@ -165,20 +157,13 @@ function joinedSeries(simulated: readonly SimulatedQueue[], speed: number, endMs
         return sum + (after === 'hold' ? (values.at(-1) ?? 0) : 0);
       }, 0),
     );
-  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+  const highest = (values: readonly number[]) => Math.max(...values);
+  const mean = (values: readonly number[]) => sum(values) / values.length;
   return {
     stepMs,
-    wanted: column(
-      ({ series }) => series.replicas,
-      (values) => Math.max(...values),
-      'hold',
-    ),
+    wanted: column(({ series }) => series.replicas, highest, 'hold'),
     pods: column(({ series }) => series.pods, mean, 'hold'),
-    ready: column(
-      ({ series }) => series.depth,
-      (values) => Math.max(...values),
-      'zero',
-    ),
+    ready: column(({ series }) => series.depth, highest, 'zero'),
     busy: column(({ series }) => series.busy, mean, 'zero'),
     completed: column(
       ({ series }) => series.completed,
@@ -212,4 +197,8 @@ function pooled(
   pick: (one: SimulatedQueue) => ArrayLike<number>,
 ): Float64Array {
   return Float64Array.from(simulated.flatMap((one) => Array.from(pick(one))));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }

@@ -30,7 +30,6 @@ export interface Recorder {
 }
 
 export interface RecorderOptions {
-  filters: readonly string[];
   site: Pick<LoadSite, 'counts'>;
   target: Pick<Target, 'replicas'>;
   ledger: Pick<LoadLedger, 'counts'>;
@@ -42,7 +41,7 @@ export interface RecorderOptions {
 const INTERVAL_MS = 1_000;
 
 export function startRecorder(options: RecorderOptions): Recorder {
-  const { filters, site, target, ledger, startMs, onSample = () => {} } = options;
+  const { site, target, ledger, startMs, onSample = () => {} } = options;
   const samples: Sample[] = [];
   const stopping = new AbortController();
   const running = run();
@@ -67,34 +66,24 @@ export function startRecorder(options: RecorderOptions): Recorder {
 
   async function take(): Promise<void> {
     const atMs = Date.now() - startMs;
-    const [counts, replicas] = await Promise.all([site.counts(filters), target.replicas()]);
-    const levels = filters.map((filter): [string, Level] => {
-      const unknown = { wanted: Number.NaN, running: Number.NaN };
-      return [filter, { ...(counts.get(filter) as QueueCounts), ...(replicas?.get(filter) ?? unknown) }];
-    });
+    const [counts, replicas] = await Promise.all([site.counts(), target.replicas()]);
+    const unknown = { wanted: Number.NaN, running: Number.NaN };
+    const levels = [...counts].map(([filter, count]): [string, Level] => [
+      filter,
+      { ...count, ...(replicas?.get(filter) ?? unknown) },
+    ]);
     const { submitted, completed, failed, retries } = ledger.counts;
-    const sample: Sample = {
-      atMs,
-      total: sum(levels.map(([, level]) => level)),
-      filters: Object.fromEntries(levels),
-      submitted,
-      completed,
-      failed,
-      retries,
-    };
+    const total = sum(levels.map(([, level]) => level));
+    const soFar = { submitted, completed, failed, retries };
+    const sample: Sample = { atMs, total, filters: Object.fromEntries(levels), ...soFar };
     samples.push(sample);
     onSample(sample);
   }
 }
 
 function sum(levels: readonly Level[]): Level {
-  const add = (pick: (level: Level) => number) => levels.reduce((total, level) => total + pick(level), 0);
-  return {
-    ready: add(({ ready }) => ready),
-    consumers: add(({ consumers }) => consumers),
-    unacked: add(({ unacked }) => unacked),
-    reported: add(({ reported }) => reported),
-    wanted: add(({ wanted }) => wanted),
-    running: add(({ running }) => running),
-  };
+  const total: Level = { ready: 0, consumers: 0, unacked: 0, reported: 0, wanted: 0, running: 0 };
+  for (const level of levels)
+    for (const key of Object.keys(total) as (keyof Level)[]) total[key] += level[key];
+  return total;
 }

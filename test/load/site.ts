@@ -24,6 +24,13 @@ export interface QueueCounts {
   reported: number;
 }
 
+export interface LoadNames {
+  /** A name that no other run has. */
+  run: string;
+  /** Whose queues are counted. */
+  filters: readonly string[];
+}
+
 const COUNTS_TIMEOUT_MS = 30_000;
 const COUNTS_POLL_MS = 200;
 const PUBLISH_AGAIN_MS = 200;
@@ -36,9 +43,10 @@ export class LoadSite {
   readonly #storage: Storage;
   readonly #management: ManagementClient;
   readonly #folder: string;
+  readonly #filters: readonly string[];
 
-  /** @param run a name that no other run has @throws UserError when the storage cannot be used */
-  static async open(installation: Installation, run: string, ledger: LoadLedger): Promise<LoadSite> {
+  /** @throws UserError when the storage cannot be used */
+  static async open(installation: Installation, ledger: LoadLedger, load: LoadNames): Promise<LoadSite> {
     const { config, names } = installation;
     const storage = await openStorage(config.storage.url);
     const management = new ManagementClient(config.management);
@@ -49,18 +57,19 @@ export class LoadSite {
     const take = ({ routingKey, body }: { routingKey: string; body: Buffer }) =>
       ledger.take(eventMessageOf(routingKey, body), Date.now());
     await installation.watch(names.events, EVENT_KEYS, take, 'classic');
-    return new LoadSite(installation, { storage, management, version, run });
+    return new LoadSite(installation, { storage, management, version, ...load });
   }
 
   constructor(
     installation: Installation,
-    opened: { storage: Storage; management: ManagementClient; version: string | undefined; run: string },
+    opened: LoadNames & { storage: Storage; management: ManagementClient; version: string | undefined },
   ) {
     this.version = opened.version;
     this.#installation = installation;
     this.#storage = opened.storage;
     this.#management = opened.management;
     this.#folder = `load/${opened.run}`;
+    this.#filters = opened.filters;
   }
 
   /** Puts the photos where tasks can name them; gives each path's key. */
@@ -99,35 +108,39 @@ export class LoadSite {
     return true;
   }
 
-  async counts(filters: readonly string[]): Promise<Map<string, QueueCounts>> {
+  /** By filter. */
+  async counts(): Promise<Map<string, QueueCounts>> {
     const { names } = this.#installation;
-    const counted = filters.map(async (filter) => [filter, await this.#count(names.queue(filter))] as const);
+    const counted = this.#filters.map(
+      async (filter) => [filter, await this.#count(names.queue(filter))] as const,
+    );
     return new Map(await Promise.all(counted));
   }
 
   /** Waiting and in work in the filters' queues and all retry queues together. */
-  async total(filters: readonly string[]): Promise<number> {
+  async total(): Promise<number> {
     const { names, config } = this.#installation;
-    const queues = [...filters.map(names.queue), ...config.retry.delaysMs.map(names.retry)];
+    const queues = [...this.#filters.map(names.queue), ...config.retry.delaysMs.map(names.retry)];
     const all = await Promise.all(queues.map((queue) => this.#count(queue)));
     return all.reduce((sum, { ready, unacked }) => sum + (ready || 0) + (unacked || 0), 0);
   }
 
   /** @returns how many messages went */
-  async purge(filters: readonly string[]): Promise<number> {
+  async purge(): Promise<number> {
     const { broker, names } = this.#installation;
     return await broker.withChannel(async (channel) => {
       let purged = 0;
-      for (const filter of filters) purged += (await channel.purgeQueue(names.queue(filter))).messageCount;
+      for (const filter of this.#filters)
+        purged += (await channel.purgeQueue(names.queue(filter))).messageCount;
       return purged;
     });
   }
 
   /** Waits until the management API counts the queues. False where it cannot be reached. */
-  async countsAreThere(filters: readonly string[]): Promise<boolean> {
+  async countsAreThere(): Promise<boolean> {
     const deadlineMs = performance.now() + COUNTS_TIMEOUT_MS;
     while (performance.now() < deadlineMs) {
-      const counts = await this.counts(filters);
+      const counts = await this.counts();
       if ([...counts.values()].every(({ reported }) => !Number.isNaN(reported))) return true;
       if (this.version === undefined) return false;
       await sleep(COUNTS_POLL_MS);

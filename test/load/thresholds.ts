@@ -37,20 +37,14 @@ export function judge(
   ];
   if (!interrupted)
     verdicts.push(atMost('unfinished', 'Tasks still queued at the end', account.unfinished, 0));
-  if (maxWaitP95Ms !== undefined) {
+  if (maxWaitP95Ms !== undefined)
     verdicts.push(atMostTime('wait-p95', 'Time in queue, p95', waitMs.p95, maxWaitP95Ms, timeless));
-  }
-  if (maxLatencyP95Ms !== undefined) {
+  if (maxLatencyP95Ms !== undefined)
     verdicts.push(atMostTime('latency-p95', 'Total latency, p95', latencyMs.p95, maxLatencyP95Ms, timeless));
-  }
   if (minThroughput !== undefined) {
-    verdicts.push({
-      name: 'throughput',
-      label: 'Throughput',
-      limit: `at least ${minThroughput}/s`,
-      value: `${throughput.toFixed(2)}/s`,
-      passed: throughput >= minThroughput,
-    });
+    const [limit, value] = [`at least ${minThroughput}/s`, `${throughput.toFixed(2)}/s`];
+    const passed = throughput >= minThroughput;
+    verdicts.push({ name: 'throughput', label: 'Throughput', limit, value, passed });
   }
   return verdicts;
 }
@@ -66,13 +60,8 @@ function atMost(
   count: number,
   limit: number,
 ): ThresholdVerdict {
-  return {
-    name,
-    label,
-    limit: limit === 0 ? 'none' : `at most ${limit}`,
-    value: String(count),
-    passed: count <= limit,
-  };
+  const words = limit === 0 ? 'none' : `at most ${limit}`;
+  return { name, label, limit: words, value: String(count), passed: count <= limit };
 }
 
 /** Where nothing ended there is no time, and no time is not a short one. */

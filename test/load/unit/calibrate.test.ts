@@ -8,24 +8,13 @@ const HANDOVER_MS = 30;
 
 /** One worker works off a queue that was full from the beginning. */
 function backlog(count: number): { visits: QueueVisit[]; starts: StepStart[] } {
-  const each = Array.from({ length: count }, (_, index) => index);
-  const startMs = (index: number) => 1_000 + index * (WORK_MS + HANDOVER_MS);
+  const each = Array.from({ length: count }, (_, index) => ({
+    step: { task: `t${index}`, step: 0, filter: 'blur' },
+    startMs: 1_000 + index * (WORK_MS + HANDOVER_MS),
+  }));
   return {
-    visits: each.map((index) => ({
-      task: `t${index}`,
-      step: 0,
-      filter: 'blur',
-      arrivedMs: 0,
-      waitMs: startMs(index),
-      workMs: WORK_MS,
-    })),
-    starts: each.map((index) => ({
-      worker: 'w',
-      task: `t${index}`,
-      step: 0,
-      filter: 'blur',
-      atMs: startMs(index),
-    })),
+    visits: each.map(({ step, startMs }) => ({ ...step, arrivedMs: 0, waitMs: startMs, workMs: WORK_MS })),
+    starts: each.map(({ step, startMs }) => ({ ...step, worker: 'w', atMs: startMs })),
   };
 }
 
@@ -34,15 +23,8 @@ function samples(
 ): Sample[] {
   return levels.map(({ wanted = 0, consumers = 0, ready = 0, reported = 0 }, second) => {
     const level = { wanted, consumers, ready, reported, running: 0, unacked: 0 };
-    return {
-      atMs: second * 1_000,
-      total: level,
-      filters: { blur: level },
-      submitted: 0,
-      completed: 0,
-      failed: 0,
-      retries: 0,
-    };
+    const none = { submitted: 0, completed: 0, failed: 0, retries: 0 };
+    return { atMs: second * 1_000, total: level, filters: { blur: level }, ...none };
   });
 }
 
@@ -80,15 +62,9 @@ describe('what the simulator is told', () => {
   });
 
   test('is how long workers take to start, each count by itself', () => {
-    const course = samples([
-      {},
-      { wanted: 1 },
-      { wanted: 1 },
-      { wanted: 3, consumers: 1 },
-      { wanted: 3, consumers: 1 },
-      { wanted: 3, consumers: 1 },
-      { wanted: 3, consumers: 3 },
-    ]);
+    const waiting = { wanted: 3, consumers: 1 };
+    const [one, all] = [{ wanted: 1 }, { wanted: 3, consumers: 3 }];
+    const course = samples([{}, one, one, waiting, waiting, waiting, all]);
     // 2 s for the first, 3 s for the second and the third.
     expect(calibrate('blur', backlog(3).visits, [], course)?.startMs).toBeCloseTo(8_000 / 3);
   });
