@@ -2,46 +2,40 @@
 import { describe, expect, it } from 'vitest';
 import { get, one, render, renderFault } from '../support/chart.ts';
 
-const TIME_CHAIN: [set: Record<string, unknown>, message: string][] = [
+const TIME_CHAIN: [times: Record<string, unknown>, message: string][] = [
   [
     { task: 90 },
-    'timeouts.task (90 s) must be less than timeouts.drain (90 s): a task in hand must be able to finish',
+    'task (90 s) must be less than timeouts.drain (90 s): a task in hand must be able to finish',
   ],
-  [{ task: 91 }, 'timeouts.task (91 s) must be less than timeouts.drain (90 s)'],
-  [
-    { drain: 120 },
-    'timeouts.drain (120 s) must be less than timeouts.grace (120 s): the worker must have drained',
-  ],
-  [{ grace: 60, drain: 70 }, 'timeouts.drain (70 s) must be less than timeouts.grace (60 s)'],
-  [
-    { grace: 300 },
-    'timeouts.grace (300 s) must be less than scaling.cooldownPeriod (300 s): a pod must be gone',
-  ],
+  [{ task: 91 }, 'task (91 s) must be less than timeouts.drain (90 s)'],
+  [{ drain: 120 }, 'drain (120 s) must be less than timeouts.grace (120 s): the worker must have drained'],
+  [{ grace: 60, drain: 70 }, 'drain (70 s) must be less than timeouts.grace (60 s)'],
+  [{ grace: 300 }, 'grace (300 s) must be less than scaling.cooldownPeriod (300 s): a pod must be gone'],
   [
     { consumer: 60 },
-    'timeouts.task (60 s) must be less than timeouts.consumer (60 s): the broker must not take a task back',
+    'task (60 s) must be less than timeouts.consumer (60 s): the broker must not take a task back',
   ],
 ];
 
 describe('the chain of times', () => {
-  it.each(TIME_CHAIN)('refuses %j for one function, naming it', async (times, message) => {
-    const set = Object.fromEntries(
-      Object.entries(times).map(([key, value]) => [`functions.blur.timeouts.${key}`, value]),
-    );
-    const fault = await renderFault({ set });
+  const faultWith = (path: string, times: Record<string, unknown>) =>
+    renderFault({
+      set: Object.fromEntries(
+        Object.entries(times).map(([key, value]) => [`${path}.timeouts.${key}`, value]),
+      ),
+    });
 
-    expect(fault).toContain(`functions.blur: ${message}`);
+  it.each(TIME_CHAIN)('refuses %j for one function, naming it', async (times, message) => {
+    const fault = await faultWith('functions.blur', times);
+
+    expect(fault).toContain(`functions.blur: timeouts.${message}`);
     expect(fault).not.toContain('functions.crop');
   });
 
   it.each(TIME_CHAIN)('refuses %j as a default, naming every function', async (times, message) => {
-    const set = Object.fromEntries(
-      Object.entries(times).map(([key, value]) => [`defaults.timeouts.${key}`, value]),
-    );
-    const fault = await renderFault({ set });
+    const fault = await faultWith('defaults', times);
 
-    expect(fault).toContain(`functions.blur: ${message}`);
-    expect(fault).toContain(`functions.crop: ${message}`);
+    for (const name of ['blur', 'crop']) expect(fault).toContain(`functions.${name}: timeouts.${message}`);
   });
 
   it('refuses a cooldown shorter than the grace', async () => {
@@ -88,11 +82,9 @@ describe('other rules between values', () => {
   });
 
   it('refuses names that KEDA could not make an HPA of', async () => {
-    const fault = await renderFault({
-      set: { fullnameOverride: 'a-release-with-a-name-longer-than-anyone-needs' },
-    });
+    const set = { fullnameOverride: 'a-release-with-a-name-longer-than-anyone-needs' };
 
-    expect(fault).toContain(
+    expect(await renderFault({ set })).toContain(
       'has 57 characters and must have at most 54, because KEDA puts keda-hpa- before it',
     );
   });

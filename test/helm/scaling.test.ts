@@ -1,41 +1,33 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ENVIRONMENTS, get, ofKind, one, render } from '../support/chart.ts';
+import { ENVIRONMENTS, get, ofKind, one, type RenderOptions, render } from '../support/chart.ts';
 
 /** The formula as KEDA evaluates it: its language and JavaScript agree on these operators. */
 function evaluate(formula: string, total: number, ready: number): number {
   return new Function('total', 'ready', 'max', `return ${formula}`)(total, ready, Math.max);
 }
 
-async function formulaOf(set: Record<string, unknown>): Promise<string> {
-  return get(
-    one(await render({ set }), 'ScaledObject', 'darkroom-blur'),
-    'spec.advanced.scalingModifiers.formula',
-  ) as string;
+/** What is at a path of the ScaledObject of `blur`. */
+async function ofBlur(path: string, options: RenderOptions = {}): Promise<unknown> {
+  return get(one(await render(options), 'ScaledObject', 'darkroom-blur'), path);
 }
 
 describe('a ScaledObject', () => {
   it('counts over the management API: ready and unacknowledged, and ready alone', async () => {
-    const scaledObject = one(await render(), 'ScaledObject', 'darkroom-blur');
-    const triggers = get(scaledObject, 'spec.triggers') as Record<string, unknown>[];
+    const modifiers = { target: '1', activationTarget: '0' };
 
-    expect(triggers.map(({ name }) => name)).toEqual(['total', 'ready']);
-    expect(triggers.map((trigger) => get(trigger, 'metadata.protocol'))).toEqual(['http', 'http']);
-    expect(triggers.map((trigger) => get(trigger, 'metadata.excludeUnacknowledged'))).toEqual([
-      'false',
-      'true',
+    expect(await ofBlur('spec.triggers')).toMatchObject([
+      { name: 'total', metadata: { protocol: 'http', excludeUnacknowledged: 'false' } },
+      { name: 'ready', metadata: { protocol: 'http', excludeUnacknowledged: 'true' } },
     ]);
-    expect(get(scaledObject, 'spec.advanced.scalingModifiers')).toMatchObject({
-      target: '1',
-      activationTarget: '0',
-    });
+    expect(await ofBlur('spec.advanced.scalingModifiers')).toMatchObject(modifiers);
   });
 
   it('states no switch as false: KEDA leaves those out when it writes the object, and upgrades conflict', async () => {
-    const specWith = async (useCachedMetrics: boolean) => {
-      const objects = await render({ set: { 'defaults.scaling.useCachedMetrics': useCachedMetrics } });
-      return JSON.stringify(one(objects, 'ScaledObject', 'darkroom-blur').spec);
-    };
+    const specWith = async (useCachedMetrics: boolean) =>
+      JSON.stringify(
+        await ofBlur('spec', { set: { 'defaults.scaling.useCachedMetrics': useCachedMetrics } }),
+      );
 
     expect(await specWith(false)).not.toMatch(/:false/);
     expect(await specWith(true)).toMatch(/"useCachedMetrics":true/);
@@ -48,10 +40,11 @@ describe('a ScaledObject', () => {
   ])(
     'never asks for fewer workers than are busy: %i messages a replica, activation at %i',
     async (messages, activation) => {
-      const formula = await formulaOf({
+      const set = {
         'defaults.scaling.messagesPerReplica': messages,
         'defaults.scaling.activationMessages': activation,
-      });
+      };
+      const formula = String(await ofBlur('spec.advanced.scalingModifiers.formula', { set }));
 
       fc.assert(
         fc.property(fc.nat(10_000), fc.nat(500), (ready, busy) => {
@@ -78,7 +71,7 @@ describe('a ScaledObject', () => {
   });
 
   it('freezes during an outage by default: no fallback, so no count to fall back to', async () => {
-    expect(one(await render(), 'ScaledObject', 'darkroom-blur').spec).not.toHaveProperty('fallback');
+    expect(await ofBlur('spec')).not.toHaveProperty('fallback');
   });
 
   it('keeps at least so many during an outage where that is asked for, and never zero', async () => {
@@ -106,13 +99,13 @@ describe('a ScaledObject', () => {
   });
 
   it('takes the whole URL from the secret where one is given', async () => {
-    const objects = await render({ set: { 'broker.monitor.hostKey': 'host' } });
-    const trigger = get(one(objects, 'ScaledObject', 'darkroom-blur'), 'spec.triggers.0.metadata');
+    const set = { 'broker.monitor.hostKey': 'host' };
+    const authentication = one(await render({ set }), 'TriggerAuthentication', 'darkroom-broker-monitor');
 
-    expect(trigger).not.toHaveProperty('host');
-    expect(
-      get(one(objects, 'TriggerAuthentication', 'darkroom-broker-monitor'), 'spec.secretTargetRef'),
-    ).toEqual([{ parameter: 'host', name: 'darkroom-broker-monitor', key: 'host' }]);
+    expect(await ofBlur('spec.triggers.0.metadata', { set })).not.toHaveProperty('host');
+    expect(get(authentication, 'spec.secretTargetRef')).toEqual([
+      { parameter: 'host', name: 'darkroom-broker-monitor', key: 'host' },
+    ]);
   });
 });
 
