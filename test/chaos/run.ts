@@ -70,7 +70,7 @@ async function main(options: Options): Promise<number> {
     await using node = await startRabbit({ version });
     for (const scenario of scenarios) {
       const isDone = scenario.needsBroker === false && rows.some((row) => row.scenario === scenario.name);
-      if (!isDone) rows.push(await play(scenario, node, version, options));
+      if (!isDone) rows.push(await runScenario(scenario, node, version, options));
     }
   }
   if (options.json === true)
@@ -92,7 +92,7 @@ async function versionsOf({ rabbitmq }: Options): Promise<RabbitVersion[]> {
 }
 
 /** One scenario, whatever happens in it. */
-async function play(
+async function runScenario(
   scenario: Scenario,
   node: Stage['node'],
   version: RabbitVersion,

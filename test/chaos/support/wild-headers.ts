@@ -1,7 +1,6 @@
 /** Headers as a careless or hostile publisher might send them: any names, ours among them, any type. */
 import fc from 'fast-check';
 import type { PublishProperties } from '../../../runtime/amqp/broker.ts';
-import { HEADERS } from '../../../runtime/task/hop.ts';
 import { words } from '../../support/words.ts';
 import { spoof } from './spoofs.ts';
 
