@@ -28,7 +28,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends binutils libjem
 COPY --from=packages /app/node_modules /app/node_modules
 RUN set -eu; mkdir -p /root-fs/usr/bin /root-fs/usr/lib /root-fs/etc /root-fs/data /root-fs/tmp; \
   strip -o /root-fs/usr/bin/node "$(command -v node)"; \
-  cp "$(command -v tini)" /root-fs/usr/bin/tini; \
+  cp "$(command -v tini)" "$(command -v setpriv)" /root-fs/usr/bin/; \
   cp -L /usr/lib/*/libjemalloc.so.2 /root-fs/usr/lib/libjemalloc.so.2; \
   find /root-fs/usr /app/node_modules -type f \( -path '*/bin/*' -o -name '*.so*' -o -name '*.node' \) -exec ldd {} + 2>/dev/null \
     | awk '$2 == "=>" && $3 ~ /^\/(usr\/)?lib/ { print $3 } $1 ~ /^\/lib/ && $2 ~ /^\(/ { print $1 }' \
@@ -36,7 +36,8 @@ RUN set -eu; mkdir -p /root-fs/usr/bin /root-fs/usr/lib /root-fs/etc /root-fs/da
   echo 'node:x:1000:1000::/data:/sbin/nologin' >/root-fs/etc/passwd; \
   echo 'node:x:1000:' >/root-fs/etc/group; \
   echo 'hosts: files dns' >/root-fs/etc/nsswitch.conf; \
-  chown 1000:1000 /root-fs/data; chmod 1777 /root-fs/tmp
+  chown 1000:1000 /root-fs/data; chmod 1777 /root-fs/tmp; \
+  chmod 0111 /root-fs/usr/bin/tini
 
 # A compile cache made here, read by every container: it holds for this Node, these paths and this user.
 FROM scratch AS app

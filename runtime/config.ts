@@ -54,6 +54,9 @@ function parsed<T>(value: T | undefined, expected: string, context: z.Refinement
   return z.NEVER;
 }
 
+/** Of users and groups, as Node takes them. */
+const MAX_ID = 2_147_483_647;
+
 /** Every variable with its default. A test compares the README's table with it. */
 const VARIABLES = {
   AMQP_URL: url(['amqp:', 'amqps:'], 'amqp://host:5672/vhost').default('amqp://guest:guest@localhost:5672'),
@@ -98,6 +101,8 @@ const VARIABLES = {
   THREADS: count(1, 1_024).optional(),
   CHILD_MAX_TASKS: count(1, 1_000_000_000).default(1_000),
   CHILD_MAX_MEMORY: size(67_108_864, '64MiB').default(1_073_741_824),
+  CHILD_UID: count(1, MAX_ID).optional(),
+  CHILD_GID: count(1, MAX_ID).optional(),
   LIMIT_INPUT_BYTES: size(1, '1B').default(25 * 1_048_576),
   LIMIT_PIXELS: count(1, 1e9).default(50_000_000),
   LIMIT_FRAMES: count(1, 100_000).default(100),
@@ -214,7 +219,12 @@ function shape(read: Variables) {
       crashLimit: read.CRASH_LIMIT,
     },
     threads: read.THREADS,
-    child: { maxTasks: read.CHILD_MAX_TASKS, maxMemoryBytes: read.CHILD_MAX_MEMORY },
+    child: {
+      maxTasks: read.CHILD_MAX_TASKS,
+      maxMemoryBytes: read.CHILD_MAX_MEMORY,
+      uid: read.CHILD_UID,
+      gid: read.CHILD_GID ?? read.CHILD_UID,
+    },
     limits: {
       inputBytes: read.LIMIT_INPUT_BYTES,
       pixels: read.LIMIT_PIXELS,

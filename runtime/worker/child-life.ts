@@ -4,10 +4,9 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { asError, type FailureType } from '../errors.ts';
 import { oomKills } from './cgroup.ts';
-import type { ChildSettings } from './child.ts';
 import { ChildErrors } from './child-errors.ts';
 import type { Request, Response } from './protocol.ts';
-import { killChild, startChild } from './start-child.ts';
+import { type ChildStart, killChild, startChild } from './start-child.ts';
 
 const READY_TIMEOUT_MS = 30_000;
 
@@ -27,16 +26,13 @@ export function lost(
   return { type: 'lost', consequence, failureType, message };
 }
 
-interface LifeOptions {
-  settings: ChildSettings;
-  threads: number;
-  /** Whether other children use the container's memory too. */
+interface LifeOptions extends ChildStart {
+  /** Whether no other child uses the container's memory. */
   isAlone: boolean;
   log: Logger;
   onBroken: (reason: string) => void;
   /** Before the start, because the last one failed. */
   delayMs: number;
-  env: NodeJS.ProcessEnv;
 }
 
 export class ChildLife {
@@ -105,12 +101,9 @@ export class ChildLife {
 
   /** Memory it holds now; undefined where only Linux knows. */
   async residentBytes(): Promise<number | undefined> {
-    try {
-      const status = await readFile(`/proc/${this.pid}/status`, 'utf8');
-      return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1_024;
-    } catch {
-      return undefined;
-    }
+    const status = await readFile(`/proc/${this.pid}/status`, 'utf8').catch(() => '');
+    const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+    return kibibytes === undefined ? undefined : Number(kibibytes) * 1_024;
   }
 
   #send(request: Request, answer: (response: Lost) => void): void {
@@ -128,9 +121,9 @@ export class ChildLife {
   }
 
   #start(): void {
-    const { settings, threads, env, log } = this.#options;
+    const { log } = this.#options;
     try {
-      const started = startChild(settings, threads, env);
+      const started = startChild(this.#options);
       this.#process = started;
       this.#timer = setTimeout(() => killChild(started), READY_TIMEOUT_MS);
       const errors = new ChildErrors((text, leftOut) =>
@@ -147,7 +140,10 @@ export class ChildLife {
   }
 
   #hearError(error: Error): void {
-    this.#options.log.error({ err: error }, 'the child process cannot be reached');
+    const { log, onBroken, user } = this.#options;
+    log.error({ err: error }, 'the child process cannot be reached');
+    if ((error as NodeJS.ErrnoException).code === 'EPERM')
+      onBroken(`CHILD_UID and CHILD_GID: this worker may not run filters as ${user.uid}:${user.gid}.`);
     if (this.pid === undefined) this.#finish(lost('child-lost', 'The child process cannot be started.'));
   }
 
@@ -165,7 +161,9 @@ export class ChildLife {
     );
   }
 
-  #hear(response: Response): void {
+  #hear(response: Response | undefined | null): void {
+    // A filter can send to its parent, too. What answers nothing is not heard.
+    if (response === undefined || response === null) return;
     if (response.type === 'broken') return this.#options.onBroken(response.message);
     if (response.type !== 'ready') return this.#pending.get(response.seq)?.(response);
     clearTimeout(this.#timer);

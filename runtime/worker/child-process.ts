@@ -5,9 +5,9 @@
 import type { Logger } from 'pino';
 import type { Task } from '../task/task.ts';
 import type { TaskMarker } from '../task/task-marker.ts';
-import type { ChildSettings } from './child.ts';
 import { ChildLife, type Lost, lost } from './child-life.ts';
 import type { Job, Request, Response, StandingMarker, StepFailure, StepResult } from './protocol.ts';
+import type { ChildStart } from './start-child.ts';
 
 const MEMORY_POLL_MS = 200;
 /** Marker and clean-up requests are small; longer means that the storage hangs. */
@@ -17,10 +17,7 @@ const RESTART_DELAY_MAX_MS = 5_000;
 const FAILED_STARTS_LIMIT = 3;
 const NOT_STARTED = lost('child-lost', 'The child process did not start.');
 
-export interface ChildOptions {
-  settings: ChildSettings;
-  /** Processors the image library may use. */
-  threads: number;
+export interface ChildOptions extends Omit<ChildStart, 'env'> {
   maxTasks: number;
   maxMemoryBytes: number;
   /** Whether no other child uses the container's memory. */
@@ -112,9 +109,11 @@ export class ChildProcess implements Child {
   }
 
   async #runIn(life: ChildLife, job: Job, timeoutMs: number, late: string): Promise<StepResult> {
-    const timer = setInterval(() => void this.#endIfGrown(life), MEMORY_POLL_MS);
+    let isAnswered = false;
+    const timer = setInterval(() => void this.#endIfGrown(life, () => isAnswered), MEMORY_POLL_MS);
     try {
       const response = await life.ask({ type: 'run', seq: ++this.#sequence, job }, timeoutMs, late);
+      isAnswered = true;
       if (response.type !== 'ran') return failureOf(response);
       this.#replaceIfWorn(life, response);
       return response.result;
@@ -155,10 +154,11 @@ export class ChildProcess implements Child {
   }
 
   /** Kills a child that outgrows its bound during a task. Linux only; elsewhere it is replaced after the task. */
-  async #endIfGrown(life: ChildLife): Promise<void> {
+  async #endIfGrown(life: ChildLife, isAnswered: () => boolean): Promise<void> {
     const { maxMemoryBytes } = this.#options;
     const rssBytes = await life.residentBytes();
-    if (rssBytes === undefined || rssBytes <= maxMemoryBytes) return;
+    // What was read of a task that is done since then says nothing of the next one.
+    if (isAnswered() || rssBytes === undefined || rssBytes <= maxMemoryBytes) return;
     const mebibytes = (bytes: number) => `${Math.round(bytes / 1_048_576)} MiB`;
     const message = `The task needed more memory than its ${mebibytes(maxMemoryBytes)} (${mebibytes(rssBytes)}) and was stopped.`;
     life.end(lost('memory', message, 'reject'));

@@ -113,6 +113,7 @@ function startSlot(filter: string, { config, stop, ...parts }: Parts): Slot {
     threads,
     maxTasks: config.child.maxTasks,
     maxMemoryBytes: Math.min(config.child.maxMemoryBytes, CHILD_MEMORY_SHARE * memoryLimit()),
+    user: { uid: config.child.uid, gid: config.child.gid },
     isAlone: config.functions.length === 1,
     log: parts.log,
     onBroken: (reason) => stop.because(reason),

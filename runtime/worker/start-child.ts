@@ -6,13 +6,22 @@ import { parentBinding } from './parent-death.ts';
 
 const CHILD = new URL('./child.ts', import.meta.url);
 
-/** @param threads processors the image library may use */
-export function startChild(settings: ChildSettings, threads: number, env: NodeJS.ProcessEnv): ChildProcess {
+export interface ChildStart {
+  settings: ChildSettings;
+  /** Processors the image library may use. */
+  threads: number;
+  /** What it runs as; default: as this process. */
+  user: { uid: number | undefined; gid: number | undefined };
+  env: NodeJS.ProcessEnv;
+}
+
+export function startChild({ settings, threads, user, env }: ChildStart): ChildProcess {
   const binding = parentBinding(env);
   const command = [...binding, process.execPath, '--disable-warning=ExperimentalWarning'];
   const parent = [String(process.pid), ...(binding.length > 0 ? ['bound'] : [])];
   return fork(CHILD, [JSON.stringify(settings), ...parent], {
     env: childEnvironment(env, threads),
+    ...user,
     serialization: 'advanced',
     execPath: command[0],
     execArgv: command.slice(1),
