@@ -8,6 +8,7 @@ import { GenericContainer, getContainerRuntimeClient, Wait } from 'testcontainer
 import { beforeAll, describe, expect, it } from 'vitest';
 import { dockerEngine } from '../../runtime/cli/local-broker/start-rabbitmq.ts';
 import { type Installation, startInstallation } from '../support/installation.ts';
+import { until } from '../support/until.ts';
 import { words } from '../support/words.ts';
 
 const BASE_IMAGE = 'node:24-trixie-slim';
@@ -71,6 +72,34 @@ describe.skipIf(!buildable)('the container image', () => {
     expect(found.filter((path) => /local-broker|testcontainers|dockerode/.test(path))).toEqual([]);
   });
 
+  it('shows no process of its user the way to the broker, not even by its first process', async () => {
+    const seen = await seenInside(`
+      import { readdirSync, readFileSync } from 'node:fs';
+      const read = (file) => { try { return readFileSync(file, 'latin1'); } catch { return undefined; } };
+      const others = readdirSync('/proc').filter((pid) => Number(pid) && Number(pid) !== process.pid);
+      const seen = others.map((pid) => ({ command: read('/proc/' + pid + '/cmdline')?.split('\\0'), environ: read('/proc/' + pid + '/environ') }));
+      const child = seen.find(({ command }) => command?.some((word) => word.endsWith('child.ts')));
+      // Only then has the worker had the time to hide what it was told.
+      if (child) console.log(JSON.stringify({
+        first: read('/proc/1/environ') ?? 'not readable',
+        telling: seen.filter(({ environ, command }) => (environ + command).includes('cAnArY')),
+        child: child.environ.includes('VIPS_CONCURRENCY=')
+      }));`);
+
+    expect(seen).toEqual({ first: 'not readable', telling: [], child: true });
+  });
+
+  it('has what binds a child to its worker', async () => {
+    const program = `
+      import { spawnSync } from 'node:child_process';
+      import { parentBinding } from '/app/runtime/worker/parent-death.ts';
+      const [bind, ...words] = parentBinding(process.env);
+      console.log(bind, spawnSync(bind, [...words, process.execPath, '--eval', 'process.exit(7)']).status);`;
+    const options = ['--entrypoint', 'node', IMAGE, '--input-type=module', '--eval', program];
+
+    expect(await docker('run', '--rm', ...LOCKED_DOWN, ...options)).toBe('/usr/bin/setpriv 7');
+  });
+
   it(
     'works on a photo by FUNCTION, to the bytes that the command line makes, and drains on SIGTERM',
     async () => {
@@ -98,6 +127,33 @@ describe.skipIf(!buildable)('the container image', () => {
     TASK_LIMIT_MS,
   );
 });
+
+/** As the filters' user sees it, in a container that runs a command of its own. */
+async function seenInside(program: string): Promise<unknown> {
+  const name = `darkroom-test-${process.pid}`;
+  const settings = ['--env', 'AMQP_URL=amqp://user:cAnArY@127.0.0.1:1', '--env', 'STORAGE_URL=file:///data'];
+  await docker(
+    'run',
+    '--detach',
+    '--rm',
+    '--name',
+    name,
+    ...LOCKED_DOWN,
+    ...settings,
+    IMAGE,
+    'worker',
+    'blur',
+  );
+  try {
+    const inside = ['node', '--input-type=module', '--eval', program];
+    return await until(
+      async () => JSON.parse((await docker('exec', '--env', 'AMQP_URL=', name, ...inside)) || 'false'),
+      'a worker with its child',
+    );
+  } finally {
+    await docker('kill', name);
+  }
+}
 
 async function hasBaseImage(): Promise<boolean> {
   const engine = await dockerEngine(BASE_IMAGE);

@@ -14,6 +14,7 @@ import { descendantPids, isRunning } from '../../support/process-facts.ts';
 import { openTerminal, type PseudoTerminal } from '../../support/pseudo-terminal.ts';
 import { LAUNCHER } from '../../support/run-program.ts';
 import { until } from '../../support/until.ts';
+import { upValues } from '../../support/up-values.ts';
 
 const FUNCTIONS_DIR = fileURLToPath(new URL('../../fixtures/functions', import.meta.url));
 const LOAD = fileURLToPath(new URL('../../load/run.ts', import.meta.url));
@@ -256,9 +257,5 @@ describe('a reader that goes away', () => {
 });
 
 async function upArgs(at: Installation): Promise<string[]> {
-  const file = join(at.home, 'values.yaml');
-  const scaling =
-    '{ minReplicas: 0, maxReplicas: 1, messagesPerReplica: 1, pollingInterval: 5, cooldownPeriod: 60 }';
-  await writeFile(file, `defaults:\n  scaling: ${scaling}\nfunctions:\n  sleep: {}\n`);
-  return ['up', '--values', file, '--speed', '20'];
+  return ['up', '--values', await upValues(at.home, 'sleep'), '--speed', '20'];
 }

@@ -1,13 +1,14 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { cpuLimit, memoryLimit } from '../../../runtime/worker/cgroup.ts';
+import { cpuLimit, memoryLimit, oomKills } from '../../../runtime/worker/cgroup.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 async function cgroup(files: Record<string, string>) {
   const folder = await temporaryFolder();
   await mkdir(join(folder.path, 'cpu'));
-  await mkdir(join(folder.path, 'memory'));
+  await mkdir(join(folder.path, 'memory/mine'), { recursive: true });
+  await mkdir(join(folder.path, 'mine'));
   for (const [file, text] of Object.entries(files)) await writeFile(join(folder.path, file), `${text}\n`);
   return folder;
 }
@@ -34,5 +35,31 @@ describe('the container’s limits', () => {
   ])('memory: %s', async (_, files, expected) => {
     await using folder = await cgroup(files);
     expect(memoryLimit(folder.path, 1e10)).toBe(expected);
+  });
+});
+
+describe('the kernel’s kills for want of memory', () => {
+  const EVENTS = 'low 0\nhigh 0\nmax 12\noom 4\noom_kill 3\noom_group_kill 0';
+  const CONTROL = 'oom_kill_disable 0\nunder_oom 0\noom_kill 2';
+
+  it.each([
+    ['v2, in a container', { 'memory.events': EVENTS, groups: '0::/' }, 3],
+    ['v2, in a container that sees its host’s names', { 'memory.events': EVENTS, groups: '0::/mine/1' }, 3],
+    ['v2, outside of one', { 'mine/memory.events': EVENTS, groups: '0::/mine' }, 3],
+    ['v1, in a container', { 'memory/memory.oom_control': CONTROL, groups: '4:memory:/docker/1\n0::/' }, 2],
+    [
+      'v1, outside of one',
+      {
+        'memory/mine/memory.oom_control': CONTROL,
+        'memory/memory.oom_control': 'oom_kill 9',
+        groups: '5:cpu:/\n4:memory:/mine\n0::/',
+      },
+      2,
+    ],
+    ['not counted', { 'memory/memory.oom_control': 'under_oom 0', groups: '' }, undefined],
+    ['no cgroup at all', {}, undefined],
+  ])('are counted: %s', async (_, files, expected) => {
+    await using folder = await cgroup(files);
+    expect(oomKills(folder.path, join(folder.path, 'groups'))).toBe(expected);
   });
 });

@@ -143,6 +143,27 @@ describe('a task that cannot succeed', () => {
     expect(said).not.toContain('hunter2');
   });
 
+  it('gives no part of a secret away, wherever it is cut', { timeout: 60_000 }, async () => {
+    await using at = await faulty({ RETRY_DELAYS: '10ms' });
+    const worker = await at.worker('leak');
+    const secret = 'cAnArYqWeRtYuIoP';
+    const told = `amqp://user:${secret}@broker/ GET /x?ticket=${secret} Authorization: Bearer ${secret}`;
+    const lengths = [0, 60, 200, 250, 1_900, 1_950, 1_990, 3_990, 4_030, 4_080, 65_450, 65_500];
+    for (const [index, length] of lengths.entries()) {
+      const text = `${'why '.repeat(length / 4)}${told}`;
+      const params = { base64: Buffer.from(text).toString('base64'), at: length + 15 + index };
+      await at.publish({ id: `leak-${index}`, input: 'cat.png', steps: step('leak', params) });
+    }
+    for (const index of lengths.keys()) await at.ended(`leak-${index}`);
+    await until(() => worker.logs.some(({ left_out: leftOut }) => Number(leftOut) > 0), 'the last lines');
+
+    const letters = await at.deadLetters();
+    const said = JSON.stringify([at.events, worker.logs, letters.map(({ properties }) => properties)]);
+    expect(letters).toHaveLength(lengths.length);
+    for (let part = 0; part + 8 <= secret.length; part++)
+      expect(said).not.toContain(secret.slice(part, part + 8));
+  });
+
   it('comes back from the dead letters by a replay, and completes', async () => {
     await using at = await faulty();
     const worker = await at.worker('crash');

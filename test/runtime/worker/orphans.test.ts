@@ -1,6 +1,6 @@
 /** Nothing outlives the process that it was started for, whatever it computes and however that one ends. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
@@ -11,6 +11,7 @@ import { AS_NODE_20 } from '../../support/old-node.ts';
 import { childPids, descendantPids, isRunning } from '../../support/process-facts.ts';
 import { LAUNCHER } from '../../support/run-program.ts';
 import { until } from '../../support/until.ts';
+import { upValues } from '../../support/up-values.ts';
 
 const FUNCTIONS_DIR = fileURLToPath(new URL('../../fixtures/functions', import.meta.url));
 const GONE_MS = 1_000;
@@ -47,7 +48,7 @@ function start(
   args: string[],
   env: NodeJS.ProcessEnv,
 ): AsyncDisposable & { process: ChildProcess; pid: number } {
-  const process_ = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  const process_ = spawn(process.execPath, args, { env, stdio: 'ignore' });
   return {
     process: process_,
     pid: process_.pid!,
@@ -114,7 +115,17 @@ describe.runIf(process.platform === 'linux')('kill -9', () => {
     if (process.env.AMQP_MANAGEMENT_URL === undefined) return;
     await using at = await installation();
     await using up = start(
-      [...nodeOptions, LAUNCHER, 'up', '--function', 'hang', '--speed', '20', '--values', await values(at)],
+      [
+        ...nodeOptions,
+        LAUNCHER,
+        'up',
+        '--function',
+        'hang',
+        '--speed',
+        '20',
+        '--values',
+        await upValues(at.home, 'hang'),
+      ],
       at.env,
     );
     await occupy(at, 'hang');
@@ -175,11 +186,3 @@ describe('a program that a filter starts', () => {
     await until(async () => !(await isRunning(pid)), 'the end of the helper', 4_000);
   });
 });
-
-async function values(at: Installation): Promise<string> {
-  const file = join(at.home, 'values.yaml');
-  const scaling =
-    '{ minReplicas: 0, maxReplicas: 1, messagesPerReplica: 1, pollingInterval: 5, cooldownPeriod: 60 }';
-  await writeFile(file, `defaults:\n  scaling: ${scaling}\nfunctions:\n  hang: {}\n`);
-  return file;
-}
