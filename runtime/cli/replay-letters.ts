@@ -11,7 +11,7 @@ import type { DeadLetterSelection } from './dead-letter-selection.ts';
 import { eachDeadLetter, type LetterResult } from './dead-letters.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { ourUsers, withBroker } from './session.ts';
-import { note } from './terminal.ts';
+import { escapeControls, note } from './terminal.ts';
 
 export interface ReplayResult {
   /** Those that were sent, or that would be. */
@@ -41,6 +41,7 @@ class Replayer {
   readonly #options: ReplayOptions;
   readonly #sender: Broker;
   readonly #storage: Storage;
+  readonly #strangers = new Set<string>();
   #warning: string | undefined;
 
   constructor(config: Config, options: ReplayOptions, sender: Broker) {
@@ -61,6 +62,7 @@ class Replayer {
     const results = await eachDeadLetter(queue, selection, async (letter, message) => {
       const replay = await planReplay(letter, message, this.#options);
       if (replay.needsTrust && !this.#isSurelyBelieved(letter)) this.#warn();
+      if (letter.of_worker && !letter.believed) this.#tellOf(letter.user);
       if (selection.dryRun === true) return false;
       // It stays a dead letter unless the broker confirms.
       await sendReplay(replay, this.#sender, this.#storage);
@@ -80,6 +82,16 @@ class Replayer {
     const { user } = this.#sender.state;
     if (user === undefined) return false;
     return (letter.believed && letter.user === user) || this.#config.trustedUsers.includes(user);
+  }
+
+  /** Perhaps a worker, and the command does not know its user. */
+  #tellOf(user: string | null): void {
+    if (user === null || this.#strangers.has(user)) return;
+    this.#strangers.add(user);
+    const name = escapeControls(user);
+    note(
+      `Letters of the user "${name}" are not believed here: their tasks start from the first step. If it is the workers’ user, TRUSTED_USERS=${name} lets them go on where they failed.`,
+    );
   }
 
   /** Once, and before anything is sent that may be in vain. */

@@ -15,8 +15,11 @@ import {
   sendAsStranger,
   TASK,
 } from '../../support/letters.ts';
+import { startRabbit } from '../../support/rabbit.ts';
 import { runDarkroom } from '../../support/run-program.ts';
 import { until } from '../../support/until.ts';
+
+const SLOW = { timeout: 120_000 };
 
 describe('replay', () => {
   it('leaves what no filter takes, sends the rest, and exits 1', async () => {
@@ -58,6 +61,22 @@ describe('replay', () => {
     expect(JSON.parse(status.stdout)).toMatchObject({ state: 'failed', dead_letter: true });
   });
 
+  it('leaves what the broker finds too large by now, and goes on with the next', SLOW, async () => {
+    await using node = await startRabbit();
+    await using at = await startInstallation({ amqpUrl: node.amqpUrl, env: { AMQP_URL: node.amqpUrl } });
+    const large = { ...LOST, id: 'large', output: { format: 'x'.repeat(5_000) } };
+    await sendAsStranger(at, at.names.exchange, 'nowhere', [{ body: LOST }, { body: large }, { body: LOST }]);
+    await lettersAre(at, 3);
+    const bound = 'rabbit, max_message_size, 1000';
+    await node.ctl('eval', `application:set_env(${bound}), persistent_term:put(max_message_size, 1000).`);
+
+    const { code, stdout } = await at.darkroom('dead', 'replay');
+
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/Replayed 2 of 3\.\nlarge stays: RabbitMQ refuses .* larger than/);
+    await lettersAre(at, 1);
+  });
+
   it('by a user who may not send leaves all of them, and says so of each', async (context) => {
     await using at = await startInstallation();
     await using user = await brokerUser({ configure: '.*', write: `^${at.prefix}$`, read: '.*' });
@@ -94,6 +113,8 @@ describe('replay', () => {
     expect(own.stderr).not.toMatch(/Warning/);
     expect(doubted.stderr).toMatch(new RegExp(`Warning: .*TRUSTED_USERS names "${admin.name}"`));
     expect(named.stderr).not.toMatch(/Warning/);
+    expect(doubted.stderr).toMatch(/Letters of the user "guest" are not believed here/);
+    expect(own.stderr + named.stderr).not.toMatch(/not believed here/);
   });
 
   it('of a task that failed runs it again under a new generation, and of a forged one under none', async () => {
