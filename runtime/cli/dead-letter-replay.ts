@@ -4,7 +4,6 @@
  * the end of one that has.
  */
 import type { Broker, PublishRequest } from '../amqp/broker.ts';
-import type { GotMessage } from '../amqp/browse-queue.ts';
 import { names } from '../amqp/topology.ts';
 import { asError } from '../errors.ts';
 import type { Storage } from '../storage/storage.ts';
@@ -12,6 +11,7 @@ import { HEADERS, type Hop, hopHeaders, withoutHopHeaders } from '../task/hop.ts
 import type { Task } from '../task/task.ts';
 import { type TaskMarker, writeMarker } from '../task/task-marker.ts';
 import { carriedProperties } from '../worker/messages.ts';
+import type { GotMessage } from './browse-queue.ts';
 import { type DeadLetter, NO_ID, taskOf } from './dead-letter.ts';
 import { removeSubmissionRecord, writeSubmissionRecord } from './submission-record.ts';
 import { endOf, isEndOf } from './task-standing.ts';

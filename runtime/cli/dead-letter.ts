@@ -1,11 +1,12 @@
 /** Reads one dead letter: which task it was, where it failed and why. A letter is outside data; reading one never fails. */
-import type { GotMessage } from '../amqp/browse-queue.ts';
+
 import { names } from '../amqp/topology.ts';
 import { asError } from '../errors.ts';
 import { capText } from '../redact.ts';
 import { HEADERS, type Hop, parseHop, withoutHopHeaders } from '../task/hop.ts';
 import { parseTask, type Task } from '../task/task.ts';
 import { bestEffortId } from '../worker/decide-unreadable.ts';
+import type { GotMessage } from './browse-queue.ts';
 
 export interface DeadLetter {
   /** The task's id where the message could be read, else its message id. */

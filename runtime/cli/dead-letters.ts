@@ -1,9 +1,9 @@
 /** Goes through the dead letter queue letter by letter: looks at them without taking them, and settles the chosen ones. */
 import type { Broker } from '../amqp/broker.ts';
-import { browseQueue, type GotMessage } from '../amqp/browse-queue.ts';
 import { names } from '../amqp/topology.ts';
 import { asError } from '../errors.ts';
 import { capText } from '../redact.ts';
+import { browseQueue, type GotMessage } from './browse-queue.ts';
 import { type DeadLetter, type IsOurUser, parseDeadLetter, unreadableLetter } from './dead-letter.ts';
 import { type DeadLetterSelection, selectionMatcher } from './dead-letter-selection.ts';
 

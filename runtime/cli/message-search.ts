@@ -1,10 +1,10 @@
 /** Looks for one task's message where it can be looked for without harm: the dead letters and the retry queues. */
 import type { Broker } from '../amqp/broker.ts';
-import { type BrowseVerdict, browseQueue, type GotMessage } from '../amqp/browse-queue.ts';
 import { inspectQueue, names, type QueueState } from '../amqp/topology.ts';
 import type { Config } from '../config.ts';
 import { asError } from '../errors.ts';
 import { HEADERS, parseHop } from '../task/hop.ts';
+import { type BrowseVerdict, browseQueue, type GotMessage } from './browse-queue.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { readLetter } from './dead-letters.ts';
 import { ourUsers } from './session.ts';

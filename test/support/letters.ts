@@ -1,6 +1,6 @@
 /** Dead letters as commands get them from the queue. */
 import type { GetMessage, Options } from 'amqplib';
-import type { GotMessage } from '../../runtime/amqp/browse-queue.ts';
+import type { GotMessage } from '../../runtime/cli/browse-queue.ts';
 import { parseDeadLetter } from '../../runtime/cli/dead-letter.ts';
 import { planReplay } from '../../runtime/cli/dead-letter-replay.ts';
 import { openStorage } from '../../runtime/storage/open.ts';

@@ -2,11 +2,11 @@
 import { appendFile, writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { Broker } from '../../amqp/broker.ts';
-import type { GotMessage } from '../../amqp/browse-queue.ts';
 import { type Config, readConfig } from '../../config.ts';
 import { asError, UserError } from '../../errors.ts';
 import { capText, redactText } from '../../redact.ts';
 import { openStorage } from '../../storage/open.ts';
+import type { GotMessage } from '../browse-queue.ts';
 import { confirmed } from '../confirm.ts';
 import type { DeadLetter } from '../dead-letter.ts';
 import { removeLeftovers } from '../dead-letter-leftovers.ts';

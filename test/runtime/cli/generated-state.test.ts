@@ -4,7 +4,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { GotMessage } from '../../../runtime/amqp/browse-queue.ts';
+import type { GotMessage } from '../../../runtime/cli/browse-queue.ts';
 import { parseDeadLetter, taskOf } from '../../../runtime/cli/dead-letter.ts';
 import { planReplay } from '../../../runtime/cli/dead-letter-replay.ts';
 import { selectionMatcher } from '../../../runtime/cli/dead-letter-selection.ts';

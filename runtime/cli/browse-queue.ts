@@ -1,12 +1,11 @@
 /** Goes through a queue message by message without a consumer: what is not taken goes back where it was. */
-import type { GetMessage } from 'amqplib';
-import type { Broker } from './broker.ts';
-import { sendableProperties } from './sendable-properties.ts';
+import type { Broker, Delivery } from '../amqp/broker.ts';
+import { sendableProperties } from '../amqp/sendable-properties.ts';
 
 export interface GotMessage {
   body: Buffer;
-  properties: GetMessage['properties'];
-  fields: GetMessage['fields'];
+  properties: Delivery['properties'];
+  fields: { exchange: string; routingKey: string };
 }
 
 /** What becomes of a message, and whether to go on with the next. */
