@@ -1,11 +1,13 @@
 /** The environment, read once: validated, typed, and with every fault reported together. */
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { relationFaults } from './config-relations.ts';
 import { UserError } from './errors.ts';
+import { DEFAULT_LIMITS, photoMemory, photoPixels } from './image/limits.ts';
 import { redactText } from './redact.ts';
 import { isAllowedBucket } from './storage/allowed-buckets.ts';
 import { HOST_RULE_WORDS, parseHostRule } from './storage/https-policy.ts';
-import { formatDuration, parseDuration, parseSize } from './units.ts';
+import { parseDuration, parseSize } from './units.ts';
 
 const duration = z
   .string()
@@ -104,9 +106,9 @@ const VARIABLES = {
   CHILD_UID: count(1, MAX_ID).optional(),
   CHILD_GID: count(1, MAX_ID).optional(),
   LIMIT_INPUT_BYTES: size(1, '1B').default(25 * 1_048_576),
-  LIMIT_PIXELS: count(1, 1e9).default(50_000_000),
+  LIMIT_PIXELS: count(1, 1e9).optional(),
   LIMIT_FRAMES: count(1, 100_000).default(100),
-  LIMIT_OUTPUT_PIXELS: count(1, 1e9).default(50_000_000),
+  LIMIT_OUTPUT_PIXELS: count(1, 1e9).optional(),
   ALLOW_SVG: flag.default(false),
   INPUT_HTTPS: flag.default(false),
   INPUT_HTTPS_HOSTS: list(
@@ -143,7 +145,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   );
   const result = schema.safeParse(set);
   const faults = result.success
-    ? chainFaults(result.data)
+    ? relationFaults(result.data)
     : result.error.issues.map((issue) => fault(issue, set));
   if (faults.length > 0)
     throw new UserError(
@@ -159,27 +161,9 @@ function fault(issue: z.core.$ZodIssue, set: Record<string, string | undefined>)
   return `${variable}: expected ${issue.message}, got ${redactText(shown)}`;
 }
 
-/** The chain of times: a task must fit the drain, the drain the grace period, and the grace period the cooldown. */
-function chainFaults(read: Variables): string[] {
-  const chain: [keyof Variables, keyof Variables, string][] = [
-    ['TASK_TIMEOUT', 'DRAIN_TIMEOUT', 'a task in hand must be able to finish while the worker drains'],
-    ['DRAIN_TIMEOUT', 'TERMINATION_GRACE_PERIOD', 'the worker must have drained before it is killed'],
-    [
-      'TERMINATION_GRACE_PERIOD',
-      'KEDA_COOLDOWN',
-      'a pod must be gone before the next scale-in is considered',
-    ],
-    ['TASK_TIMEOUT', 'CONSUMER_TIMEOUT', 'the broker must not take a task back while it is being worked on'],
-  ];
-  return chain
-    .filter(([shorter, longer]) => (read[shorter] as number) >= (read[longer] as number))
-    .map(
-      ([shorter, longer, why]) =>
-        `${shorter} (${formatDuration(read[shorter] as number)}) must be less than ${longer} (${formatDuration(read[longer] as number)}): ${why}`,
-    );
-}
-
 function shape(read: Variables) {
+  const asked = [read.LIMIT_PIXELS, read.LIMIT_OUTPUT_PIXELS].filter((pixels) => pixels !== undefined);
+  const fitting = Math.min(DEFAULT_LIMITS.pixels, photoPixels(read.CHILD_MAX_MEMORY));
   const amqp = {
     url: read.AMQP_URL,
     auth: read.AMQP_AUTH,
@@ -222,14 +206,16 @@ function shape(read: Variables) {
     child: {
       maxTasks: read.CHILD_MAX_TASKS,
       maxMemoryBytes: read.CHILD_MAX_MEMORY,
+      /** What the pixel limits ask for; undefined: they are not set, and follow from the memory there is. */
+      neededBytes: asked.length > 0 ? photoMemory(Math.max(...asked)) : undefined,
       uid: read.CHILD_UID,
       gid: read.CHILD_GID ?? read.CHILD_UID,
     },
     limits: {
       inputBytes: read.LIMIT_INPUT_BYTES,
-      pixels: read.LIMIT_PIXELS,
+      pixels: read.LIMIT_PIXELS ?? fitting,
       frames: read.LIMIT_FRAMES,
-      outputPixels: read.LIMIT_OUTPUT_PIXELS,
+      outputPixels: read.LIMIT_OUTPUT_PIXELS ?? fitting,
       svg: read.ALLOW_SVG,
     },
     logLevel: read.LOG_LEVEL,

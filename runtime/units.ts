@@ -34,6 +34,11 @@ export function formatDuration(ms: number): string {
   return `${ms}ms`;
 }
 
+/** As {@link parseSize} reads it, rounded up to whole mebibytes: `1024MiB`. */
+export function formatSize(bytes: number): string {
+  return `${Math.ceil(bytes / SIZE_UNITS_BYTES.MiB)}MiB`;
+}
+
 /** For people: `0.4 ms`, `38 ms`, `1.25 s`, `2 m 05 s`. */
 export function humanDuration(ms: number): string {
   if (ms < 10) return `${ms.toFixed(1)} ms`;

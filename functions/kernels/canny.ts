@@ -39,9 +39,11 @@ export function canny(pixels: Pixels, options: CannyOptions): Pixels {
 
 function toBytes(pixels: Pixels): Pixels {
   const { data } = pixels;
-  return data instanceof Uint8Array
-    ? pixels
-    : { ...pixels, data: Uint8Array.from(data, (s) => Math.round(s / 257)) };
+  if (data instanceof Uint8Array) return pixels;
+  // `Uint8Array.from` would hold every sample as a number of its own first: 24 bytes a pixel.
+  const bytes = new Uint8Array(data.length);
+  for (let i = 0; i < data.length; i++) bytes[i] = Math.round(data[i]! / 257);
+  return { ...pixels, data: bytes };
 }
 
 /** The colours without their alpha. */

@@ -2,6 +2,7 @@
 import type { Metadata } from 'sharp';
 import { Rejection } from '../errors.ts';
 import type { Image, Pixels, Source } from '../filter.ts';
+import { humanSize } from '../units.ts';
 import { FORMATS, type ImageFormat, OUTPUT_FORMATS, type OutputFormat } from './formats.ts';
 import {
   configureLibrary,
@@ -13,7 +14,7 @@ import {
   type SampleShape,
   sharp,
 } from './images.ts';
-import type { ImageLimits } from './limits.ts';
+import { decodablePixels, type ImageLimits } from './limits.ts';
 
 type InputFormat = OutputFormat | 'svg';
 
@@ -33,6 +34,7 @@ export async function decode(bytes: Buffer, limits: ImageLimits): Promise<Image>
   const format = checkFormat(bytes, limits);
   const metadata = await readMetadata(bytes, format);
   checkSize(metadata, limits);
+  checkMemory(metadata, format, limits);
   const source = describeSource(metadata, format, bytes.length);
   if (needsConversion(metadata)) return new DecodedImage(await convert(bytes, metadata, limits), source);
   return new EncodedImage(bytes, shapeOf(metadata), source, limits);
@@ -126,6 +128,22 @@ function checkSize({ width, height, pages = 1 }: Metadata, limits: ImageLimits):
   const size = `${width} × ${height}${pages > 1 ? ` × ${pages} frames` : ''}`;
   throw limitExceeded(
     `The input has ${count(width * height * pages)} pixels (${size}); the limit is ${count(limits.pixels)}.`,
+  );
+}
+
+/** Some formats take so much memory to decode that fewer pixels fit into it than the limit allows. */
+function checkMemory(
+  { width, height, depth }: Metadata,
+  format: InputFormat,
+  { memoryBytes }: ImageLimits,
+): void {
+  if (memoryBytes === undefined) return;
+  const isDeep = depth !== 'uchar';
+  const fitting = decodablePixels(format, isDeep, memoryBytes);
+  if (width * height <= fitting) return;
+  const label = `${format.toUpperCase()}${isDeep ? ' of more than 8 bits a sample' : ''}`;
+  throw limitExceeded(
+    `The input has ${count(width * height)} pixels (${width} × ${height}); of ${label} at most ${count(fitting)} can be decoded within the ${humanSize(memoryBytes)} of memory that a task may take (CHILD_MAX_MEMORY).`,
   );
 }
 

@@ -9,7 +9,8 @@ import { createLog, type Logger } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { ProbeServer } from '../telemetry/probe-server.ts';
 import { Tracing } from '../telemetry/tracing.ts';
-import { cpuLimit, memoryLimit } from './cgroup.ts';
+import { cpuLimit } from './cgroup.ts';
+import { childLimits } from './child-memory.ts';
 import { ChildProcess } from './child-process.ts';
 import { deletionCostOf } from './deletion-cost.ts';
 import { Slot } from './slot.ts';
@@ -17,18 +18,17 @@ import { StopSignal } from './stop-signal.ts';
 import { Trust } from './trust.ts';
 import { Worker } from './worker.ts';
 
-/** A child may use this share of the container's memory; the parent and the page cache need the rest. */
-const CHILD_MEMORY_SHARE = 0.75;
 const TELEMETRY_DELAY_MS = 1_000;
 
 /**
  * Works until SIGTERM or SIGINT; resolves when drained.
  * @param parentPid ends with this process
- * @throws UserError for a filter that is not there
+ * @throws UserError for a filter that is not there, or limits that this container cannot keep to
  */
 export async function runWorker(config: Config, parentPid?: number): Promise<void> {
   const filters = config.functions;
   checkFilters(filters, config.functionsDir);
+  const limits = childLimits(config);
   const name = `${config.pod.name ?? hostname()}/${process.pid}`;
   const log = createLog(config.logLevel, { worker: name });
   const metrics = new Metrics();
@@ -39,6 +39,7 @@ export async function runWorker(config: Config, parentPid?: number): Promise<voi
   const trust = trustOf(config, broker, log);
   const parts: Parts = {
     config,
+    limits,
     name,
     log,
     metrics,
@@ -88,6 +89,7 @@ function checkFilters(filters: string[], functionsDir: string): void {
 
 interface Parts {
   config: Config;
+  limits: ReturnType<typeof childLimits>;
   name: string;
   log: Logger;
   metrics: Metrics;
@@ -98,7 +100,7 @@ interface Parts {
   stop: StopSignal;
 }
 
-function startSlot(filter: string, { config, stop, ...parts }: Parts): Slot {
+function startSlot(filter: string, { config, limits, stop, ...parts }: Parts): Slot {
   const threads = threadsPerChild(config);
   const child = new ChildProcess({
     settings: {
@@ -107,12 +109,12 @@ function startSlot(filter: string, { config, stop, ...parts }: Parts): Slot {
       storageUrl: config.storage.url,
       buckets: config.storage.buckets,
       https: config.https,
-      limits: { ...config.limits, threads },
+      limits: { ...limits, threads },
       inputGraceMs: config.retry.inputGraceMs,
     },
     threads,
     maxTasks: config.child.maxTasks,
-    maxMemoryBytes: Math.min(config.child.maxMemoryBytes, CHILD_MEMORY_SHARE * memoryLimit()),
+    maxMemoryBytes: limits.memoryBytes,
     user: { uid: config.child.uid, gid: config.child.gid },
     isAlone: config.functions.length === 1,
     log: parts.log,

@@ -109,6 +109,29 @@ describe('the configuration', () => {
   });
 
   it.each([
+    [{ LIMIT_PIXELS: '200000000' }, /LIMIT_PIXELS \(200000000\) must be at most 93952409 .*at least 2036MiB/],
+    [
+      { LIMIT_OUTPUT_PIXELS: '50000000', CHILD_MAX_MEMORY: '300MiB' },
+      /LIMIT_OUTPUT_PIXELS \(50000000\) must be at most 18035507 .*at least 605MiB/,
+    ],
+    [{ CHILD_MAX_MEMORY: '64MiB' }, /CHILD_MAX_MEMORY \(64MiB\) must be at least 138MiB/],
+  ])('refuses limits that contradict each other, with the numbers to use: %j', (env, message) => {
+    expect(() => readConfig(env)).toThrow(message);
+  });
+
+  it('takes the numbers that it says', () => {
+    expect(() => readConfig({ LIMIT_PIXELS: '93952409' })).not.toThrow();
+    expect(() => readConfig({ LIMIT_PIXELS: '200000000', CHILD_MAX_MEMORY: '2036MiB' })).not.toThrow();
+    expect(() => readConfig({ CHILD_MAX_MEMORY: '138MiB' })).not.toThrow();
+  });
+
+  it('lets pixel limits that nobody set follow from the memory', () => {
+    const { limits } = readConfig({ CHILD_MAX_MEMORY: '300MiB' });
+
+    expect(limits).toMatchObject({ pixels: 18_035_507, outputPixels: 18_035_507 });
+  });
+
+  it.each([
     ['TASK_TIMEOUT', '90s', 'DRAIN_TIMEOUT'],
     ['DRAIN_TIMEOUT', '2m', 'TERMINATION_GRACE_PERIOD'],
     ['TERMINATION_GRACE_PERIOD', '5m', 'KEDA_COOLDOWN'],

@@ -8,6 +8,9 @@ import { KINDS, ORIENTATIONS, orientedPng, picture, pipelineOver, pngOf } from '
 
 const open = (bytes: Buffer, limits: Partial<ImageLimits> = {}) =>
   decode(bytes, { ...DEFAULT_LIMITS, ...limits });
+const MIB = 1_048_576;
+const flat = (width: number, height: number) =>
+  sharp({ create: { width, height, channels: 3, background: 'tan' } });
 const SVG = Buffer.from(
   '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"/>',
 );
@@ -162,6 +165,24 @@ describe('what is refused before decoding', () => {
       message: expect.stringMatching(/851 pixels \(37 × 23\)/),
     });
     await expect(open(await pngOf(picture()), { pixels: 37 * 23 })).resolves.toBeDefined();
+  });
+
+  it('an image of a format that would take more memory than there is, before it is decoded', async () => {
+    const [avif, png] = await Promise.all(
+      (['avif', 'png'] as const).map((format) =>
+        flat(2_000, 2_000).toFormat(format, { effort: 1 }).toBuffer(),
+      ),
+    );
+    const memoryBytes = 128 * MIB;
+
+    await expect(open(avif!, { memoryBytes })).rejects.toMatchObject({
+      failureType: 'limit-exceeded',
+      message: expect.stringMatching(
+        /4,000,000 pixels \(2000 × 2000\); of AVIF at most 3,289,\d+ can be decoded within the 128\.0 MiB .*CHILD_MAX_MEMORY/,
+      ),
+    });
+    await expect(open(avif!, { memoryBytes: 256 * MIB })).resolves.toBeDefined();
+    await expect(open(png!, { memoryBytes })).resolves.toBeDefined();
   });
 
   it('a bomb whose header promises more than the limit', async () => {

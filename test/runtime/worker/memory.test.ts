@@ -66,6 +66,20 @@ describe.runIf(process.platform === 'linux')(
       expect(at.events.some(({ key }) => key === 'task.retrying')).toBe(false);
     });
 
+    it('is refused at once where its image’s format alone takes too much to decode', async () => {
+      await using at = await installation({ CHILD_MAX_MEMORY: '256MiB' });
+      await at.worker('noop');
+      const background = { r: 200, g: 90, b: 20, alpha: 0.5 };
+      const large = sharp({ create: { width: 3_550, height: 3_550, channels: 4, background } });
+      await at.put('dot.png', await large.avif({ effort: 0 }).toBuffer());
+
+      expect(await outcome(at, 'avif', 'noop')).toMatchObject({
+        failure_type: 'limit-exceeded',
+        attempts: 1,
+        failure_reason: expect.stringMatching(/3550 × 3550.*of AVIF at most .*256\.0 MiB of memory/),
+      });
+    });
+
     it('keeps to its deadline, the new process’s time included', async () => {
       await using at = await installation({
         CHILD_MAX_MEMORY: '400MiB',
