@@ -29,8 +29,8 @@ export interface RetrySight {
   delayMs: number;
 }
 
-/** A look must not take long: enough for what waits in quieter times. */
-const LOOKED_AT_MAX = 2_000;
+/** For each queue: enough for tens of thousands of messages. */
+const LOOK_MS = 5_000;
 
 /**
  * @param queue where the task is due, if that is known
@@ -103,16 +103,22 @@ async function findRetry(
   return {};
 }
 
+/** @throws Error when the queue is too long to be looked through, and nothing was found so far */
 async function findIn<T>(
   broker: Broker,
   queue: string,
   match: (message: GotMessage) => T | undefined,
 ): Promise<T | undefined> {
+  const deadlineMs = performance.now() + LOOK_MS;
   let found: T | undefined;
   let lookedAt = 0;
+  let isLate = false;
   await browseQueue(broker, queue, async (message): Promise<BrowseVerdict> => {
     found = match(message);
-    return found !== undefined || ++lookedAt >= LOOKED_AT_MAX ? 'stop' : 'keep';
+    lookedAt++;
+    isLate = performance.now() > deadlineMs;
+    return found !== undefined || isLate ? 'stop' : 'keep';
   });
+  if (found === undefined && isLate) throw new Error(`more than the first ${lookedAt} would take too long`);
   return found;
 }

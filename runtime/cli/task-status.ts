@@ -34,6 +34,8 @@ interface Finding {
 
 export interface TaskStatus extends Finding {
   id: string;
+  /** What could not be looked at, in words. */
+  not_looked_at?: string[];
 }
 
 export async function statusOf(id: string, config: Config): Promise<TaskStatus> {
@@ -42,7 +44,7 @@ export async function statusOf(id: string, config: Config): Promise<TaskStatus> 
   const marker = standing.inFlight === undefined ? standing.end?.marker : undefined;
   if (marker !== undefined) return await endedStatus(id, marker, storage);
   const status = await openStatus(id, standing, storage, config);
-  return { ...status, explanation: [status.explanation, ...remarksOn(standing)].join(' ') };
+  return { ...status, explanation: [status.explanation, ...remarksOn(standing, status)].join(' ') };
 }
 
 async function endedStatus(id: string, marker: TaskMarker, storage: Storage): Promise<TaskStatus> {
@@ -115,8 +117,7 @@ function placedStatus(
 ): Finding {
   const where = `step ${step + 1} of ${steps.length} (${filter}), since ${since}`;
   const detail = { step, steps: steps.length, filter, since, queue };
-  if (sight === undefined)
-    return { state: 'queued', explanation: `${where}; the broker does not say more.`, ...detail };
+  if (sight === undefined) return { state: 'queued', explanation: `${where}.`, ...detail };
   if (sight === 'missing')
     return {
       state: 'refused',
@@ -147,7 +148,7 @@ async function unknownStatus(id: string, storage: Storage): Promise<Finding> {
   return {
     state: 'unknown',
     explanation:
-      'No worker has ended this task, it was not published from here, and it is not in the dead letters. It may be queued, or the id is wrong.',
+      'No worker has ended this task, it was not published from here, and it was not found in the dead letters. It may be queued, or the id is wrong.',
   };
 }
 
@@ -163,8 +164,8 @@ async function lookOnBroker(
 }
 
 /** What a person has to know beside the state. */
-function remarksOn({ end, record, inFlight }: TaskStanding): string[] {
-  const remarks: string[] = [];
+function remarksOn({ end, record, inFlight }: TaskStanding, { not_looked_at = [] }: TaskStatus): string[] {
+  const remarks = not_looked_at.map((fault) => `(${fault})`);
   if (end?.damage !== undefined)
     remarks.push(
       `${end.damage} When the task is delivered, its work is done again and the marker written anew.`,
