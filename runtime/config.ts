@@ -85,6 +85,7 @@ const VARIABLES = {
     (item) => (isAllowedBucket(item) ? item : undefined),
     "buckets' names or s3://bucket/prefix?region=…",
   ).default([]),
+  STORAGE_REQUIRE_CONDITIONAL_WRITES: flag.default(false),
   ENDED_RETENTION: duration.default(7 * 86_400_000),
   HTTP_PORT: count(0, 65_535).default(9090),
   HTTP_HOST: z.string().optional(),
@@ -186,7 +187,12 @@ function shape(read: Variables) {
     replyQueues: read.REPLY_QUEUES,
     functions: read.FUNCTION,
     functionsDir: read.FUNCTIONS_DIR,
-    storage: { url: read.STORAGE_URL, buckets: read.STORAGE_BUCKETS, endedRetentionMs: read.ENDED_RETENTION },
+    storage: {
+      url: read.STORAGE_URL,
+      buckets: read.STORAGE_BUCKETS,
+      requireConditionalWrites: read.STORAGE_REQUIRE_CONDITIONAL_WRITES,
+      endedRetentionMs: read.ENDED_RETENTION,
+    },
     https: { enabled: read.INPUT_HTTPS, hosts: read.INPUT_HTTPS_HOSTS },
     http: { port: read.HTTP_PORT, host: read.HTTP_HOST },
     timeouts: {

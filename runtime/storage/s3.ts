@@ -7,6 +7,7 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import { v4 as uuid } from 'uuid';
 import { Rejection, Retryable } from '../errors.ts';
 import { assertKey, isKey, isRuntimeKey, RUNTIME_FOLDER } from './keys.ts';
 import { readBody, s3Client } from './s3-connection.ts';
@@ -105,15 +106,18 @@ class S3Storage implements Storage {
   }
 
   async keepsFirstWrite(): Promise<boolean> {
-    const key = `${RUNTIME_FOLDER}/check/conditional`;
-    await this.write(key, Buffer.from('1'));
-    try {
-      const Key = this.#objectKey(key);
-      const stored = await this.#perform(`write "${key}"`, () => this.#putNew(Key, Buffer.from('2')));
-      return stored === false;
-    } finally {
-      await this.remove(key);
-    }
+    const key = `${RUNTIME_FOLDER}/check/${uuid()}`;
+    const Key = this.#objectKey(key);
+    // Both at once: some servers look first and write then.
+    const write = () => this.#perform(`write "${key}"`, () => this.#putNew(Key, Buffer.from('1')));
+    const results = await Promise.allSettled([write(), write()]);
+    await this.remove(key);
+    const stored = results.map((result) => {
+      if (result.status === 'fulfilled') return result.value;
+      throw result.reason;
+    });
+    // After an answer that was lost on the way, both may be told that something is there.
+    return stored.includes(false) && !stored.includes(undefined);
   }
 
   /** The full key of a key, which stays below the prefix because no segment can be `..`. */

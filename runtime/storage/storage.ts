@@ -68,6 +68,10 @@ export interface Storage {
   keepsFirstWrite(): Promise<boolean>;
 }
 
+/** Follows the URL of a storage that does not. */
+export const LAST_WRITE_WINS =
+  'ignores conditional writes: of two writers at one moment, the last one wins, so two tasks with one id at once may both be told that they completed.';
+
 export interface StorageOptions {
   /** How long a connection to S3 may stay silent, milliseconds; default 10 000. */
   idleTimeoutMs?: number;

@@ -129,6 +129,9 @@ export class ChildProcess implements Child {
 
   #begin(): ChildLife {
     const { env, ...options } = this.#options;
+    // Once is enough.
+    if (this.#restarts > 0 && options.settings.storageCheck === 'told')
+      options.settings = { ...options.settings, storageCheck: undefined };
     const delayMs =
       this.#failedStarts === 0 ? 0 : Math.min(RESTART_DELAY_MAX_MS, 100 * 2 ** this.#failedStarts);
     const life = new ChildLife({ ...options, delayMs, env: env ?? process.env });

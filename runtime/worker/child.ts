@@ -12,6 +12,7 @@ import { dieWithParent } from './parent-death.ts';
 import type { Job, Request, Response, StepResult } from './protocol.ts';
 import { runStep } from './run-step.ts';
 import type { StepResources } from './step-resources.ts';
+import { requireFirstWrite, type StorageCheck, tellOfLastWrite } from './storage-check.ts';
 
 /** What the parent hands over at start; nothing else of the environment is read here. */
 export interface ChildSettings {
@@ -22,6 +23,7 @@ export interface ChildSettings {
   https: { enabled: boolean; hosts: string[] };
   limits: StepResources['limits'];
   inputGraceMs: number;
+  storageCheck?: StorageCheck | undefined;
 }
 
 /** How often a long job looks whether its task was cancelled. */
@@ -47,9 +49,11 @@ async function main(): Promise<void> {
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => {});
   try {
-    await opening;
+    const { storage } = await opening;
     await Promise.all(settings.functions.map((name) => loadFunction(name, settings.functionsDir)));
+    if (settings.storageCheck === 'required') await requireFirstWrite(storage);
     send({ type: 'ready' });
+    if (settings.storageCheck === 'told') tellOfLastWrite(storage);
   } catch (thrown) {
     const error = asError(thrown);
     if (!(error instanceof UserError)) throw error;

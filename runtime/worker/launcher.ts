@@ -15,6 +15,7 @@ import { ChildProcess } from './child-process.ts';
 import { deletionCostOf } from './deletion-cost.ts';
 import { Slot } from './slot.ts';
 import { StopSignal } from './stop-signal.ts';
+import type { StorageCheck } from './storage-check.ts';
 import { Trust } from './trust.ts';
 import { Worker } from './worker.ts';
 
@@ -111,6 +112,7 @@ function startSlot(filter: string, { config, limits, stop, ...parts }: Parts): S
       https: config.https,
       limits: { ...limits, threads },
       inputGraceMs: config.retry.inputGraceMs,
+      storageCheck: storageCheckOf(config, filter),
     },
     threads,
     maxTasks: config.child.maxTasks,
@@ -130,6 +132,12 @@ function startSlot(filter: string, { config, limits, stop, ...parts }: Parts): S
     crashLimit: config.retry.crashLimit,
     knownFilters: () => listFunctions(config.functionsDir),
   });
+}
+
+/** One child is enough to tell. */
+function storageCheckOf({ storage, functions }: Config, filter: string): StorageCheck | undefined {
+  if (storage.requireConditionalWrites) return 'required';
+  return filter === functions[0] ? 'told' : undefined;
 }
 
 function trustOf({ prefix, trustedUsers, replyQueues }: Config, broker: Broker, log: Logger): Trust {

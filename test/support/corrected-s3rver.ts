@@ -7,14 +7,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import type { RequestListener, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import S3rver from '@20minutes/s3rver';
 
 /** The one account that s3rver knows, its key and its secret. */
 export const S3RVER_ACCOUNT = 'S3RVER';
 const PAGE_KEYS = 1000;
+/** From a racy server's look to its write. */
+const RACE_MS = 100;
 
-/** What becomes of `If-None-Match: *` on a write. 'unknown' answers 501. */
-export type ConditionalWrites = 'supported' | 'ignored' | 'unknown';
+/** What becomes of `If-None-Match: *` on a write. 'racy' looks first and writes later, 'unknown' answers 501. */
+export type ConditionalWrites = 'supported' | 'ignored' | 'racy' | 'unknown';
 
 export interface Backend extends AsyncDisposable {
   answer: RequestListener;
@@ -56,7 +59,7 @@ function conditionally(s3rver: S3rver, answer: RequestListener, mode: Conditiona
       return sendError(response, 501, 'NotImplemented');
     }
     const target = decodeURIComponent(request.url!.split('?')[0]!);
-    while (writing.has(target)) await writing.get(target);
+    while (mode === 'supported' && writing.has(target)) await writing.get(target);
     const { promise, resolve } = Promise.withResolvers<void>();
     writing.set(target, promise);
     response.once('close', () => {
@@ -64,7 +67,10 @@ function conditionally(s3rver: S3rver, answer: RequestListener, mode: Conditiona
       resolve();
     });
     const [, bucket, ...key] = target.split('/');
-    if (!(await s3rver.store.existsObject(bucket!, key.join('/')))) return answer(request, response);
+    if (!(await s3rver.store.existsObject(bucket!, key.join('/')))) {
+      if (mode === 'racy') await sleep(RACE_MS);
+      return answer(request, response);
+    }
     request.resume();
     sendError(response, 412, 'PreconditionFailed');
   };

@@ -3,7 +3,7 @@ import { v4 as uuid } from 'uuid';
 import { asError, UserError } from '../../errors.ts';
 import { RUNTIME_FOLDER } from '../../storage/keys.ts';
 import { backendOf } from '../../storage/open.ts';
-import { ObjectNotFound, type Storage } from '../../storage/storage.ts';
+import { LAST_WRITE_WINS, ObjectNotFound, type Storage } from '../../storage/storage.ts';
 
 /**
  * Writes, reads, looks for and removes a small object of its own.
@@ -30,7 +30,7 @@ export async function tryStorage(storage: Storage): Promise<string[]> {
     );
   });
   if (await step('try conditional writes in', () => storage.keepsFirstWrite())) return [];
-  return [`${storage.url} ignores conditional writes: of two writers at one moment, the last one wins.`];
+  return [`${storage.url} ${LAST_WRITE_WINS}`];
 
   async function step<T>(doing: string, work: () => Promise<T>): Promise<T> {
     try {

@@ -156,7 +156,7 @@ test('finds out in its check that a server ignores conditions', async () => {
   expect(await site.storage.write('a', Buffer.from('2'), { ifAbsent: true })).toBe(false);
 });
 
-test.each(['ignored', 'unknown'] as const)(
+test.each(['ignored', 'racy', 'unknown'] as const)(
   'says of a server to which conditions are %s that it does not keep the first write',
   async (conditionalWrites) => {
     await using site = await startSite({ conditionalWrites });
