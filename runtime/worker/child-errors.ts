@@ -33,16 +33,11 @@ export class ChildErrors {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#nextMs = performance.now() + PAUSE_MS;
-    const text = (this.#leftOut === 0 ? this.#text : withoutLastWord(this.#text)).trim();
+    // The last word of a text that was cut may be half a secret.
+    const lastSpace = Math.max(this.#text.lastIndexOf(' '), this.#text.lastIndexOf('\n'), 0);
+    const text = (this.#leftOut === 0 ? this.#text : this.#text.slice(0, lastSpace)).trim();
     if (text !== '' || this.#leftOut > 0) this.#tell(capText(text, LOGGED_CHARACTERS), this.#leftOut);
     this.#text = '';
     this.#leftOut = 0;
   }
-}
-
-/** Of a text that was cut off: it may be half a secret. */
-function withoutLastWord(text: string): string {
-  let end = text.length;
-  while (end > 0 && /\S/.test(text.charAt(end - 1))) end--;
-  return text.slice(0, end);
 }

@@ -18,12 +18,8 @@ export interface Lost {
   message: string;
 }
 
-export function lost(
-  failureType: FailureType,
-  message: string,
-  consequence: Lost['consequence'] = 'retry',
-): Lost {
-  return { type: 'lost', consequence, failureType, message };
+export function lost(why: FailureType, message: string, consequence: Lost['consequence'] = 'retry'): Lost {
+  return { type: 'lost', consequence, failureType: why, message };
 }
 
 interface LifeOptions extends ChildStart {
@@ -99,11 +95,10 @@ export class ChildLife {
     await exited;
   }
 
-  /** Memory it holds now; undefined where only Linux knows. */
-  async residentBytes(): Promise<number | undefined> {
+  /** Memory it holds now; 0 when it holds none any more, or is not on Linux. */
+  async residentBytes(): Promise<number> {
     const status = await readFile(`/proc/${this.pid}/status`, 'utf8').catch(() => '');
-    const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
-    return kibibytes === undefined ? undefined : Number(kibibytes) * 1_024;
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1_024;
   }
 
   #send(request: Request, answer: (response: Lost) => void): void {

@@ -15,7 +15,6 @@ const REQUEST_TIMEOUT_MS = 15_000;
 const RESTART_DELAY_MAX_MS = 5_000;
 /** Failed starts in a row after which the worker no longer calls itself ready. */
 const FAILED_STARTS_LIMIT = 3;
-const NOT_STARTED = lost('child-lost', 'The child process did not start.');
 
 export interface ChildOptions extends Omit<ChildStart, 'env'> {
   maxTasks: number;
@@ -78,16 +77,13 @@ export class ChildProcess implements Child {
   async run(job: Job, timeoutMs: number): Promise<StepResult> {
     const late = `Step ${job.step} (${job.task.steps[job.step]?.filter}) took longer than its ${timeoutMs} ms and was stopped.`;
     const life = this.#life;
-    if (!(await life.ready)) return failureOf(NOT_STARTED);
     const isFresh = life.tasks === 0;
     const startMs = performance.now();
     const result = await this.#runIn(life, job, timeoutMs, late);
     if (isFresh || result.kind !== 'failed' || result.failureType !== 'memory') return result;
     // Perhaps the tasks before it left the child large. One that has done nothing else tells.
-    const fresh = this.#life;
-    if (!(await fresh.ready)) return failureOf(NOT_STARTED);
     const leftMs = Math.max(1, timeoutMs - (performance.now() - startMs));
-    return await this.#runIn(fresh, { ...job, isRepeat: true }, leftMs, late);
+    return await this.#runIn(this.#life, { ...job, isRepeat: true }, leftMs, late);
   }
 
   async mark(task: Task, marker: TaskMarker, replace: boolean): Promise<StandingMarker | undefined> {
@@ -109,16 +105,21 @@ export class ChildProcess implements Child {
   }
 
   async #runIn(life: ChildLife, job: Job, timeoutMs: number, late: string): Promise<StepResult> {
-    let isAnswered = false;
-    const timer = setInterval(() => void this.#endIfGrown(life, () => isAnswered), MEMORY_POLL_MS);
+    if (!(await life.ready)) return failureOf(lost('child-lost', 'The child process did not start.'));
+    const { maxMemoryBytes } = this.#options;
+    let isWorking = true;
+    const poll = setInterval(async () => {
+      const rssBytes = await life.residentBytes();
+      if (isWorking && rssBytes > maxMemoryBytes) life.end(tooLarge(rssBytes, maxMemoryBytes));
+    }, MEMORY_POLL_MS);
     try {
       const response = await life.ask({ type: 'run', seq: ++this.#sequence, job }, timeoutMs, late);
-      isAnswered = true;
       if (response.type !== 'ran') return failureOf(response);
       this.#replaceIfWorn(life, response);
       return response.result;
     } finally {
-      clearInterval(timer);
+      isWorking = false;
+      clearInterval(poll);
     }
   }
 
@@ -155,17 +156,12 @@ export class ChildProcess implements Child {
     log.debug({ tasks: life.tasks, rssBytes, abandoned }, 'replacing the child process');
     life.end(lost('child-lost', 'The child process was replaced.'));
   }
+}
 
-  /** Kills a child that outgrows its bound during a task. Linux only; elsewhere it is replaced after the task. */
-  async #endIfGrown(life: ChildLife, isAnswered: () => boolean): Promise<void> {
-    const { maxMemoryBytes } = this.#options;
-    const rssBytes = await life.residentBytes();
-    // What was read of a task that is done since then says nothing of the next one.
-    if (isAnswered() || rssBytes === undefined || rssBytes <= maxMemoryBytes) return;
-    const mebibytes = (bytes: number) => `${Math.round(bytes / 1_048_576)} MiB`;
-    const message = `The task needed more memory than its ${mebibytes(maxMemoryBytes)} (${mebibytes(rssBytes)}) and was stopped.`;
-    life.end(lost('memory', message, 'reject'));
-  }
+function tooLarge(rssBytes: number, maxBytes: number): Lost {
+  const mebibytes = (bytes: number) => `${Math.round(bytes / 1_048_576)} MiB`;
+  const message = `The task needed more memory than its ${mebibytes(maxBytes)} (${mebibytes(rssBytes)}) and was stopped.`;
+  return lost('memory', message, 'reject');
 }
 
 function failureOf(response: Response | Lost): StepFailure {

@@ -3,7 +3,7 @@
  *
  * Linux kills a process at its parent's death if the process has asked for that (PR_SET_PDEATHSIG), but Node cannot
  * ask. util-linux's `setpriv` asks and then becomes the program: no memory, 1 ms, and it takes effect at once. Where
- * there is none, a thread looks who the parent is: 17 MiB and 27 ms of processor time, so it is the second choice. The
+ * there is none, a thread looks who the parent is: 17 MiB and 27 ms of processor time, so it comes second. The
  * main thread would not do: it learns of nothing while it is in a kernel or a decoder, for as long as a task takes.
  */
 import { readFileSync } from 'node:fs';
@@ -48,6 +48,5 @@ export function onParentDeath(parentPid: number, tell: () => void): void {
     if (process.ppid === parentPid) return;
     clearInterval(timer);
     tell();
-  }, POLL_MS);
-  timer.unref();
+  }, POLL_MS).unref();
 }

@@ -124,7 +124,11 @@ async function textsOfChildren(parent: number, children: number[]): Promise<Reco
   const commandLines = await Promise.all([parent, ...children].map(commandLineOf));
   if (environments.length === 0 || environments.some((text) => text === ''))
     throw new Error('a child has no environment to read');
-  return { 'child environment': environments.join('\n'), 'command lines': commandLines.join('\n') };
+  return {
+    'child environment': environments.join('\n'),
+    'worker environment': await environmentOf(parent),
+    'command lines': commandLines.join('\n'),
+  };
 }
 
 async function logsOf({ logs }: AuditedInstallation): Promise<string> {

@@ -17,7 +17,7 @@ export type Moment =
 
 const [storageFolder = '', text = '[]'] = process.argv.slice(2);
 const FUNCTIONS_DIR = fileURLToPath(new URL('../../fixtures/functions', import.meta.url));
-const TIMEOUT_MS = 3_000;
+const TIMEOUT_MS = 9_000;
 const SHORT_MS = 300;
 const MIB = 1_048_576;
 let jobs = 0;
