@@ -1,5 +1,6 @@
 /** What Linux says of a running process. Of one that is gone: nothing. */
 import { readdir, readFile } from 'node:fs/promises';
+import { until } from './until.ts';
 
 const PAGE_BYTES = 4_096;
 
@@ -19,6 +20,12 @@ export async function descendantPids(pid: number): Promise<number[]> {
 export async function isRunning(pid: number): Promise<boolean> {
   const stat = await factOf(pid, 'stat');
   return stat !== undefined && !/\) [ZX] /.test(stat);
+}
+
+/** Resolves when none of them runs any more. @throws Error naming them after `timeoutMs` */
+export async function untilGone(pids: number[], timeoutMs: number): Promise<void> {
+  const running = async () => (await Promise.all(pids.map(isRunning))).includes(true);
+  await until(async () => pids.length > 0 && !(await running()), `the end of ${pids.join(', ')}`, timeoutMs);
 }
 
 /** Resident bytes. */

@@ -8,15 +8,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { type Installation, startInstallation } from '../../support/installation.ts';
+import { startDotInstallation } from '../../support/dot-installation.ts';
+import type { Installation } from '../../support/installation.ts';
 import { AS_NODE_20 } from '../../support/old-node.ts';
-import { descendantPids, isRunning } from '../../support/process-facts.ts';
+import { descendantPids, isRunning, untilGone } from '../../support/process-facts.ts';
 import { openTerminal, type PseudoTerminal } from '../../support/pseudo-terminal.ts';
 import { LAUNCHER } from '../../support/run-program.ts';
 import { until } from '../../support/until.ts';
 import { upValues } from '../../support/up-values.ts';
 
-const FUNCTIONS_DIR = fileURLToPath(new URL('../../fixtures/functions', import.meta.url));
 const LOAD = fileURLToPath(new URL('../../load/run.ts', import.meta.url));
 const CTRL_C = '\x03';
 const INTERRUPTED = 130;
@@ -27,13 +27,6 @@ const HIDE_CURSOR = '\x1b[?25l';
 const SHOW_CURSOR = '\x1b[?25h';
 
 const hasApi = process.env.AMQP_MANAGEMENT_URL !== undefined;
-
-async function installation(env: NodeJS.ProcessEnv = {}): Promise<Installation> {
-  const at = await startInstallation({ env: { FUNCTIONS_DIR, ...env } });
-  const dot = sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } });
-  await at.put('dot.png', await dot.png().toBuffer());
-  return at;
-}
 
 async function startNap(at: Installation, ms: number): Promise<void> {
   await at.publish({ id: 'nap', input: 'dot.png', steps: [{ filter: 'sleep', params: { ms } }] });
@@ -47,12 +40,6 @@ async function typeTwice(terminal: PseudoTerminal): Promise<void> {
   terminal.type(CTRL_C);
   await sleep(SAME_KEY_MS);
   terminal.type(CTRL_C);
-}
-
-async function expectGone(pids: number[]): Promise<void> {
-  expect(pids).not.toEqual([]);
-  const running = async () => (await Promise.all(pids.map(isRunning))).includes(true);
-  await until(async () => !(await running()), `the end of ${pids.join(', ')}`, GONE_MS);
 }
 
 /** npm leaves a compile cache of its own. */
@@ -70,7 +57,7 @@ describe.runIf(process.platform === 'linux')('Ctrl-C in a terminal', () => {
     ['', []],
     [', started by an older Node', [AS_NODE_20]],
   ])('drains a worker: its task is finished%s', async (_, nodeOptions) => {
-    await using at = await installation();
+    await using at = await startDotInstallation();
     await using terminal = open(at, ['worker', 'sleep'], nodeOptions);
     await startNap(at, 2_000);
 
@@ -81,7 +68,7 @@ describe.runIf(process.platform === 'linux')('Ctrl-C in a terminal', () => {
   });
 
   it('twice has a worker give its task back', async () => {
-    await using at = await installation();
+    await using at = await startDotInstallation();
     await using terminal = open(at, ['worker', 'sleep']);
     await startNap(at, 25_000);
     const pids = await descendantPids(terminal.pid);
@@ -89,12 +76,12 @@ describe.runIf(process.platform === 'linux')('Ctrl-C in a terminal', () => {
     await typeTwice(terminal);
 
     expect(await terminal.exited).toBe(0);
-    await expectGone(pids);
+    await untilGone(pids, GONE_MS);
     expect(await at.depth(`${at.prefix}.sleep`)).toBe(1);
   });
 
   it.runIf(hasApi)('twice ends darkroom up at once, with its workers', { timeout: 90_000 }, async () => {
-    await using at = await installation();
+    await using at = await startDotInstallation();
     await using terminal = open(at, await upArgs(at));
     await startNap(at, 25_000);
     const pids = await descendantPids(terminal.pid);
@@ -103,7 +90,7 @@ describe.runIf(process.platform === 'linux')('Ctrl-C in a terminal', () => {
     await typeTwice(terminal);
 
     expect(await terminal.exited).toBe(INTERRUPTED);
-    await expectGone(pids);
+    await untilGone(pids, GONE_MS);
     expectCursor(terminal);
   });
 
@@ -111,7 +98,7 @@ describe.runIf(process.platform === 'linux')('Ctrl-C in a terminal', () => {
     ['', (terminal: PseudoTerminal) => terminal.type(CTRL_C)],
     [' twice', typeTwice],
   ])('%s leaves nothing of npm run demo', { timeout: 90_000 }, async (_, press) => {
-    await using at = await installation({ LOG_LEVEL: 'info' });
+    await using at = await startDotInstallation({ LOG_LEVEL: 'info' });
     const TMPDIR = join(at.home, 'tmp');
     await mkdir(TMPDIR);
     const { FUNCTIONS_DIR: __, ...env } = at.env;
@@ -122,13 +109,13 @@ describe.runIf(process.platform === 'linux')('Ctrl-C in a terminal', () => {
     await press(terminal);
 
     expect(await terminal.exited).not.toBe(0);
-    await expectGone(pids);
+    await untilGone(pids, GONE_MS);
     await until(async () => (await ours(TMPDIR)).length === 0, 'the end of its folder', 5_000);
     expectCursor(terminal);
   });
 
   it('ends darkroom publish --wait, which says what is published', async () => {
-    await using at = await installation();
+    await using at = await startDotInstallation();
     const photo = join(at.folder, 'dot.png');
     await using terminal = open(at, ['publish', photo, '--step', 'sleep:ms=1', '--wait']);
     await terminal.shows(/0\/1 done/);
@@ -142,7 +129,7 @@ describe.runIf(process.platform === 'linux')('Ctrl-C in a terminal', () => {
   });
 
   it('ends darkroom run between photos and within one, without half a file', async () => {
-    await using at = await installation();
+    await using at = await startDotInstallation();
     const photos = join(at.home, 'photos');
     const results = join(at.home, 'results');
     await mkdir(photos);
@@ -161,7 +148,7 @@ describe.runIf(process.platform === 'linux')('Ctrl-C in a terminal', () => {
   });
 
   it('ends darkroom run in a computation that hears nothing', async () => {
-    await using at = await installation();
+    await using at = await startDotInstallation();
     await using terminal = open(at, [
       'run',
       join(at.folder, 'dot.png'),
@@ -179,7 +166,7 @@ describe.runIf(process.platform === 'linux')('Ctrl-C in a terminal', () => {
   });
 
   it('ends darkroom simulate', async () => {
-    await using at = await installation();
+    await using at = await startDotInstallation();
     const args = ['simulate', '--load', 'daily', '-n', '20000000', '--duration', '30d'];
     await using terminal = open(at, args);
     await sleep(1_500);
@@ -190,7 +177,7 @@ describe.runIf(process.platform === 'linux')('Ctrl-C in a terminal', () => {
   });
 
   it.runIf(hasApi)('twice ends npm run load, with a report of what was', { timeout: 120_000 }, async () => {
-    await using at = await installation();
+    await using at = await startDotInstallation();
     const out = join(at.home, 'report');
     const TMPDIR = join(at.home, 'tmp');
     await mkdir(TMPDIR);
@@ -204,7 +191,7 @@ describe.runIf(process.platform === 'linux')('Ctrl-C in a terminal', () => {
     await typeTwice(terminal);
 
     expect(await terminal.exited).toBe(INTERRUPTED);
-    await expectGone(pids);
+    await untilGone(pids, GONE_MS);
     expect(await readdir(out)).toContain('report.html');
     expect(await ours(TMPDIR)).toEqual([]);
     expectCursor(terminal);
@@ -213,7 +200,7 @@ describe.runIf(process.platform === 'linux')('Ctrl-C in a terminal', () => {
 
 describe.runIf(process.platform === 'linux' && hasApi)('the end of a terminal', () => {
   it('has darkroom up drain, though nobody sees it', { timeout: 90_000 }, async () => {
-    await using at = await installation();
+    await using at = await startDotInstallation();
     await using terminal = open(at, await upArgs(at));
     await startNap(at, 3_000);
     const [up = 0, ...rest] = await descendantPids(terminal.pid);
@@ -222,13 +209,13 @@ describe.runIf(process.platform === 'linux' && hasApi)('the end of a terminal', 
 
     expect((await at.ended('nap')).data).toMatchObject({ outcome: 'completed', attempts: 1 });
     await until(async () => !(await isRunning(up)), 'the end of up', 10_000);
-    await expectGone(rest);
+    await untilGone(rest, GONE_MS);
   });
 });
 
 describe('a reader that goes away', () => {
   it.runIf(hasApi)('has darkroom up drain', { timeout: 90_000 }, async () => {
-    await using at = await installation();
+    await using at = await startDotInstallation();
     const up = spawn(process.execPath, [LAUNCHER, ...(await upArgs(at)), '--json'], {
       env: at.env,
       stdio: ['ignore', 'pipe', 'pipe'],

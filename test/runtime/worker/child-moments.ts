@@ -18,6 +18,7 @@ export type Moment =
 const [storageFolder = '', text = '[]'] = process.argv.slice(2);
 const FUNCTIONS_DIR = fileURLToPath(new URL('../../fixtures/functions', import.meta.url));
 const TIMEOUT_MS = 9_000;
+const MEDDLING_MS = 3_000;
 const SHORT_MS = 300;
 const MIB = 1_048_576;
 let jobs = 0;
@@ -71,7 +72,7 @@ async function resultOf(child: ChildProcess, moment: Moment): Promise<unknown> {
   }
   // From a child that is up.
   await child.run(job('noop'), TIMEOUT_MS);
-  if (moment.how === 'meddle') return await child.run(job('meddle', moment.params), TIMEOUT_MS);
+  if (moment.how === 'meddle') return await child.run(job('meddle', moment.params), MEDDLING_MS);
   if (moment.how === 'too large') return await child.run(job('balloon'), TIMEOUT_MS);
   if (moment.how === 'late') return await child.run(job('sleep', { ms: 9_000 }), SHORT_MS);
   const running = child.run(job('sleep', { ms: moment.how === 'well' ? 1 : 1_000 }), TIMEOUT_MS);

@@ -1,21 +1,14 @@
-/** What a task's memory means for it: a verdict when it alone needs too much, and nothing when others left it too little. */
-import { fileURLToPath } from 'node:url';
-import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { type Installation, startInstallation } from '../../support/installation.ts';
+import { startDotInstallation } from '../../support/dot-installation.ts';
+import type { Installation } from '../../support/installation.ts';
 import { memoryGroup } from '../../support/memory-group.ts';
 
-const FUNCTIONS_DIR = fileURLToPath(new URL('../../fixtures/functions', import.meta.url));
 const MIB = 1_048_576;
 const probe = memoryGroup(64 * MIB);
 await probe?.[Symbol.asyncDispose]();
 
-async function installation(env: NodeJS.ProcessEnv): Promise<Installation> {
-  const at = await startInstallation({ env: { FUNCTIONS_DIR, RETRY_DELAYS: '100ms,100ms', ...env } });
-  const dot = sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } });
-  await at.put('dot.png', await dot.png().toBuffer());
-  return at;
-}
+const installation = (env: NodeJS.ProcessEnv) =>
+  startDotInstallation({ RETRY_DELAYS: '100ms,100ms', ...env });
 
 async function outcome(at: Installation, id: string, filter: string, params: object = {}) {
   await at.publish({ id, input: 'dot.png', steps: [{ filter, params }] });

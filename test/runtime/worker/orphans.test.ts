@@ -2,28 +2,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { deleteAll } from '../../../runtime/cli/session.ts';
-import { type Installation, startInstallation } from '../../support/installation.ts';
+import { startDotInstallation } from '../../support/dot-installation.ts';
+import type { Installation } from '../../support/installation.ts';
 import { AS_NODE_20 } from '../../support/old-node.ts';
-import { childPids, descendantPids, isRunning } from '../../support/process-facts.ts';
+import { childPids, descendantPids, isRunning, untilGone } from '../../support/process-facts.ts';
 import { LAUNCHER } from '../../support/run-program.ts';
 import { until } from '../../support/until.ts';
 import { upValues } from '../../support/up-values.ts';
 
-const FUNCTIONS_DIR = fileURLToPath(new URL('../../fixtures/functions', import.meta.url));
 const GONE_MS = 1_000;
 /** A folder without setpriv. */
 const BARE_PATH = { PATH: '/var/empty' };
-
-async function installation(): Promise<Installation> {
-  const at = await startInstallation({ env: { FUNCTIONS_DIR } });
-  const dot = sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } });
-  await at.put('dot.png', await dot.png().toBuffer());
-  return at;
-}
 
 /** Publishes a task that never ends, and waits until it is at work. */
 async function occupy(at: Installation, filter: string, params: object = {}): Promise<void> {
@@ -34,15 +25,6 @@ async function occupy(at: Installation, filter: string, params: object = {}): Pr
 
 /** The image is fetched and decoded first. */
 const busy = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function expectGone(pids: number[]): Promise<void> {
-  expect(pids).not.toEqual([]);
-  await until(
-    async () => !(await Promise.all(pids.map(isRunning))).includes(true),
-    `the end of ${pids.join(', ')}`,
-    GONE_MS,
-  );
-}
 
 function start(
   args: string[],
@@ -67,31 +49,31 @@ describe.runIf(process.platform === 'linux')('kill -9', () => {
     ['waiting, where setpriv is installed', undefined, {}],
     ['waiting, where it is not', undefined, BARE_PATH],
   ])('of a worker ends its child at once: %s', async (_, filter, env) => {
-    await using at = await installation();
+    await using at = await startDotInstallation();
     const worker = await at.worker(filter ?? 'hang', env);
     if (filter !== undefined) await occupy(at, filter);
     const child = await worker.childPid();
 
     await worker.kill();
 
-    await expectGone([child]);
+    await untilGone([child], GONE_MS);
   });
 
   it('of a worker leaves nothing, at whatever moment of its start', async () => {
-    await using at = await installation();
+    await using at = await startDotInstallation();
     for (let delayMs = 20; delayMs <= 400; delayMs += 20) {
       await using worker = start([LAUNCHER, 'worker', 'hang'], at.env);
       await busy(delayMs);
       const pids = await descendantPids(worker.pid);
       worker.process.kill('SIGKILL');
-      if (pids.length > 0) await expectGone(pids);
+      if (pids.length > 0) await untilGone(pids, GONE_MS);
     }
   });
 
   it.each(['worker', 'run'])(
     'of the older Node that handed over to the pinned one ends what it started: %s',
     async (command) => {
-      await using at = await installation();
+      await using at = await startDotInstallation();
       const args =
         command === 'run'
           ? ['run', join(at.folder, 'dot.png'), '--step', 'hang', '-o', `${at.home}/`]
@@ -104,7 +86,7 @@ describe.runIf(process.platform === 'linux')('kill -9', () => {
 
       launcher.process.kill('SIGKILL');
 
-      await expectGone(pids);
+      await untilGone(pids, GONE_MS);
     },
   );
 
@@ -113,7 +95,7 @@ describe.runIf(process.platform === 'linux')('kill -9', () => {
     ['of the older Node that handed over to it', [AS_NODE_20]],
   ])('of darkroom up: %s', { timeout: 90_000 }, async (_, nodeOptions) => {
     if (process.env.AMQP_MANAGEMENT_URL === undefined) return;
-    await using at = await installation();
+    await using at = await startDotInstallation();
     await using up = start(
       [
         ...nodeOptions,
@@ -134,14 +116,14 @@ describe.runIf(process.platform === 'linux')('kill -9', () => {
 
     up.process.kill('SIGKILL');
 
-    await expectGone(pids);
+    await untilGone(pids, GONE_MS);
   });
 });
 
 describe.runIf(process.platform === 'linux')('kill -9 of the demo', () => {
   it('leaves neither a process nor its folder', { timeout: 90_000 }, async () => {
     if (process.env.AMQP_MANAGEMENT_URL === undefined) return;
-    await using at = await installation();
+    await using at = await startDotInstallation();
     const TMPDIR = join(at.home, 'tmp');
     await mkdir(TMPDIR);
     const { FUNCTIONS_DIR: _, ...env } = at.env;
@@ -158,7 +140,10 @@ describe.runIf(process.platform === 'linux')('kill -9 of the demo', () => {
     demo.process.kill('SIGKILL');
 
     // The first is the shell that removes the folder.
-    await expectGone(pids.filter((pid) => pid !== pids[0]));
+    await untilGone(
+      pids.filter((pid) => pid !== pids[0]),
+      GONE_MS,
+    );
     await until(async () => (await readdir(TMPDIR)).length === 0, 'the end of the folder', 5_000);
     // A broker of somebody else's keeps the queues.
     await deleteAll(at.broker, { ...at.config, prefix: `demo-${demo.pid}` });
@@ -167,11 +152,7 @@ describe.runIf(process.platform === 'linux')('kill -9 of the demo', () => {
 
 describe('a program that a filter starts', () => {
   it.each(['the deadline', 'the filter’s death'])('ends with its task: at %s', async (end) => {
-    await using at = await startInstallation({
-      env: { FUNCTIONS_DIR, TASK_TIMEOUT: '2s', RETRY_DELAYS: '10m' },
-    });
-    const dot = sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } });
-    await at.put('dot.png', await dot.png().toBuffer());
+    await using at = await startDotInstallation({ TASK_TIMEOUT: '2s', RETRY_DELAYS: '10m' });
     const worker = await at.worker('helper');
     const pidFile = join(at.home, 'helper');
     await at.publish({ id: 'helped', input: 'dot.png', steps: [{ filter: 'helper', params: { pidFile } }] });

@@ -2,17 +2,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmod, chown, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { type BrokerUser, brokerUser } from '../../support/broker-user.ts';
+import { startDotInstallation } from '../../support/dot-installation.ts';
 import { type Installation, startInstallation } from '../../support/installation.ts';
 import { AS_NODE_20 } from '../../support/old-node.ts';
 import { environmentOf } from '../../support/process-facts.ts';
 import { LAUNCHER } from '../../support/run-program.ts';
 import { upValues } from '../../support/up-values.ts';
 
-const FUNCTIONS_DIR = fileURLToPath(new URL('../../fixtures/functions', import.meta.url));
 const OTHER_UID = 65_534;
 const hasApi = process.env.AMQP_MANAGEMENT_URL !== undefined;
 const isRoot = process.getuid?.() === 0;
@@ -20,14 +18,6 @@ const isRoot = process.getuid?.() === 0;
 interface Findings {
   found: string[];
   looked: number;
-}
-
-/** An installation whose workers log in as a user whose password nobody else has. */
-async function installation(user: BrokerUser, env: NodeJS.ProcessEnv): Promise<Installation> {
-  const at = await startInstallation({ env: { FUNCTIONS_DIR, ...env } });
-  const dot = sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } });
-  await at.put('dot.png', await dot.png().toBuffer());
-  return Object.assign(at, { user });
 }
 
 async function findings(at: Installation, { password }: BrokerUser, files: string[] = []): Promise<Findings> {
@@ -58,7 +48,7 @@ describe.runIf(process.platform === 'linux' && hasApi)('the password of AMQP_URL
     { timeout: 90_000 },
     async (_, args, nodeOptions) => {
       await using user = (await brokerUser({ configure: '.*', write: '.*', read: '.*' }))!;
-      await using at = await installation(user, {});
+      await using at = await startDotInstallation();
       const values = args.includes('up') ? [await upValues(at.home, 'spy')] : [];
       await using _started = start([...nodeOptions, LAUNCHER, ...args, ...values], {
         ...at.env,
@@ -74,7 +64,7 @@ describe.runIf(process.platform === 'linux' && hasApi)('the password of AMQP_URL
 
   it('is looked for in the right places: what does not hide it is found', async () => {
     await using user = (await brokerUser({ configure: '.*', write: '.*', read: '.*' }))!;
-    await using at = await installation(user, {});
+    await using at = await startDotInstallation();
     await at.worker('spy');
     await using open = start(['--eval', 'setInterval(() => {}, 1000)'], { AMQP_URL: user.amqpUrl });
 
@@ -94,7 +84,7 @@ describe.runIf(process.platform === 'linux' && hasApi)('the password of AMQP_URL
 
 describe.runIf(process.platform === 'linux' && hasApi)('a password in a file', () => {
   async function setUp(user: BrokerUser, env: NodeJS.ProcessEnv) {
-    const at = await installation(user, env);
+    const at = await startDotInstallation(env);
     const file = join(at.home, 'password');
     await writeFile(file, user.password, { mode: 0o600 });
     const url = new URL(user.amqpUrl);
