@@ -1,3 +1,5 @@
+/** What a task's memory means for it: a verdict when it alone needs too much, and nothing when others left it too little. */
+import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { startDotInstallation } from '../../support/dot-installation.ts';
 import type { Installation } from '../../support/installation.ts';
