@@ -163,21 +163,7 @@ function fault(issue: z.core.$ZodIssue, set: Record<string, string | undefined>)
 }
 
 function shape(read: Variables) {
-  const asked = [read.LIMIT_PIXELS, read.LIMIT_OUTPUT_PIXELS].filter((pixels) => pixels !== undefined);
-  const fitting = Math.min(DEFAULT_LIMITS.pixels, photoPixels(read.CHILD_MAX_MEMORY));
-  const amqp = {
-    url: read.AMQP_URL,
-    auth: read.AMQP_AUTH,
-    usernameFile: read.AMQP_USERNAME_FILE,
-    passwordFile: read.AMQP_PASSWORD_FILE,
-    caFile: read.AMQP_CA_FILE,
-    certFile: read.AMQP_CERT_FILE,
-    keyFile: read.AMQP_KEY_FILE,
-    keyPassphraseFile: read.AMQP_KEY_PASSPHRASE_FILE,
-    heartbeatMs: read.AMQP_HEARTBEAT,
-    confirmTimeoutMs: read.AMQP_CONFIRM_TIMEOUT,
-    connectTimeoutMs: read.AMQP_CONNECT_TIMEOUT,
-  };
+  const amqp = amqpSettings(read);
   return {
     amqp,
     /** All that a client of the management API takes: the login and the certificates are those of AMQP. */
@@ -212,19 +198,45 @@ function shape(read: Variables) {
     child: {
       maxTasks: read.CHILD_MAX_TASKS,
       maxMemoryBytes: read.CHILD_MAX_MEMORY,
-      /** What the pixel limits ask for; undefined: they are not set, and follow from the memory there is. */
-      neededBytes: asked.length > 0 ? photoMemory(Math.max(...asked)) : undefined,
+      neededBytes: neededMemory(read),
       uid: read.CHILD_UID,
       gid: read.CHILD_GID ?? read.CHILD_UID,
     },
-    limits: {
-      inputBytes: read.LIMIT_INPUT_BYTES,
-      pixels: read.LIMIT_PIXELS ?? fitting,
-      frames: read.LIMIT_FRAMES,
-      outputPixels: read.LIMIT_OUTPUT_PIXELS ?? fitting,
-      svg: read.ALLOW_SVG,
-    },
+    limits: imageLimits(read),
     logLevel: read.LOG_LEVEL,
     pod: { deletionCost: read.POD_DELETION_COST, name: read.POD_NAME, namespace: read.POD_NAMESPACE },
+  };
+}
+
+function amqpSettings(read: Variables) {
+  return {
+    url: read.AMQP_URL,
+    auth: read.AMQP_AUTH,
+    usernameFile: read.AMQP_USERNAME_FILE,
+    passwordFile: read.AMQP_PASSWORD_FILE,
+    caFile: read.AMQP_CA_FILE,
+    certFile: read.AMQP_CERT_FILE,
+    keyFile: read.AMQP_KEY_FILE,
+    keyPassphraseFile: read.AMQP_KEY_PASSPHRASE_FILE,
+    heartbeatMs: read.AMQP_HEARTBEAT,
+    confirmTimeoutMs: read.AMQP_CONFIRM_TIMEOUT,
+    connectTimeoutMs: read.AMQP_CONNECT_TIMEOUT,
+  };
+}
+
+/** What the pixel limits ask for, bytes; undefined: they are not set, and follow from the memory there is. */
+function neededMemory(read: Variables): number | undefined {
+  const asked = [read.LIMIT_PIXELS, read.LIMIT_OUTPUT_PIXELS].filter((pixels) => pixels !== undefined);
+  return asked.length > 0 ? photoMemory(Math.max(...asked)) : undefined;
+}
+
+function imageLimits(read: Variables) {
+  const fitting = Math.min(DEFAULT_LIMITS.pixels, photoPixels(read.CHILD_MAX_MEMORY));
+  return {
+    inputBytes: read.LIMIT_INPUT_BYTES,
+    pixels: read.LIMIT_PIXELS ?? fitting,
+    frames: read.LIMIT_FRAMES,
+    outputPixels: read.LIMIT_OUTPUT_PIXELS ?? fitting,
+    svg: read.ALLOW_SVG,
   };
 }

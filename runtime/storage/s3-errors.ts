@@ -37,14 +37,14 @@ export function s3ErrorCode(error: unknown): string {
   return Code ?? (name === 'Error' ? code : name) ?? 'unknown error';
 }
 
-export function statusOf(error: unknown): number | undefined {
+export function s3StatusOf(error: unknown): number | undefined {
   return (error as SdkError).$metadata?.httpStatusCode;
 }
 
 /** For a missing object. The answer to HEAD has no body, so there the bucket may be missing instead. */
 export function undefinedIfNotFound(error: unknown): undefined {
   const code = s3ErrorCode(error);
-  if (code === 'NoSuchKey' || (statusOf(error) === 404 && code !== 'NoSuchBucket')) return undefined;
+  if (code === 'NoSuchKey' || (s3StatusOf(error) === 404 && code !== 'NoSuchBucket')) return undefined;
   throw error;
 }
 
@@ -55,7 +55,7 @@ export function undefinedIfNotFound(error: unknown): undefined {
 export function s3Failure(error: unknown, doing: string, url: string): Error {
   if (error instanceof TaskFailure) return error;
   const code = s3ErrorCode(error);
-  const status = statusOf(error);
+  const status = s3StatusOf(error);
   const what = `Cannot ${doing} in ${url}`;
   const detail = redactText(asError(error).message);
   const retry = (why: string, failureType: 'storage' | 'network' = 'storage') =>

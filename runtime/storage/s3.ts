@@ -11,7 +11,7 @@ import { v4 as uuid } from 'uuid';
 import { Rejection, Retryable } from '../errors.ts';
 import { assertKey, isKey, isRuntimeKey, RUNTIME_FOLDER } from './keys.ts';
 import { readBody, s3Client } from './s3-connection.ts';
-import { s3ErrorCode, s3Failure, statusOf, undefinedIfNotFound } from './s3-errors.ts';
+import { s3ErrorCode, s3Failure, s3StatusOf, undefinedIfNotFound } from './s3-errors.ts';
 import { formatS3Url, parseS3Url, type S3Location } from './s3-url.ts';
 import {
   type ListedObject,
@@ -193,9 +193,9 @@ class S3Storage implements Storage {
         await this.#put(Key, bytes, options, '*');
         return true;
       } catch (error) {
-        if (statusOf(error) === 412) return false;
+        if (s3StatusOf(error) === 412) return false;
         if (s3ErrorCode(error) === 'ConditionalRequestConflict' && attempt < CONFLICT_ATTEMPTS) continue;
-        if (statusOf(error) !== 501 && s3ErrorCode(error) !== 'NotImplemented') throw error;
+        if (s3StatusOf(error) !== 501 && s3ErrorCode(error) !== 'NotImplemented') throw error;
         this.#knowsConditions = false;
         this.#warn(
           `${this.url} does not know conditional writes: of two writers at one moment, the last one wins.`,

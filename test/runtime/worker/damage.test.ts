@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { inspectMarker, intermediateKey, markerKey, readMarker } from '../../../runtime/task/task-marker.ts';
-import { FLIP, GREY, jobOf, openStepSite } from './step-site.ts';
+import { FLIP, GREY, openStepSite, stepJob } from './step-site.ts';
 
 describe('a marker', () => {
   const damages: [string, (bytes: Buffer) => Buffer][] = [
@@ -17,7 +17,7 @@ describe('a marker', () => {
 
   it.each(damages)('%s counts as damage, not as an end, and heals by the work', async (_, damage) => {
     await using site = await openStepSite();
-    const job = jobOf({ steps: [FLIP] });
+    const job = stepJob({ steps: [FLIP] });
     await site.run(job);
     const file = join(site.folder, markerKey('x', 0));
     await writeFile(file, damage(await readFile(file)));
@@ -52,7 +52,7 @@ describe('an image between two steps', () => {
     ['emptied', () => Buffer.alloc(0)],
   ])('%s is made again', async (_, damage) => {
     await using site = await openStepSite();
-    const job = jobOf({ steps: [FLIP, GREY] });
+    const job = stepJob({ steps: [FLIP, GREY] });
     await site.run(job);
     const file = join(site.folder, intermediateKey(job.task, 0));
     await writeFile(file, damage(await readFile(file)));

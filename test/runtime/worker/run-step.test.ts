@@ -3,16 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { outputOf, readMarker, writeMarker } from '../../../runtime/task/task-marker.ts';
 import { markFailed } from '../../../runtime/worker/finish-task.ts';
 import type { Job } from '../../../runtime/worker/protocol.ts';
-import { FLIP, GREY, jobOf, openStepSite, type StepSite } from './step-site.ts';
+import { FLIP, GREY, openStepSite, type StepSite, stepJob } from './step-site.ts';
 
 describe('two tasks with one id', () => {
   it('have one winner, whose result stays; the other is refused', async () => {
     await using site = await openStepSite();
-    const first = jobOf({ steps: [FLIP] });
+    const first = stepJob({ steps: [FLIP] });
 
     expect(await site.run(first)).toMatchObject({ kind: 'completed' });
     const stored = await site.storage.read('out/x.png');
-    const second = await site.run(jobOf({ steps: [GREY] }));
+    const second = await site.run(stepJob({ steps: [GREY] }));
 
     expect(second).toMatchObject({ kind: 'failed', consequence: 'reject', failureType: 'task-id-reused' });
     expect((await site.storage.read('out/x.png')).equals(stored)).toBe(true);
@@ -27,7 +27,7 @@ describe('two tasks with one id', () => {
       [FLIP, GREY].slice(1),
     ];
     const results = await Promise.all(
-      jobs.map((steps, quality) => site.run(jobOf({ steps, output: { compressionLevel: quality } }))),
+      jobs.map((steps, quality) => site.run(stepJob({ steps, output: { compressionLevel: quality } }))),
     );
 
     expect(results.filter(({ kind }) => kind === 'completed')).toHaveLength(1);
@@ -40,8 +40,10 @@ describe('two tasks with one id', () => {
 
   it('are the same task when only defaults differ', async () => {
     await using site = await openStepSite();
-    await site.run(jobOf({ steps: [FLIP] }));
-    const again = await site.run(jobOf({ steps: [{ filter: 'flip', params: { direction: 'horizontal' } }] }));
+    await site.run(stepJob({ steps: [FLIP] }));
+    const again = await site.run(
+      stepJob({ steps: [{ filter: 'flip', params: { direction: 'horizontal' } }] }),
+    );
     expect(again).toMatchObject({ kind: 'ended', marker: { outcome: 'completed' } });
   });
 });
@@ -49,7 +51,7 @@ describe('two tasks with one id', () => {
 describe('a cancelled task', () => {
   it('stores no result, even when it is cancelled at its very end', async () => {
     await using site = await openStepSite();
-    const job = jobOf({ steps: [FLIP] });
+    const job = stepJob({ steps: [FLIP] });
     // The cancellation comes between the step's look at the marker and its own.
     const write = site.storage.write.bind(site.storage);
     const cancelled = { task_id: 'x', generation: 0, fingerprint: '', time: '', data: {} };
@@ -74,7 +76,7 @@ describe('a worker that died between the marker and the result', () => {
 
   it('leaves the result to the repeat of its delivery', async () => {
     await using site = await openStepSite();
-    const job = jobOf({ steps: [FLIP] });
+    const job = stepJob({ steps: [FLIP] });
     const result = await promise(site, job);
 
     expect(await site.run({ ...job, isRepeat: true })).toMatchObject({ kind: 'completed' });
@@ -83,7 +85,7 @@ describe('a worker that died between the marker and the result', () => {
 
   it('leaves it to that alone: another copy waits for it', async () => {
     await using site = await openStepSite();
-    const job = jobOf({ steps: [FLIP] });
+    const job = stepJob({ steps: [FLIP] });
     await promise(site, job);
 
     const other = await site.run(job);
@@ -93,7 +95,7 @@ describe('a worker that died between the marker and the result', () => {
 
   it('is told from a result that a newer task has replaced', async () => {
     await using site = await openStepSite();
-    const job = jobOf({ steps: [FLIP] });
+    const job = stepJob({ steps: [FLIP] });
     await site.run(job);
     await new Promise((resolve) => setTimeout(resolve, 2_100));
     await site.storage.write('out/x.png', Buffer.from('newer'));
@@ -104,7 +106,7 @@ describe('a worker that died between the marker and the result', () => {
 
   it('cannot be failed while its promise may still be kept; the promise can be taken back', async () => {
     await using site = await openStepSite();
-    const job = jobOf({ steps: [FLIP] });
+    const job = stepJob({ steps: [FLIP] });
     await promise(site, job);
     const failed = { ...(await readMarker(site.storage, 'x', 0))!, outcome: 'failed' as const };
 
@@ -136,7 +138,7 @@ describe('a result over what the task reads', () => {
     const photo = await site.storage.read('a.png');
     for (const key of ['out/a.png', 'mark.png', 'out/w.png']) await site.storage.write(key, photo);
 
-    const result = await site.run(jobOf(task));
+    const result = await site.run(stepJob(task));
 
     expect(result).toMatchObject({ kind: 'failed', consequence: 'reject', failureType: 'invalid-task' });
     for (const key of ['out/a.png', 'mark.png', 'out/w.png'])

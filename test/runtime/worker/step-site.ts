@@ -49,7 +49,7 @@ export async function openStepSite(): Promise<StepSite> {
 export const FLIP = { filter: 'flip' };
 export const GREY = { filter: 'grayscale' };
 
-export function jobOf(task: object, more: Partial<Job> = {}): Job {
+export function stepJob(task: object, more: Partial<Job> = {}): Job {
   const body = Buffer.from(JSON.stringify({ id: 'x', input: 'a.png', ...task }));
   const parsed = parseTask({ body, properties: { contentType: 'application/json' }, headers: {} }, 'flip');
   return {
