@@ -4,14 +4,19 @@
 #   docker build -t darkroom .
 #   docker run --read-only --cap-drop ALL -e AMQP_URL=… -e FUNCTION=blur -v photos:/data darkroom
 #   docker run --read-only --cap-drop ALL darkroom functions blur
+#
+# The base image is named by a tag, whose content changes. To build on exactly the one that was looked at, and the same again:
+#
+#   docker buildx imagetools inspect node:24-trixie-slim --format '{{.Manifest.Digest}}'
+#   docker build -t darkroom --build-arg NODE_IMAGE=node:24-trixie-slim@sha256:… .
 ARG NODE_IMAGE=node:24-trixie-slim
 
-# Production packages, without the files that only a reader or a compiler opens. No install script runs:
-# sharp's prebuilt libraries are packages of their own.
+# Production packages, without the files that only a reader or a compiler opens. No install script runs (.npmrc):
+# sharp's prebuilt libraries are packages of their own, and Node comes from the base image.
 FROM ${NODE_IMAGE} AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --ignore-scripts \
+RUN npm ci --omit=dev \
   && find node_modules -type f \( -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.md' \
     -o -name '*.markdown' -o -name '.package-lock.json' \) ! -iname 'licen[cs]e*' -delete \
   && find node_modules -type d \( -path '*/@opentelemetry/*/build/esnext' -o -path '*/@opentelemetry/*/build/esm' \

@@ -18,11 +18,12 @@ AMQP_KEY_FILE: /etc/darkroom/tls/tls.key
 {{- end }}
 AMQP_MANAGEMENT_URL: {{ include "darkroom.broker.managementUrl" . | quote }}
 DARKROOM_PREFIX: {{ .Values.broker.prefix | quote }}
-{{- with .Values.broker.trustedUsers }}
-TRUSTED_USERS: {{ join "," . | quote }}
+{{- with include "darkroom.broker.trustedUsers" . }}
+TRUSTED_USERS: {{ . | quote }}
 {{- end }}
 REPLY_QUEUES: {{ join "," .Values.broker.replyQueues | quote }}
 STORAGE_URL: {{ .Values.storage.url | quote }}
+STORAGE_REQUIRE_CONDITIONAL_WRITES: {{ .Values.storage.requireConditionalWrites | quote }}
 {{- with .Values.storage.buckets }}
 STORAGE_BUCKETS: {{ join "," . | quote }}
 {{- end }}

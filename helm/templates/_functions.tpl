@@ -44,6 +44,9 @@ Use: {{ range $name, $function := include "darkroom.functions" $ | fromYaml }}
 {{- if gt (int $scaling.outage.replicas) (int $scaling.maxReplicas) }}
   {{- $faults = append $faults (printf "functions.%s: scaling.outage.replicas (%d) must not be more than scaling.maxReplicas (%d)" .name (int $scaling.outage.replicas) (int $scaling.maxReplicas)) }}
 {{- end }}
+{{- with include "darkroom.function.memoryFault" . }}
+  {{- $faults = append $faults . }}
+{{- end }}
 {{- $full := include "darkroom.function.fullname" . }}
 {{- if gt (len $full) 54 }}
   {{- $faults = append $faults (printf "functions.%s: the name %s has %d characters and must have at most 54, because KEDA puts keda-hpa- before it; shorten the release name or set fullnameOverride" .name $full (len $full)) }}
@@ -55,6 +58,32 @@ Use: {{ range $name, $function := include "darkroom.functions" $ | fromYaml }}
   {{- $faults = append $faults (printf "functions.%s: spot.mode require and affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution exclude each other; put the spot labels into the affinity instead" .name) }}
 {{- end }}
 {{- toYaml $faults }}
+{{- end }}
+
+{{/*
+Why the largest photo does not fit into the memory of a worker's child, in words, or nothing. The worker checks the
+same when it starts: 10 bytes a pixel and 128 MiB within child.maxMemory and three quarters of the container's memory.
+*/}}
+{{- define "darkroom.function.memoryFault" -}}
+{{- $values := .root.Values }}
+{{- $own := .function.env | default dict }}
+{{- $maxMemory := get $own "CHILD_MAX_MEMORY" | default $values.child.maxMemory }}
+{{- $pixels := max (get $own "LIMIT_PIXELS" | default $values.limits.pixels | int64) (get $own "LIMIT_OUTPUT_PIXELS" | default $values.limits.outputPixels | int64) }}
+{{- $needed := add 134217728 (mul 10 $pixels) }}
+{{- $bytes := include "darkroom.bytes" $maxMemory | int64 }}
+{{- $source := printf "child.maxMemory (%s)" (toString $maxMemory) }}
+{{- $advice := printf "raise it to %dMiB" (div (add $needed 1048575) 1048576) }}
+{{- with dig "limits" "memory" "" .function.resources }}
+  {{- $share := div (mul 3 (include "darkroom.bytes" . | int64)) 4 }}
+  {{- if lt $share $bytes }}
+    {{- $bytes = $share }}
+    {{- $source = printf "three quarters of resources.limits.memory (%s)" (toString .) }}
+    {{- $advice = printf "raise it to %dMi" (div (add (mul 4 $needed) 3145727) 3145728) }}
+  {{- end }}
+{{- end }}
+{{- if gt $needed $bytes }}
+functions.{{ .name }}: a photo of {{ $pixels }} pixels (limits.pixels, limits.outputPixels) needs {{ div (add $needed 1048575) 1048576 }} MiB and gets {{ $source }}: {{ $advice }}, or set both limits to at most {{ max 0 (div (sub $bytes 134217728) 10) }}
+{{- end }}
 {{- end }}
 
 {{/* Name of a function's objects: (dict "root" $ "name" $name) */}}

@@ -40,6 +40,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end }}
 
+{{/* Bytes, from a quantity of Kubernetes (1536Mi, 1.5Gi, 1G, 1073741824) or a size of Darkroom (1GiB, 25MiB). */}}
+{{- define "darkroom.bytes" -}}
+{{- $text := kindIs "string" . | ternary . (printf "%.0f" (float64 .)) }}
+{{- $number := regexFind "^[0-9.]+" $text }}
+{{- $units := dict "" 1 "m" 0.001 "k" 1e3 "K" 1e3 "Ki" 1024 "M" 1e6 "Mi" 1048576 "G" 1e9 "Gi" 1073741824 "T" 1e12 "Ti" 1099511627776 }}
+{{- $unit := trimPrefix $number $text | trim | trimSuffix "B" }}
+{{- printf "%.0f" (mulf (float64 $number) (get $units $unit | float64)) }}
+{{- end }}
+
 {{/* The image of a function, or of the defaults: (dict "root" $ "image" .image) */}}
 {{- define "darkroom.image" -}}
 {{- if .image.digest -}}

@@ -1,6 +1,10 @@
 /** Rules between values, which a schema cannot state: each broken once, by defaults and by one function. */
 import { describe, expect, it } from 'vitest';
-import { get, one, render, renderFault } from '../support/chart.ts';
+import { readConfig } from '../../runtime/config.ts';
+import { photoPixels } from '../../runtime/image/limits.ts';
+import { parseSize } from '../../runtime/units.ts';
+import { childLimits } from '../../runtime/worker/child-memory.ts';
+import { ENVIRONMENTS, get, ofKind, one, pods, render, renderFault } from '../support/chart.ts';
 
 const TIME_CHAIN: [times: Record<string, unknown>, message: string][] = [
   [
@@ -65,6 +69,62 @@ describe('the chain of times', () => {
       KEDA_COOLDOWN: '600s',
       CONSUMER_TIMEOUT: '1800s',
     });
+  });
+});
+
+describe('the memory of a child', () => {
+  const PIXELS = 26_843_545;
+  it.each([
+    ['512Mi', {}],
+    ['0.5Gi', {}],
+    [536_870_912, {}],
+    ['2Gi', { 'child.maxMemory': '384MiB' }],
+    ['2Gi', { 'functions.blur.env.CHILD_MAX_MEMORY': '402653184' }],
+  ])('must hold the largest photo, as the worker counts: a container of %s, %j', async (memory, more) => {
+    const set = (pixels: number) => ({
+      'functions.blur.resources.limits.memory': memory,
+      'functions.blur.resources.requests.memory': '64Mi',
+      'limits.pixels': pixels,
+      'limits.outputPixels': 1,
+      ...more,
+    });
+
+    const fault = await renderFault({ set: set(PIXELS + 1) });
+
+    expect(photoPixels(384 * 1_048_576)).toBe(PIXELS);
+    expect(fault).toContain(
+      'functions.blur: a photo of 26843546 pixels (limits.pixels, limits.outputPixels)',
+    );
+    expect(fault).toContain(`or set both limits to at most ${PIXELS}`);
+    await expect(render({ set: set(PIXELS) })).resolves.toBeDefined();
+  });
+
+  it.each([
+    [{ 'functions.info.resources.limits.memory': '512Mi' }, 'info', 'raise it to 807Mi'],
+    [{ 'functions.info.resources.limits.memory': '512M' }, 'info', 'raise it to 807Mi'],
+    [{ 'limits.outputPixels': 100_000_000 }, 'blur', 'child.maxMemory (1GiB): raise it to 1082MiB'],
+  ])('is refused with the numbers to use: %j', async (set, name, words) => {
+    const fault = await renderFault({ set: { ...set, 'defaults.resources.requests.memory': '64Mi' } });
+
+    expect(fault).toContain(`functions.${name}: a photo of`);
+    expect(fault).toContain(words);
+  });
+
+  it('is enough in every environment that ships', async () => {
+    for (const environment of ENVIRONMENTS) {
+      for (const { spec } of pods(await render({ environment })).filter(({ name }) =>
+        name.startsWith('Deployment'),
+      )) {
+        const { env } = spec.containers[0]!;
+        const container = parseSize(`${get(spec, 'containers.0.resources.limits.memory')}B`);
+        const shared = ofKind(await render({ environment }), 'ConfigMap').find(
+          ({ data }) => data?.LIMIT_PIXELS,
+        )!.data;
+        const own = Object.fromEntries((env ?? []).map(({ name, value }) => [name, value]));
+
+        expect(() => childLimits(readConfig({ ...shared, ...own }), container)).not.toThrow();
+      }
+    }
   });
 });
 

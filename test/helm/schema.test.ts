@@ -80,6 +80,16 @@ const REFUSED: [why: string, set: Record<string, unknown>, message: string][] = 
   ],
   ['a digest that is none', { 'defaults.image.digest': 'latest' }, '/defaults/image/digest'],
   [
+    'a digest of the demo broker that is none',
+    { 'demoBroker.imageDigest': 'latest' },
+    '/demoBroker/imageDigest',
+  ],
+  [
+    'a promise of the storage that is no yes or no',
+    { 'storage.requireConditionalWrites': 'yes' },
+    'want boolean',
+  ],
+  [
     'External Secrets without a store',
     { 'externalSecrets.enabled': true },
     '/externalSecrets/secretStoreRef/name',

@@ -49,6 +49,8 @@ describe('a switch does what it says', () => {
     expect(one(objects, 'ConfigMap', 'darkroom-environment').data).toMatchObject({
       AMQP_URL: 'amqp://darkroom-demo-broker.darkroom.svc:5672/%2F',
       AMQP_MANAGEMENT_URL: 'http://darkroom-demo-broker.darkroom.svc:15672',
+      // Its admin replays dead letters, whom the workers then believe.
+      TRUSTED_USERS: 'darkroom-admin,admin',
     });
     expect(ofKind(objects, 'Secret').map(({ metadata }) => metadata.name)).toContain('darkroom-demo-worker');
     // Not a hook after the release, which `helm --wait` would never come to: nothing is ready without queues.
@@ -119,6 +121,15 @@ describe('a switch does what it says', () => {
     );
 
     expect(new Set(images)).toEqual(new Set([`darkroom@sha256:${'0'.repeat(64)}`]));
+  });
+
+  it('image of the demo broker by digest: pins it', async () => {
+    const imageDigest = `sha256:${'a'.repeat(64)}`;
+    const set = { ...turned('demo broker'), 'demoBroker.imageDigest': imageDigest };
+
+    const broker = one(await render({ set }), 'StatefulSet', 'darkroom-demo-broker');
+
+    expect(get(broker, 'spec.template.spec.containers.0.image')).toBe(`rabbitmq:4-management@${imageDigest}`);
   });
 
   it('External Secrets: fills the very secrets that the pods mount', async () => {
