@@ -60,16 +60,18 @@ describe.skipIf(!buildable)('the container image', () => {
     await expect(running).rejects.toMatchObject({ code: 2, stderr: expect.stringMatching(message) });
   });
 
-  it('holds none of the starters of a development broker, nor testcontainers', async () => {
+  it('holds none of the starters of a development broker, nor testcontainers, nor a second Node', async () => {
     const program = `
       const { globSync } = await import('node:fs');
-      console.log(JSON.stringify(globSync('{runtime/cli/*,node_modules/{testcontainers,dockerode}*}', { cwd: '/app' })));`;
+      console.log(JSON.stringify(globSync('{runtime/cli/*,node_modules/{testcontainers,dockerode,node-,darkroom-node}*}', { cwd: '/app' })));`;
     const options = ['--entrypoint', 'node', IMAGE, '--input-type=module', '--eval', program];
 
     const found: string[] = JSON.parse(await docker('run', '--rm', ...LOCKED_DOWN, ...options));
 
     expect(found).toContain('runtime/cli/main.ts');
-    expect(found.filter((path) => /local-broker|testcontainers|dockerode/.test(path))).toEqual([]);
+    expect(
+      found.filter((path) => /local-broker|testcontainers|dockerode|_modules.(darkroom-)?node/.test(path)),
+    ).toEqual([]);
   });
 
   it('shows no process of its user the way to the broker, not even by its first process', async () => {
