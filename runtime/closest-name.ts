@@ -1,7 +1,11 @@
 /** Finds what a mistyped name was meant to be. */
 
+/** A longer text is no mistyped name, and comparing costs time. */
+const MAX_CHARACTERS = 100;
+
 /** The known name closest to a mistyped one; undefined when none is close. */
 export function closestName(name: string, known: readonly string[]): string | undefined {
+  if (name.length > MAX_CHARACTERS) return undefined;
   const ranked = known
     .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance);

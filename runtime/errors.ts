@@ -3,7 +3,7 @@
  * dead-lettered at once) or retried (a passing fault), so that no catcher needs a switch.
  */
 
-import { capText, redactText } from './redact.ts';
+import { capText } from './redact.ts';
 
 /** Why a task failed, for programs; the message is for people. */
 export type FailureType =
@@ -38,7 +38,7 @@ export abstract class TaskFailure extends Error {
   readonly failureType: FailureType;
 
   constructor(message: string, { failureType, ...options }: FailureOptions) {
-    super(capText(redactText(message)), options);
+    super(capText(message), options);
     this.name = new.target.name;
     this.failureType = failureType;
   }

@@ -85,9 +85,17 @@ export function redactText(text: string): string {
 /** Reasons and the like, as they stand in events, dead letters and logs. */
 const MAX_TEXT_CHARACTERS = 2_000;
 
-/** Text of any length within what events, headers and logs hold. Cut last: half a secret would not be recognised. */
+/** So much more than is shown is looked at: the rules take seconds for a hostile megabyte. */
+const LOOKED_AT_FACTOR = 4;
+const MIN_LOOKED_AT = 8_192;
+
+/**
+ * Text of any length within what events, headers and logs hold. Cut last: half a secret would not be recognised. What
+ * is far beyond the cut is left out first, with the mark that tells the rules of a text cut off.
+ */
 export function capText(text: string, maxCharacters = MAX_TEXT_CHARACTERS): string {
-  const clean = redactText(text);
+  const lookedAt = Math.max(MIN_LOOKED_AT, LOOKED_AT_FACTOR * maxCharacters);
+  const clean = redactText(text.length > lookedAt ? `${text.slice(0, lookedAt)}…` : text);
   return clean.length > maxCharacters ? `${clean.slice(0, maxCharacters - 1)}…` : clean;
 }
 

@@ -1,6 +1,6 @@
 /** Which keys a storage accepts: relative, `/`-separated names that cannot leave their root on any system. */
 import { Rejection } from '../errors.ts';
-import { redactText, shorten } from '../redact.ts';
+import { shorten } from '../redact.ts';
 
 /** The folder that belongs to the runtime: intermediates, markers, temporary files. */
 export const RUNTIME_FOLDER = '.darkroom';
@@ -96,7 +96,7 @@ function segmentFault(segments: string[]): string | undefined {
 }
 
 function refuse(key: unknown, field: KeyField, fault: string): never {
-  const shown = shorten(redactText(JSON.stringify(key) ?? String(key)));
+  const shown = shorten(JSON.stringify(key) ?? String(key));
   throw new Rejection(
     `${field} ${shown} cannot be used: ${fault}. Expected a relative key such as "photos/cat.jpg".`,
     {
