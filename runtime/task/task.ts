@@ -13,6 +13,8 @@ const MAX_TASK_BYTES = 1_048_576;
 /** Nested deeper, or of more values, no task makes sense; what walks it must not run out of stack. */
 const MAX_DEPTH = 20;
 const MAX_VALUES = 10_000;
+/** With what a retry adds, headers have to fit into the 64 KiB that can be sent. */
+const MAX_HEADER_BYTES = 49_152;
 /** With what is added to it, an id has to fit a property of AMQP, which holds 255 bytes. */
 const MAX_ID_BYTES = 200;
 
@@ -32,6 +34,8 @@ const common = {
   id: z
     .string('text')
     .min(1, 'an id')
+    // Two that are not would be one where their UTF-8 counts: in a hash, in a header.
+    .refine((id) => id.isWellFormed(), 'expected well-formed Unicode')
     .refine((id) => Buffer.byteLength(id) <= MAX_ID_BYTES, `expected at most ${MAX_ID_BYTES} bytes in UTF-8`)
     .optional(),
   output: outputSchema.optional(),
@@ -153,6 +157,12 @@ function inlineTask(headers: Record<string, unknown>): Written {
     );
   }
   const output = text(headers[HEADERS.output]);
+  const bytes = Buffer.byteLength(steps) + Buffer.byteLength(output ?? '');
+  if (bytes > MAX_HEADER_BYTES)
+    throw new Rejection(
+      `The headers ${HEADERS.steps} and ${HEADERS.output} have ${bytes} bytes; expected at most ${MAX_HEADER_BYTES}.`,
+      { failureType: 'invalid-message' },
+    );
   return validated(longSchema, {
     steps: parseJson(steps, `The header ${HEADERS.steps}`),
     ...(output !== undefined && { output: parseJson(output, `The header ${HEADERS.output}`) }),
