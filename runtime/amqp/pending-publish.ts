@@ -32,6 +32,8 @@ export class PublishRefused extends Error {
   override readonly name = 'PublishRefused';
 }
 
+const PRECONDITION_FAILED = 406;
+
 let madeIds = 0;
 
 export class PendingPublish implements OutgoingMessage {
@@ -101,11 +103,23 @@ export class PendingPublish implements OutgoingMessage {
   /** Whether the broker closed the channel over this message: its texts name the exchange, the size or the user. */
   isCauseOf({ code, message }: Error & { code?: number }): boolean {
     if (code === 404 || code === 403) return message.includes(`exchange '${this.exchange || 'amq.default'}'`);
-    if (code !== 406) return false;
+    if (code !== PRECONDITION_FAILED) return false;
     const { userId } = this.properties;
     const isForgedUser = userId !== undefined && message.includes(`user_id property set to '${userId}'`);
     return isForgedUser || message.includes(`message size ${this.body.length} `);
   }
+}
+
+/**
+ * The messages over which the broker closed the channel, as far as its words tell. A fault that they do not tell is that
+ * of the only message on its way.
+ */
+export function causesOf(
+  error: Error & { code?: number },
+  sent: ReadonlySet<PendingPublish>,
+): PendingPublish[] {
+  const told = [...sent].filter((pending) => pending.isCauseOf(error));
+  return told.length === 0 && sent.size === 1 && error.code === PRECONDITION_FAILED ? [...sent] : told;
 }
 
 function describe({ exchange, routingKey }: OutgoingMessage): string {

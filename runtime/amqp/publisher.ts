@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Channel, type ConfirmChannel, IllegalOperationError, type Message } from 'amqplib';
 import { asError } from '../errors.ts';
 import { authenticatedUserIn } from './authenticated-user.ts';
-import { NotConnected, PendingPublish } from './pending-publish.ts';
+import { causesOf, NotConnected, PendingPublish } from './pending-publish.ts';
 import { keepUnconfirmedChannel, openConfirmChannel } from './publish-channels.ts';
 import type { Session } from './reconnecting-connection.ts';
 import type { BrokerOptions, OutgoingMessage, PublishRequest } from './types.ts';
@@ -197,8 +197,7 @@ export class Publisher {
   #refuse(error: Error & { code?: number }) {
     this.#downReason = error.message;
     this.#toldUser = authenticatedUserIn(error) ?? this.#toldUser;
-    for (const pending of this.#inFlight) {
-      if (!pending.isCauseOf(error)) continue;
+    for (const pending of causesOf(error, this.#inFlight)) {
       this.#inFlight.delete(pending);
       pending.refuse(error);
     }

@@ -23,6 +23,11 @@ const KEPT_LONGEST = /^(darkroom-.*|traceparent|tracestate)$/;
 /** The header that names what was left out, itself kept short. */
 const LEFT_OUT = 'darkroom-left-out';
 const LEFT_OUT_CHARACTERS = 1_000;
+/**
+ * RabbitMQ puts the address of the asker in its place, but not for clients of AMQP 1.0. Sent on, it would close the
+ * channel: there is no asker. https://www.rabbitmq.com/docs/direct-reply-to
+ */
+const DIRECT_REPLY_TO = 'amq.rabbitmq.reply-to';
 const SHORT_STRINGS = [
   'contentType',
   'contentEncoding',
@@ -43,6 +48,7 @@ export function sendableProperties(properties: MessageProperties): MessageProper
     const text: unknown = sendable[name];
     if (typeof text === 'string' && Buffer.byteLength(text) > SHORT_STRING_BYTES) sendable[name] = undefined;
   }
+  if (sendable.replyTo === DIRECT_REPLY_TO) sendable.replyTo = undefined;
   if (sendable.timestamp !== undefined && !isWhole(sendable.timestamp, UINT64_MAX))
     sendable.timestamp = undefined;
   return sendable;

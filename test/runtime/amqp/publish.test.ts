@@ -149,6 +149,19 @@ test('sends the name of its own user, and is refused any other, which harms no o
   expect(userIds).toEqual([username, username]);
 });
 
+test('refuses the only message on its way when the broker closes the channel in words that name none', async () => {
+  await using opened = openTestBroker(amqpUrl);
+  const { broker } = opened;
+  await using queue = await testQueue(broker);
+  const publish = (replyTo?: string) => {
+    const properties = replyTo === undefined ? {} : { replyTo };
+    return broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('x'), properties });
+  };
+
+  await expect(publish('amq.rabbitmq.reply-to')).rejects.toBeInstanceOf(PublishRefused);
+  await publish();
+});
+
 test('keeps confirmed publishing going when an event is published to an exchange that is not there', async () => {
   await using opened = openTestBroker(amqpUrl);
   const { broker, logged } = opened;

@@ -65,6 +65,11 @@ test('leaves out what is nested beyond reason', () => {
   expect(headers).toMatchObject({ flat: 1 });
 });
 
+test('leaves out a request for a direct reply that RabbitMQ has given no address', () => {
+  expect(received({ replyTo: 'amq.rabbitmq.reply-to' }).replyTo).toBeUndefined();
+  expect(received({ replyTo: 'amq.rabbitmq.reply-to.g1h2' }).replyTo).toBe('amq.rabbitmq.reply-to.g1h2');
+});
+
 test('leaves headers that fit as they are', () => {
   const headers = { text: 'x'.repeat(65_000), small: 1 };
 
