@@ -58,6 +58,14 @@ export const HEADERS = {
   history: 'darkroom-history',
 } as const;
 
+/**
+ * How often the task was begun anew because a worker did not believe the one before it. It counts from anyone: it can
+ * only end a task of its sender's own.
+ */
+export const DOUBTS_HEADER = 'darkroom-doubts';
+/** More than this, and the installation's users do not believe each other. */
+export const MAX_DOUBTS = 3;
+
 const FOR_PUBLISHERS: ReadonlySet<string> = new Set([
   HEADERS.steps,
   HEADERS.output,
@@ -77,6 +85,16 @@ export function withoutHopHeaders(headers: Record<string, unknown>): Record<stri
   return Object.fromEntries(
     Object.entries(headers).filter(([name]) => !name.startsWith('darkroom-') || FOR_PUBLISHERS.has(name)),
   );
+}
+
+/** How often a message's task was begun anew, with this time, when its sender is not believed. */
+export function doubtsOf(headers: Record<string, unknown>): number {
+  const before = whole(headers[DOUBTS_HEADER], MAX_DOUBTS) ?? 0;
+  return saysWhereItStands(headers) ? before + 1 : before;
+}
+
+export function saysWhereItStands(headers: Record<string, unknown>): boolean {
+  return HEADERS.step in headers || HEADERS.generation in headers;
 }
 
 /** The hop in headers that can be believed; what is missing or no such value counts as the start. */

@@ -80,7 +80,10 @@ function giveUp(
   const isIdReused = failure.failureType === 'task-id-reused' || standing?.isSameTask === false;
   if (!isIdReused) {
     if (standing === undefined) return { mark: marker };
-    if (!standing.isStored) return keepPromise(context, failure, policy, marker);
+    if (!standing.isStored)
+      return failure.isResultRefused === true
+        ? { mark: marker, replace: true }
+        : keepPromise(context, failure, policy, marker);
     if (standing.marker.outcome !== 'failed') return finish(context, standing, 'repeated', policy);
   }
   const event = finalEventOf(context, marker);

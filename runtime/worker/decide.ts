@@ -3,7 +3,7 @@
  * carries the decision out; no other place publishes what follows a task, or acknowledges one.
  */
 import { unknownFilter } from '../functions.ts';
-import type { StepRecord } from '../task/hop.ts';
+import { MAX_DOUBTS, type StepRecord } from '../task/hop.ts';
 import { finish } from './decide-end.ts';
 import { tryAgainOrGiveUp } from './decide-failure.ts';
 import type { Decision, MarkFirst, Policy, Verdict } from './decision.ts';
@@ -135,10 +135,15 @@ function giveBack(context: DeliveryContext, { at }: Policy): Decision {
 
 /** Looks before the leap: only a task that is due here, and did not take down workers before, is worked on. */
 export function verdictBeforeWork(
-  { task, hop, filter }: DeliveryContext,
+  { task, hop, filter, delivery }: DeliveryContext,
   deliveryCount: number,
   { crashLimit, knownFilters }: { crashLimit: number; knownFilters: () => string[] },
 ): Verdict | undefined {
+  const { doubts = 0 } = delivery;
+  if (doubts > MAX_DOUBTS) {
+    const message = `The task was begun anew ${doubts} times, because workers do not believe each other where it stands. They run as different users of the broker: name them in TRUSTED_USERS.`;
+    return failed('reject', 'invalid-message', message);
+  }
   const due = task.steps[hop.step]!.filter;
   if (due !== filter) {
     const known = knownFilters();

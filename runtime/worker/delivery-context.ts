@@ -7,7 +7,10 @@ import type { TaskMarker } from '../task/task-marker.ts';
 import type { Job } from './protocol.ts';
 
 /** What the messages that follow a delivery are made from. */
-export type Incoming = Pick<Delivery, 'body' | 'properties' | 'headers'>;
+export interface Incoming extends Pick<Delivery, 'body' | 'properties' | 'headers'> {
+  /** Of a message that is not our own: how often its task was begun anew for that. */
+  doubts?: number;
+}
 
 export interface DeliveryContext {
   /** The filter whose queue it came from, and the worker that has it. */

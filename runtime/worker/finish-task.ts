@@ -41,7 +41,8 @@ export async function endFrom(
 ): Promise<Ended | undefined> {
   const { storage, functionsDir } = resources;
   if (!(await isSameTask(job.task, marker, functionsDir))) throw idReused(job.task, marker);
-  const isMissing = marker.outcome === 'completed' && (await resultStateOf(storage, marker)) === 'missing';
+  const state = marker.outcome === 'completed' ? await resultStateOf(storage, marker) : undefined;
+  const isMissing = state === 'missing';
   if (isMissing) {
     const isLast = job.step === job.task.steps.length - 1;
     if (job.isRestart || (isLast && job.isRepeat)) return undefined;
@@ -50,8 +51,8 @@ export async function endFrom(
         failureType: 'storage',
       });
   }
-  const wantsImage = job.wantsImage && marker.outcome === 'completed' && !isMissing;
-  const image = wantsImage ? await storedImage(marker, resources) : undefined;
+  // What has taken its place may be anybody's.
+  const image = job.wantsImage && state === 'stored' ? await storedImage(marker, resources) : undefined;
   return {
     kind: 'ended',
     marker,
@@ -90,10 +91,28 @@ export async function finishTask(
     if (ended !== undefined) return ended;
   }
   const marker = standing === mine ? mine : await keptPromise(standing, mine, resources);
-  await storage.write(key, file.bytes, { contentType: file.contentType, signal });
+  await storeResult(key, file, resources, signal);
   failpoint('stored');
   const wanted = job.wantsImage && { image: { bytes: file.bytes, contentType: file.contentType } };
   return { kind: 'completed', marker, ...wanted };
+}
+
+/** The storage will never take the result under its key: what the marker has promised cannot be kept by anybody. */
+export class ResultRefused extends Rejection {}
+
+/** @throws ResultRefused; Retryable */
+async function storeResult(
+  key: string,
+  { bytes, contentType }: ResultFile,
+  { storage }: StepResources,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await storage.write(key, bytes, { contentType, signal });
+  } catch (error) {
+    if (!(error instanceof Rejection)) throw error;
+    throw new ResultRefused(error.message, { failureType: error.failureType, cause: error });
+  }
 }
 
 /** Another version of a filter may make other bytes than were promised: then what is stored is what is said. */

@@ -1,9 +1,9 @@
 /** Makes the messages that follow a delivery: next steps, retries, copies, dead letters, events and replies. */
 import type { PublishProperties, PublishRequest } from '../amqp/broker.ts';
 import type { names } from '../amqp/topology.ts';
-import { redactText } from '../redact.ts';
+import { capText } from '../redact.ts';
 import { EVENT_CONTENT_TYPE, encodeEvent, eventId, type TaskEvent } from '../task/events.ts';
-import { type Hop, hopHeaders } from '../task/hop.ts';
+import { DOUBTS_HEADER, type Hop, hopHeaders } from '../task/hop.ts';
 import { type Task, taskBody } from '../task/task.ts';
 import type { DeliveryContext, Incoming } from './delivery-context.ts';
 import type { ReplyImage } from './protocol.ts';
@@ -13,6 +13,8 @@ export type Purpose = 'step' | 'retry' | 'copy' | 'letter' | 'event' | 'reply';
 
 export interface Message extends PublishRequest {
   purpose: Purpose;
+  /** What is sent where the broker cannot take this one, such as a smaller message. */
+  instead?: Message;
 }
 
 /** Names on the broker. */
@@ -79,7 +81,7 @@ export function deadLetter(at: BrokerNames, incoming: Incoming, note: DeathNote)
     ...(task !== undefined && hop !== undefined && hopHeaders(task, hop)),
     'darkroom-filter': note.filter,
     'darkroom-failure-type': note.failureType,
-    'darkroom-failure-reason': redactText(note.reason).slice(0, MAX_REASON_CHARACTERS),
+    'darkroom-failure-reason': capText(note.reason, MAX_REASON_CHARACTERS),
     'darkroom-failed-at': new Date().toISOString(),
     'darkroom-attempts': (hop?.attempt ?? 0) + 1,
     'darkroom-worker': note.worker,
@@ -114,11 +116,17 @@ export function replyMessages(
   if (!replyTo) return [];
   const base = { purpose: 'reply' as const, exchange: '', routingKey: String(replyTo) };
   const properties = { ...eventProperties(event), correlationId };
-  if (image === undefined) return [{ ...base, body: encodeEvent(event), properties }];
+  const told: Message = { ...base, body: encodeEvent(event), properties };
+  if (image === undefined) return [told];
   const output = event.data.output as { key?: string } | undefined;
   const headers = { 'darkroom-id': event.taskId, 'darkroom-output': output?.key };
   return [
-    { ...base, body: image.bytes, properties: { ...properties, contentType: image.contentType, headers } },
+    {
+      ...base,
+      body: image.bytes,
+      properties: { ...properties, contentType: image.contentType, headers },
+      instead: told,
+    },
   ];
 }
 
@@ -180,8 +188,9 @@ export function carriedProperties(incoming: Incoming): PublishProperties {
   };
 }
 
-function carriedHeaders({ headers }: Incoming): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.test(name)));
+function carriedHeaders({ headers, doubts = 0 }: Incoming): Record<string, unknown> {
+  const carried = Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.test(name)));
+  return { ...carried, ...(doubts > 0 && { [DOUBTS_HEADER]: doubts }) };
 }
 
 function eventProperties(event: TaskEvent): PublishProperties {

@@ -67,6 +67,8 @@ export interface StepFailure {
   consequence: 'reject' | 'retry';
   failureType: FailureType;
   message: string;
+  /** The storage will never take the result that the marker has promised. */
+  isResultRefused?: boolean;
   stack?: string;
 }
 

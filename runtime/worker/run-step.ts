@@ -4,11 +4,11 @@ import type { Context, Image } from '../filter.ts';
 import { decode } from '../image/decode.ts';
 import { DamagedIntermediate, packIntermediate, unpackIntermediate } from '../image/intermediate.ts';
 import { planTask, type Rendered, renderStep } from '../image/pipeline.ts';
-import { capText, redactText } from '../redact.ts';
+import { capText } from '../redact.ts';
 import { ObjectNotFound } from '../storage/storage.ts';
 import { defaultOutputKey, intermediateKey, readMarker } from '../task/task-marker.ts';
 import { failpoint } from './failpoint.ts';
-import { assertNotRead, endFrom, finishTask, isSameTask } from './finish-task.ts';
+import { assertNotRead, endFrom, finishTask, isSameTask, ResultRefused } from './finish-task.ts';
 import type { InputRoom } from './input-buffer.ts';
 import type { Job, StepResult, Timings } from './protocol.ts';
 import type { StepResources } from './step-resources.ts';
@@ -155,8 +155,9 @@ function failure(error: Error): StepResult {
     // An unforeseen error may be the world's: a few retries tell.
     consequence: known ? error.consequence : 'retry',
     failureType: known ? error.failureType : 'filter-failed',
-    message: capText(redactText(error.message)),
-    ...(!known && error.stack !== undefined && { stack: capText(redactText(error.stack)) }),
+    message: capText(error.message),
+    ...(error instanceof ResultRefused && { isResultRefused: true }),
+    ...(!known && error.stack !== undefined && { stack: capText(error.stack) }),
   };
 }
 

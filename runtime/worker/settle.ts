@@ -93,7 +93,13 @@ export class Settler {
         return true;
       } catch (thrown) {
         const error = asError(thrown);
-        if (!canBePublishedLater(error)) throw error;
+        if (!canBePublishedLater(error)) {
+          if (message.instead !== undefined)
+            return await this.#publishUntilConfirmed(delivery, message.instead, log);
+          if (message.purpose !== 'reply') throw error;
+          this.#giveUp(message, error, log);
+          return true;
+        }
         if (isRefusal(error)) {
           refusals++;
           if (isDispensable(message) && refusals >= GIVE_UP_AFTER_TRIES) {

@@ -95,8 +95,9 @@ export class Slot {
     return this.#inHand.size > 0;
   }
 
-  /** True when a task has been in hand for far longer than anything explains. */
+  /** True when a task has been in hand for far longer than anything explains, such as a queue that refuses. */
   get wedged(): boolean {
+    if (this.waitsFor !== undefined) return false;
     const { taskTimeoutMs, broker } = this.#options;
     const deadlineMs = taskTimeoutMs + WEDGED_MARGIN_MS;
     const overdue = [...this.#inHand].some(({ sinceMs }) => performance.now() - sinceMs > deadlineMs);

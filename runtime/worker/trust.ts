@@ -5,7 +5,7 @@
  */
 import type { Logger } from 'pino';
 import type { Delivery } from '../amqp/broker.ts';
-import { HEADERS, withoutHopHeaders } from '../task/hop.ts';
+import { doubtsOf, saysWhereItStands, withoutHopHeaders } from '../task/hop.ts';
 import type { DeliveryContext } from './delivery-context.ts';
 
 export interface TrustOptions {
@@ -33,7 +33,8 @@ export class Trust {
   admit(delivery: Delivery): DeliveryContext['delivery'] {
     const { body, properties, redelivered, receivedAtMs } = delivery;
     const { replyTo } = properties;
-    const headers = this.#isOurs(properties.userId) ? delivery.headers : this.#withoutClaims(delivery);
+    const isOurs = this.#isOurs(properties.userId);
+    const headers = isOurs ? delivery.headers : this.#withoutClaims(delivery);
     const admitted = replyTo === undefined || this.#mayReply(String(replyTo));
     return {
       body,
@@ -41,6 +42,7 @@ export class Trust {
       headers,
       redelivered,
       receivedAtMs,
+      ...(!isOurs && { doubts: doubtsOf(delivery.headers) }),
     };
   }
 
@@ -50,7 +52,7 @@ export class Trust {
 
   #withoutClaims({ headers, properties }: Delivery): Record<string, unknown> {
     const kept = withoutHopHeaders(headers);
-    if (HEADERS.step in headers || HEADERS.generation in headers)
+    if (saysWhereItStands(headers))
       this.#options.log.warn(
         { user: properties.userId ?? null, message_id: properties.messageId },
         'a message that is not our own says where its task stands; it is taken for a new task (TRUSTED_USERS)',

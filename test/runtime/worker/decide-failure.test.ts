@@ -110,6 +110,15 @@ describe('a step that failed', () => {
     });
   });
 
+  it('because the storage never takes its promised result takes the promise back at once', () => {
+    const promised = standing(markerOf('completed'), { isStored: false });
+    const refused = { ...failure('reject'), isResultRefused: true };
+    expect(decide(contextOf(), refused, POLICY, promised)).toMatchObject({
+      replace: true,
+      mark: { outcome: 'failed' },
+    });
+  });
+
   it('marks the generation in which it failed', () => {
     expect(markFirst({ hop: { generation: 4 } }, failure('reject')).generation).toBe(4);
   });

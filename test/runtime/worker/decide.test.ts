@@ -155,6 +155,15 @@ describe('before any work, a delivery', () => {
     expect(checked({ task })).toHaveProperty('message', expect.stringContaining('"blur"'));
   });
 
+  it('whose task is begun anew for ever, because workers do not believe each other, is rejected', () => {
+    expect(checked({ delivery: { doubts: 3 } })).toBeUndefined();
+    expect(checked({ delivery: { doubts: 4 } })).toMatchObject({ consequence: 'reject' });
+    expect(checked({ delivery: { doubts: 4 } })).toHaveProperty(
+      'message',
+      expect.stringContaining('TRUSTED_USERS'),
+    );
+  });
+
   it('that took down workers up to the limit is set aside', () => {
     expect(checked({}, 3)).toMatchObject({ consequence: 'reject', failureType: 'poison' });
   });

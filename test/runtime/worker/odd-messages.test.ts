@@ -83,6 +83,12 @@ describe('a message that is no task', () => {
       /\.\./,
     ],
     [
+      'whose output lies below a file',
+      { input: 'photos/cat.jpg', steps: [{ filter: 'flip' }], output: { key: 'notes.txt/cat.jpg' } },
+      'invalid-task',
+      /should be a folder is a file/,
+    ],
+    [
       'whose input is plain http',
       { input: 'http://example.com/a.jpg', steps: [{ filter: 'flip' }] },
       'input-forbidden',

@@ -66,6 +66,16 @@ describe('a cancelled task', () => {
   });
 });
 
+describe('a result that the storage never takes', () => {
+  it('is told from one that it takes later', async () => {
+    await using site = await openStepSite();
+    const job = stepJob({ steps: [FLIP], output: { key: 'a.png/x.png' } });
+    expect(await site.run(job)).toMatchObject({ consequence: 'reject', isResultRefused: true });
+    const unread = await site.run(stepJob({ id: 'y', input: 'none.png', steps: [FLIP] }));
+    expect(unread).not.toHaveProperty('isResultRefused');
+  });
+});
+
 describe('a worker that died between the marker and the result', () => {
   async function promise(site: StepSite, job: Job): Promise<Buffer> {
     await site.run(job);
@@ -102,6 +112,17 @@ describe('a worker that died between the marker and the result', () => {
 
     expect(await site.run({ ...job, isRepeat: true })).toMatchObject({ kind: 'ended' });
     expect((await site.storage.read('out/x.png')).toString()).toBe('newer');
+  });
+
+  it('replies with its own image only, never with what has taken its place', async () => {
+    await using site = await openStepSite();
+    const job = stepJob({ steps: [FLIP] }, { wantsImage: true });
+    await site.run(job);
+    expect(await site.run({ ...job, isRepeat: true })).toHaveProperty('image');
+    await new Promise((resolve) => setTimeout(resolve, 2_100));
+    await site.storage.write('out/x.png', Buffer.from('somebody else’s'));
+
+    expect(await site.run({ ...job, isRepeat: true })).not.toHaveProperty('image');
   });
 
   it('cannot be failed while its promise may still be kept; the promise can be taken back', async () => {

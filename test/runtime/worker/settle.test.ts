@@ -123,6 +123,24 @@ describe('settling', () => {
     expect(story).toEqual(['confirmed step', 'not sent: event', 'ack', 'counted completed']);
   });
 
+  it('replies with less where the broker finds the reply too large, and else with nothing', async () => {
+    const tooLarge = new PublishRefused('too large', { cause: Object.assign(new Error(), { code: 406 }) });
+    const { settler, story, delivery } = setUp(async ({ purpose, body }) => {
+      if (purpose === 'reply' && body.length > 1) throw tooLarge;
+    });
+    const small: Message = { purpose: 'reply', exchange: '', routingKey: 'amq.gen-1', body: Buffer.alloc(1) };
+    const large = { ...small, body: Buffer.alloc(9) };
+    const messages = [EVENT, { ...large, instead: small }, large];
+    expect(await settler.settle(delivery, decisionOf({ messages }), LOG)).toBe('settled');
+    expect(story.sort()).toEqual([
+      'ack',
+      'confirmed event',
+      'confirmed reply',
+      'counted completed',
+      'not sent: reply',
+    ]);
+  });
+
   it('waits for a next step that its queue refuses, and says so meanwhile', async () => {
     const waited: (string | undefined)[] = [];
     const { settler, story, delivery } = setUp(async ({ purpose }, earlier) => {

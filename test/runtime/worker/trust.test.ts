@@ -40,6 +40,17 @@ describe('headers that say where a task stands', () => {
     expect(trustOf().admit(deliveryOf(properties, forged)).headers).toEqual({ tenant: 'a' });
   });
 
+  it('that do not count are counted themselves, so that no two workers send a task to and fro for ever', () => {
+    const doubts = (headers: object, userId = 'publisher') =>
+      trustOf().admit(deliveryOf({ userId }, headers as Record<string, unknown>)).doubts;
+    expect(doubts({ 'darkroom-step': 1 })).toBe(1);
+    expect(doubts({ 'darkroom-step': 1, 'darkroom-doubts': 3 })).toBe(4);
+    expect(doubts({ 'darkroom-doubts': 3 })).toBe(3);
+    expect(doubts({ 'darkroom-doubts': 'many' })).toBe(0);
+    expect(doubts({ 'darkroom-doubts': 99 })).toBe(0);
+    expect(doubts({ 'darkroom-step': 1 }, 'worker')).toBeUndefined();
+  });
+
   it('that are meant for publishers count from anyone', () => {
     const headers = { 'darkroom-steps': '[]', 'darkroom-output': '{}', 'darkroom-recorded': true };
     expect(trustOf().admit(deliveryOf({}, headers)).headers).toEqual(headers);
