@@ -175,7 +175,9 @@ describe.skipIf(process.platform !== 'linux')('what is printed', () => {
     );
 
   it('has colours on a terminal, and none with NO_COLOR', async () => {
-    await using coloured = run("print(bold('x'));");
+    // What this test runs in may be without colours itself: in CI, or by NO_COLOR.
+    const { NO_COLOR: _, FORCE_COLOR: __, CI: ___, ...env } = process.env;
+    await using coloured = run("print(bold('x'));", { ...env, TERM: 'xterm-256color' });
     await using plain = run("print(bold('x'));", { ...process.env, NO_COLOR: '1' });
     await Promise.all([coloured.exited, plain.exited]);
 
