@@ -4,7 +4,14 @@ import { type Config, readConfig } from '../../config.ts';
 import { asError } from '../../errors.ts';
 import { brokerChecks } from '../doctor/broker-checks.ts';
 import type { Check } from '../doctor/check.ts';
-import { filtersCheck, imageLibraryCheck, machineCheck, nodeCheck, storageCheck } from '../doctor/checks.ts';
+import {
+  filtersCheck,
+  imageLibraryCheck,
+  machineCheck,
+  memoryCheck,
+  nodeCheck,
+  storageCheck,
+} from '../doctor/checks.ts';
 import { EXIT } from '../exit-codes.ts';
 import { conventional } from '../option-values.ts';
 import { escapeControls, green, print, printJson, red, yellow } from '../terminal.ts';
@@ -14,7 +21,7 @@ const NAME_CHARACTERS = 14;
 export function doctorCommand(): Command {
   const command = new Command('doctor')
     .description(
-      'Checks Node, configuration, filters, storage, broker, rights and queues. Exit code 1 when something is wrong.',
+      'Checks Node, configuration, memory, filters, storage and its promises, broker, rights, queues, and whom workers believe. Exit code 1 when something is wrong.',
     )
     .action(async (options: { json?: boolean }) => {
       const checks = await examine();
@@ -43,6 +50,7 @@ async function examine(): Promise<Check[]> {
     verdict: 'ok',
     found: 'every variable is valid, and the chain of times holds',
   });
+  checks.push(memoryCheck(config));
   checks.push(...(await Promise.all([imageLibraryCheck(), filtersCheck(config), storageCheck(config)])));
   return [...checks, ...(await brokerChecks(config))];
 }

@@ -14,11 +14,15 @@ export async function brokerChecks(config: Config): Promise<Check[]> {
   const broker = openBroker({ ...config.amqp, name: 'darkroom doctor', log: SILENT_LOG });
   try {
     await broker.ready(AbortSignal.timeout(CONNECT_TIMEOUT_MS));
+    // Before anything that the broker may refuse, and close a channel for.
+    const user = userCheck(config, broker);
     return [
       connectionCheck(config, broker),
       await managementCheck(config),
       await queuesCheck(config, broker),
       await publishingCheck(config, broker),
+      user,
+      repliesCheck(config),
     ];
   } catch (error) {
     return [
@@ -100,4 +104,44 @@ async function publishingCheck(config: Config, broker: Broker): Promise<Check> {
       fix: 'declare the queues first; a worker’s user needs write on the exchanges and read on its queue',
     };
   }
+}
+
+/** Where a task stands is believed of users of the installation only; a worker that cannot say who it is believes itself no more. */
+function userCheck({ trustedUsers }: Config, broker: Broker): Check {
+  const name = 'user';
+  const { user } = broker.state;
+  if (user === undefined)
+    return {
+      name,
+      verdict: 'failed',
+      found:
+        'the broker does not say which user this is, so no worker would believe where a task of ours stands',
+      fix: 'take the tag impersonator from the user, or log in with a password',
+    };
+  const others = trustedUsers.filter((trusted) => trusted !== user);
+  const alike = others.length > 0 ? ` and ${others.map((other) => `"${other}"`).join(', ')}` : '';
+  const doubt = trustedUsers.includes(user)
+    ? ''
+    : `; workers of another user believe "${user}" when their TRUSTED_USERS names it`;
+  return {
+    name,
+    verdict: 'ok',
+    found: `"${user}" to the broker; a worker that logs in as this user believes "${user}"${alike} where a task stands${doubt}`,
+  };
+}
+
+function repliesCheck({ prefix, replyQueues }: Config): Check {
+  const name = 'replies';
+  const found = `may go to ${replyQueues.join(', ')}, and never to Darkroom's own queues`;
+  if (replyQueues.includes('*'))
+    return {
+      name,
+      verdict: 'warning',
+      found:
+        'may go to any queue: whoever may publish tasks can make a worker write into queues of other programs',
+      fix: 'name the queues for replies in REPLY_QUEUES, such as amq.*',
+    };
+  const own = replyQueues.find((pattern) => pattern === prefix || pattern.startsWith(`${prefix}.`));
+  if (own === undefined) return { name, verdict: 'ok', found };
+  return { name, verdict: 'warning', found, fix: `take ${own} from REPLY_QUEUES: it does nothing` };
 }

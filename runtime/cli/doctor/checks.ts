@@ -2,9 +2,11 @@
 import type { Config } from '../../config.ts';
 import { asError } from '../../errors.ts';
 import { listFunctions, loadFunction } from '../../functions.ts';
+import { decodablePixels } from '../../image/limits.ts';
 import { openStorage } from '../../storage/open.ts';
 import { humanSize } from '../../units.ts';
 import { cpuLimit, memoryLimit } from '../../worker/cgroup.ts';
+import { childLimits } from '../../worker/child-memory.ts';
 import type { Check } from './check.ts';
 import { tryStorage } from './try-storage.ts';
 
@@ -27,6 +29,22 @@ export function machineCheck(): Check {
     verdict: 'ok',
     found: `${cpuLimit()} processors and ${humanSize(memoryLimit())} for this process`,
   };
+}
+
+/** What a worker on this machine, or in this container, would take. */
+export function memoryCheck(config: Config): Check {
+  const name = 'memory';
+  try {
+    const { memoryBytes, pixels } = childLimits(config);
+    const avif = [false, true].map((isDeep) =>
+      Math.min(pixels, decodablePixels('avif', isDeep, memoryBytes)),
+    );
+    const [photos, shallow, deep] = [pixels, ...avif].map((count) => `${(count / 1e6).toFixed(1)}`);
+    const found = `${humanSize(memoryBytes)} for a task: images up to ${photos} megapixels, AVIF up to ${shallow} (${deep} of more than 8 bits a sample)`;
+    return { name, verdict: 'ok', found };
+  } catch (error) {
+    return { name, verdict: 'failed', found: asError(error).message, fix: 'a worker would not start here' };
+  }
 }
 
 export async function imageLibraryCheck(): Promise<Check> {
@@ -66,7 +84,14 @@ export async function storageCheck(config: Config): Promise<Check> {
     const storage = await openStorage(config.storage.url);
     const warnings = await tryStorage(storage);
     const found = [`${storage.url}: writes, reads and removes`, ...warnings].join('; ');
-    return { name: 'storage', verdict: 'ok', found };
+    if (warnings.length === 0) return { name: 'storage', verdict: 'ok', found };
+    const isRequired = config.storage.requireConditionalWrites;
+    return {
+      name: 'storage',
+      verdict: isRequired ? 'failed' : 'warning',
+      found,
+      fix: `use a storage with conditional writes (S3: If-None-Match)${isRequired ? '; STORAGE_REQUIRE_CONDITIONAL_WRITES lets no worker start here' : ', or never give one id to two tasks'}`,
+    };
   } catch (error) {
     return {
       name: 'storage',

@@ -7,6 +7,7 @@ import type { Delivery } from '../../../runtime/amqp/broker.ts';
 import type { RabbitNode } from '../../../runtime/cli/local-broker/start-rabbitmq.ts';
 import { type Certificates, makeCertificates } from '../../support/certificates.ts';
 import { openTestBroker, rabbitVersions, startRabbit, testQueue, uniqueName } from '../../support/rabbit.ts';
+import { runDarkroom } from '../../support/run-program.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { until } from '../../support/until.ts';
 
@@ -168,6 +169,23 @@ describe(`RabbitMQ ${version}`, () => {
       delivery.ack();
     },
   );
+
+  test('tells darkroom doctor which user it makes of a client certificate', SLOW, async () => {
+    const { stdout } = await runDarkroom(['doctor', '--json'], {
+      AMQP_URL: String(node.amqpsUrl).replace('guest:guest@', ''),
+      AMQP_AUTH: 'external',
+      AMQP_CA_FILE: certificates.caFile,
+      AMQP_CERT_FILE: certificates.certFile,
+      AMQP_KEY_FILE: certificates.keyFile,
+      STORAGE_URL: folder.path,
+    });
+
+    const checks = JSON.parse(stdout) as { name: string; verdict: string; found: string }[];
+    expect(checks.find(({ name }) => name === 'user')).toMatchObject({
+      verdict: 'ok',
+      found: expect.stringContaining(`"${CLIENT}" to the broker`),
+    });
+  });
 
   test('says that a client certificate is not accepted as a login', SLOW, async () => {
     const stranger = await temporaryFolder();

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startInstallation } from '../../support/installation.ts';
 import { runDarkroom } from '../../support/run-program.ts';
+import { startS3Server } from '../../support/s3-server.ts';
 
 const folder = () => mkdtemp(join(tmpdir(), 'darkroom-cli-'));
 
@@ -103,6 +104,74 @@ describe('darkroom queues, dead and doctor', () => {
     expect(ill.stdout).not.toContain('wrong@');
   });
 
+  it('say whom the broker takes them for, whose word counts, and where replies may go', async () => {
+    await using at = await startInstallation();
+    const examine = async (env: NodeJS.ProcessEnv) =>
+      checksOf(await runDarkroom(['doctor', '--json'], { ...at.env, ...env }));
+    const user = new URL(at.env.AMQP_URL!).username;
+
+    const shipped = await examine({});
+    const open = await examine({ TRUSTED_USERS: `${user},ops`, REPLY_QUEUES: '*' });
+    const futile = await examine({ REPLY_QUEUES: `answers,${at.prefix}.blur` });
+
+    expect(shipped.get('user')).toMatchObject({
+      verdict: 'ok',
+      found: expect.stringMatching(
+        new RegExp(`^"${user}" to the broker; .*another user believe "${user}" when`),
+      ),
+    });
+    expect(open.get('user')?.found).toMatch(`believes "${user}" and "ops"`);
+    expect(shipped.get('replies')).toMatchObject({ verdict: 'ok', found: expect.stringContaining('amq.*') });
+    expect(open.get('replies')).toMatchObject({
+      verdict: 'warning',
+      fix: expect.stringContaining('REPLY_QUEUES'),
+    });
+    expect(futile.get('replies')).toMatchObject({
+      verdict: 'warning',
+      fix: expect.stringContaining(`${at.prefix}.blur`),
+    });
+  });
+
+  it('say what fits into the memory of a task', async () => {
+    const env = { AMQP_URL: 'amqp://127.0.0.1:1', STORAGE_URL: await folder() };
+    const examine = async (more: NodeJS.ProcessEnv) =>
+      checksOf(await runDarkroom(['doctor', '--json'], { ...env, ...more }));
+
+    const [small, contradicting] = await Promise.all([
+      examine({ CHILD_MAX_MEMORY: '384MiB' }),
+      examine({ CHILD_MAX_MEMORY: '384MiB', LIMIT_PIXELS: '50000000' }),
+    ]);
+
+    expect(small.get('memory')).toMatchObject({
+      verdict: 'ok',
+      found: expect.stringMatching(/384\.0 MiB .* up to 26\.8 megapixels, AVIF up to 20\.8 \(12\.6 /),
+    });
+    expect(contradicting.get('configuration')).toMatchObject({
+      verdict: 'failed',
+      found: expect.stringMatching(/LIMIT_PIXELS \(50000000\) must be at most 26843545/),
+    });
+  });
+
+  it.each(['ignored', 'racy', 'unknown'] as const)(
+    'warn of a storage to which conditional writes are %s, and fail where they are required',
+    async (conditionalWrites) => {
+      await using server = await startS3Server({ conditionalWrites });
+      const env = { AMQP_URL: 'amqp://127.0.0.1:1', STORAGE_URL: server.url, ...server.env };
+
+      const [allowed, required] = await Promise.all([
+        runDarkroom(['doctor', '--json'], env),
+        runDarkroom(['doctor', '--json'], { ...env, STORAGE_REQUIRE_CONDITIONAL_WRITES: 'true' }),
+      ]);
+
+      expect(checksOf(allowed).get('storage')).toMatchObject({
+        verdict: 'warning',
+        found: expect.stringContaining('ignores conditional writes'),
+        fix: expect.stringContaining('If-None-Match'),
+      });
+      expect(checksOf(required).get('storage')).toMatchObject({ verdict: 'failed' });
+    },
+  );
+
   it('send one image end to end', async () => {
     await using at = await startInstallation();
     await at.worker('resize');
@@ -113,3 +182,14 @@ describe('darkroom queues, dead and doctor', () => {
     expect(JSON.parse(stdout)).toMatchObject({ ok: true, width: 16, height: 16 });
   });
 });
+
+interface Check {
+  name: string;
+  verdict: string;
+  found: string;
+  fix?: string;
+}
+
+function checksOf({ stdout }: { stdout: string }): Map<string, Check> {
+  return new Map((JSON.parse(stdout) as Check[]).map((check) => [check.name, check]));
+}
