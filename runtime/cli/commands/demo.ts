@@ -10,7 +10,7 @@ import { readConfig } from '../../config.ts';
 import { UserError } from '../../errors.ts';
 import { openStorage } from '../../storage/open.ts';
 import { humanDuration } from '../../units.ts';
-import { findBroker } from '../broker.ts';
+import { type FoundBroker, findBroker } from '../broker.ts';
 import { printDemoReport, stepsDone } from '../demo-report.ts';
 import type { TaskOutcome } from '../end-watch.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -83,7 +83,7 @@ async function demo(options: DemoOptions): Promise<void> {
     STORAGE_URL: pathToFileURL(storage).href,
     DARKROOM_PREFIX: `demo-${process.pid}`,
   };
-  await using _queues = { [Symbol.asyncDispose]: () => removeQueues(env) };
+  await using _borrowed = await borrowBroker(broker, env);
   const result = await runDemo(env, { ...options, speed }, interrupted, kept);
   if (result === undefined) {
     process.exitCode = EXIT.interrupted;
@@ -150,6 +150,9 @@ function functionsOf(recipes: typeof RECIPES) {
   }));
 }
 
+const REMOVER = fileURLToPath(new URL('../local-broker/remove-queues.ts', import.meta.url));
+/** The workers go first. */
+const REMOVE_QUEUES = 'sleep 1; AMQP_URL="$told" DARKROOM_PREFIX="$3" exec "$1" "$2"';
 /** In case this process dies: its workers may write for a moment more. */
 const REMOVE_FOLDER = 'rm -rf -- "$1"; sleep 1; rm -rf -- "$1"';
 
@@ -228,8 +231,17 @@ async function untilZero(scaling: LocalScaling, interrupted: Promise<true>): Pro
   return false;
 }
 
-/** Leaves a broker that was running already as it was. */
-async function removeQueues(env: NodeJS.ProcessEnv): Promise<void> {
+/** A broker that was running already is left as it was found, also when this process is killed. */
+async function borrowBroker({ way, amqpUrl }: FoundBroker, env: NodeJS.ProcessEnv): Promise<AsyncDisposable> {
+  if (way !== 'amqp-url') return { async [Symbol.asyncDispose]() {} };
   const config = readConfig(env);
-  await withBroker(config, (broker) => deleteAll(broker, config)).catch(() => {});
+  const { startReaper } = await import('../local-broker/reaper.ts');
+  const reaper = startReaper(REMOVE_QUEUES, process.execPath, REMOVER, config.prefix);
+  reaper.tell(amqpUrl);
+  return {
+    async [Symbol.asyncDispose]() {
+      await withBroker(config, (broker) => deleteAll(broker, config)).catch(() => {});
+      reaper.dismiss();
+    },
+  };
 }

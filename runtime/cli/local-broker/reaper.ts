@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export interface Reaper {
+  /** One line for the script, as its $told: what must not stand in an environment or a command line. */
+  tell(line: string): void;
   /** The clean-up is no longer needed, because it was done already. */
   dismiss(): void;
 }
@@ -16,9 +18,9 @@ export interface Reaper {
  * `args` are the script's $1, $2, …
  */
 export function startReaper(script: string, ...args: string[]): Reaper {
-  // What it runs needs no way to a broker, and a filter could read what it is told.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('AMQP_')));
-  const shell = spawn('sh', ['-c', `read _\n${script}`, 'darkroom-reaper', ...args], {
+  // A filter could read it there.
+  const { AMQP_URL: _, AMQP_MANAGEMENT_URL: __, ...env } = process.env;
+  const shell = spawn('sh', ['-c', `IFS= read -r told; read _\n${script}`, 'darkroom-reaper', ...args], {
     detached: true,
     env,
     stdio: ['pipe', 'ignore', 'ignore'],
@@ -27,7 +29,10 @@ export function startReaper(script: string, ...args: string[]): Reaper {
   shell.unref();
   shell.stdin.on('error', () => {});
   if ('unref' in shell.stdin) (shell.stdin as unknown as { unref(): void }).unref();
-  return { dismiss: () => void shell.kill('SIGKILL') };
+  return {
+    tell: (line) => void shell.stdin.write(`${line}\n`),
+    dismiss: () => void shell.kill('SIGKILL'),
+  };
 }
 
 /** A new temporary folder, this user's alone, whose reaper starts before it is made; the script's $1 is its path. */

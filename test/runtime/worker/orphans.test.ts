@@ -3,11 +3,18 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { deleteAll } from '../../../runtime/cli/session.ts';
+import { inspectTopology } from '../../../runtime/amqp/topology.ts';
+import { topologyOf } from '../../../runtime/cli/session.ts';
 import { startDotInstallation } from '../../support/dot-installation.ts';
 import type { Installation } from '../../support/installation.ts';
 import { AS_NODE_20 } from '../../support/old-node.ts';
-import { childPids, descendantPids, isRunning, untilGone } from '../../support/process-facts.ts';
+import {
+  childPids,
+  commandLineOf,
+  descendantPids,
+  isRunning,
+  untilGone,
+} from '../../support/process-facts.ts';
 import { LAUNCHER } from '../../support/run-program.ts';
 import { until } from '../../support/until.ts';
 import { upValues } from '../../support/up-values.ts';
@@ -131,22 +138,23 @@ describe.runIf(process.platform === 'linux')('kill -9 of the demo', () => {
     const pids = await until(
       async () => {
         const found = await descendantPids(demo.pid);
-        return found.length >= 4 && found;
+        return found.length >= 6 && found;
       },
       'workers with children',
       60_000,
     );
 
+    const commands = await Promise.all(pids.map(commandLineOf));
+    const working = pids.filter((_, index) => !commands[index]?.includes('darkroom-reaper'));
+
     demo.process.kill('SIGKILL');
 
-    // The first is the shell that removes the folder.
-    await untilGone(
-      pids.filter((pid) => pid !== pids[0]),
-      GONE_MS,
-    );
+    await untilGone(working, GONE_MS);
     await until(async () => (await readdir(TMPDIR)).length === 0, 'the end of the folder', 5_000);
-    // A broker of somebody else's keeps the queues.
-    await deleteAll(at.broker, { ...at.config, prefix: `demo-${demo.pid}` });
+    const queues = topologyOf({ ...at.config, prefix: `demo-${demo.pid}` });
+    const isThere = async () =>
+      [...(await inspectTopology(at.broker, queues)).values()].some((queue) => queue);
+    await until(async () => !(await isThere()), 'the end of its queues', 10_000);
   });
 });
 
