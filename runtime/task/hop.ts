@@ -25,6 +25,8 @@ export interface Hop {
   inline: boolean;
   /** The worker that had it before had to stop during the work. */
   wasGivenBack: boolean;
+  /** No try of this copy of the task so far can have written the marker that promises a result. */
+  hasNotPromised: boolean;
   /** When this hop, and when the whole task, was published; epoch ms, null when the publisher did not say. */
   publishedMs: number | null;
   submittedMs: number | null;
@@ -51,6 +53,7 @@ export const HEADERS = {
   restarts: 'darkroom-restarts',
   inline: 'darkroom-inline',
   givenBack: 'darkroom-given-back',
+  notPromised: 'darkroom-not-promised',
   fingerprint: 'darkroom-fingerprint',
   submitted: 'darkroom-submitted-ms',
   seen: 'darkroom-seen-ms',
@@ -113,6 +116,7 @@ export function parseHop(
     restarts: whole(headers[HEADERS.restarts], MAX_ATTEMPTS) ?? 0,
     inline: headers[HEADERS.inline] === true,
     wasGivenBack: headers[HEADERS.givenBack] === true,
+    hasNotPromised: headers[HEADERS.notPromised] === true,
     publishedMs,
     submittedMs: whole(headers[HEADERS.submitted], MAX_EPOCH_MS) ?? publishedMs,
     seenMs: whole(headers[HEADERS.seen], MAX_EPOCH_MS) ?? null,
@@ -132,6 +136,7 @@ export function hopHeaders(task: Task, hop: Hop): Record<string, unknown> {
     ...(hop.restarts > 0 && { [HEADERS.restarts]: hop.restarts }),
     ...(hop.inline && { [HEADERS.inline]: true }),
     [HEADERS.givenBack]: hop.wasGivenBack ? true : undefined,
+    [HEADERS.notPromised]: hop.hasNotPromised ? true : undefined,
     [HEADERS.published]: hop.publishedMs ?? undefined,
     [HEADERS.submitted]: hop.submittedMs ?? undefined,
     [HEADERS.seen]: hop.seenMs ?? undefined,

@@ -83,7 +83,7 @@ export class ChildProcess implements Child {
     if (isFresh || result.kind !== 'failed' || result.failureType !== 'memory') return result;
     // Perhaps the tasks before it left the child large. One that has done nothing else tells.
     const leftMs = Math.max(1, timeoutMs - (performance.now() - startMs));
-    return await this.#runIn(this.#life, { ...job, isRepeat: true }, leftMs, late);
+    return await this.#runIn(this.#life, { ...job, isRepeat: true, hasNotPromised: false }, leftMs, late);
   }
 
   async mark(task: Task, marker: TaskMarker, replace: boolean): Promise<StandingMarker | undefined> {

@@ -4,7 +4,13 @@ import type { Task } from '../task/task.ts';
 import type { TaskMarker } from '../task/task-marker.ts';
 import { finish, letterFor } from './decide-end.ts';
 import type { Decision, MarkFirst, Policy } from './decision.ts';
-import { type DeliveryContext, eventOf, finalEventOf, followingHop } from './delivery-context.ts';
+import {
+  type DeliveryContext,
+  eventOf,
+  finalEventOf,
+  followingHop,
+  hasNotPromised,
+} from './delivery-context.ts';
 import { againMessage, eventMessage, replyMessages, retryMessage } from './messages.ts';
 import type { StandingMarker, StepFailure } from './protocol.ts';
 
@@ -35,6 +41,7 @@ function tryAgain(
     attempt: hop.attempt + 1,
     publishedMs: nowMs + (delayMs ?? 0),
     firstFailedMs: hop.firstFailedMs ?? nowMs,
+    hasNotPromised: failure.hasNotPromised === true && hasNotPromised(context),
   });
   const reason = {
     failure_type: failure.failureType,
@@ -83,7 +90,7 @@ function giveUp(
     if (!standing.isStored)
       return failure.isResultRefused === true
         ? { mark: marker, replace: true }
-        : keepPromise(context, failure, policy, marker);
+        : keepPromise(context, failure, policy, marker, standing.marker);
     if (standing.marker.outcome !== 'failed') return finish(context, standing, 'repeated', policy);
   }
   const event = finalEventOf(context, marker);
@@ -101,17 +108,21 @@ function giveUp(
 
 /**
  * A marker says that the task is completed, but its result is not stored. Perhaps another copy of the task is about to
- * store it: so this one is tried for longer, and fails only when nobody can be at it any more.
+ * store it: so this one is tried for longer, and fails only when nobody can be at it any more. A copy that has promised
+ * nothing takes no promise back: the result was stored, and taken away by its owner.
  */
 function keepPromise(
   context: DeliveryContext,
   failure: StepFailure,
   policy: Policy,
   marker: TaskMarker,
+  promised: TaskMarker,
 ): Decision | MarkFirst {
   const { retryDelaysMs } = policy;
   if (context.hop.attempt < retryDelaysMs.length + PROMISED_TRIES)
     return tryAgain(context, failure, retryDelaysMs.at(-1), policy);
+  if (failure.hasNotPromised === true && hasNotPromised(context))
+    return finish(context, { marker: promised, isResultMissing: true }, 'repeated', policy);
   return { mark: marker, replace: true };
 }
 

@@ -7,7 +7,7 @@ import { MAX_DOUBTS, type StepRecord } from '../task/hop.ts';
 import { finish } from './decide-end.ts';
 import { tryAgainOrGiveUp } from './decide-failure.ts';
 import type { Decision, MarkFirst, Policy, Verdict } from './decision.ts';
-import { type DeliveryContext, eventOf, followingHop } from './delivery-context.ts';
+import { type DeliveryContext, eventOf, followingHop, hasNotPromised } from './delivery-context.ts';
 import { againMessage, copyMessage, stepMessage } from './messages.ts';
 import type { StandingMarker, StepFailure, Timings } from './protocol.ts';
 
@@ -95,6 +95,7 @@ function startAgain(
     step: 0,
     attempt: 0,
     restarts,
+    hasNotPromised: hasNotPromised(context),
     publishedMs: policy.nowMs,
     firstFailedMs: null,
     history: [],

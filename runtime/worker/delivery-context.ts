@@ -40,6 +40,7 @@ export function jobOf(context: DeliveryContext): Job {
     attempt: hop.attempt,
     isRepeat: delivery.redelivered || hop.attempt > 0 || hop.wasGivenBack || hop.restarts > 0,
     isRestart: hop.restarts > 0,
+    hasNotPromised: hasNotPromised(context),
     wantsImage: hop.inline && Boolean(delivery.properties.replyTo),
     waitingSinceMs: hop.seenMs,
     history: hop.history,
@@ -75,6 +76,12 @@ export function finalEventOf(context: DeliveryContext, marker: TaskMarker): Task
     ...eventOf(context, type, { outcome: marker.outcome, ...marker.data }, marker.time),
     generation: marker.generation,
   };
+}
+
+/** Whether a marker that promises a result must be of another copy of the task. */
+export function hasNotPromised({ hop, delivery }: DeliveryContext): boolean {
+  const isFirst = hop.attempt === 0 && hop.restarts === 0;
+  return (isFirst || hop.hasNotPromised) && !delivery.redelivered && !hop.wasGivenBack;
 }
 
 /** When the task was first published, as well as is known; epoch ms. */

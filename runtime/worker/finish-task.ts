@@ -26,12 +26,15 @@ import type { StepResources } from './step-resources.ts';
 /** A larger JSON result is only in the storage, not in the marker and the final event. */
 const MAX_JSON_BYTES = 65_536;
 
+/** Another copy of the task has promised the result that is missing. */
+export class PromisedByAnother extends Retryable {}
+
 type Ended = Extract<StepResult, { kind: 'ended' }>;
 
 /**
  * What the marker that stands means for this job: an end that is told again. Or nothing, when the job has yet to store
  * the result that an earlier delivery of it has promised. A result that is long missing was taken away by its owner:
- * only the task's own repeats, which may come late, store it again.
+ * only repeats of the copy that may have promised it, which may come late, store it again.
  * @throws Rejection `task-id-reused`; Retryable while another copy is about to store the result
  */
 export async function endFrom(
@@ -45,9 +48,9 @@ export async function endFrom(
   const isMissing = state === 'missing';
   if (isMissing) {
     const isLast = job.step === job.task.steps.length - 1;
-    if (job.isRestart || (isLast && job.isRepeat)) return undefined;
+    if (job.hasNotPromised !== true && (job.isRestart || (isLast && job.isRepeat))) return undefined;
     if (Date.now() - Date.parse(marker.time) < STORING_MS)
-      throw new Retryable('Another copy of this task is about to store its result.', {
+      throw new PromisedByAnother('Another copy of this task is about to store its result.', {
         failureType: 'storage',
       });
   }

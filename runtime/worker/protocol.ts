@@ -15,6 +15,8 @@ export interface Job {
   isRepeat: boolean;
   /** The task was started again: what its steps left is not to be trusted. */
   isRestart: boolean;
+  /** Only another copy of the task can have written a marker that promises a result. */
+  hasNotPromised?: boolean;
   /** The image, when it came inside the message and this is the first step. */
   image?: Buffer;
   /** Whether the final image itself is wanted back, for a reply. */
@@ -67,6 +69,8 @@ export interface StepFailure {
   consequence: 'reject' | 'retry';
   failureType: FailureType;
   message: string;
+  /** The try ended before it promised a result. */
+  hasNotPromised?: boolean;
   /** The storage will never take the result that the marker has promised. */
   isResultRefused?: boolean;
   stack?: string;

@@ -8,9 +8,16 @@ import { capText } from '../redact.ts';
 import { ObjectNotFound } from '../storage/storage.ts';
 import { defaultOutputKey, intermediateKey, readMarker } from '../task/task-marker.ts';
 import { failpoint } from './failpoint.ts';
-import { assertNotRead, endFrom, finishTask, isSameTask, ResultRefused } from './finish-task.ts';
+import {
+  assertNotRead,
+  endFrom,
+  finishTask,
+  isSameTask,
+  PromisedByAnother,
+  ResultRefused,
+} from './finish-task.ts';
 import type { InputRoom } from './input-buffer.ts';
-import type { Job, StepResult, Timings } from './protocol.ts';
+import type { Job, StepFailure, StepResult, Timings } from './protocol.ts';
 import type { StepResources } from './step-resources.ts';
 
 /**
@@ -29,14 +36,23 @@ export async function runStep(job: Job, resources: StepResources, signal: AbortS
 }
 
 async function tryStep(job: Job, resources: StepResources, signal: AbortSignal): Promise<StepResult> {
+  const progress = { marks: false };
   try {
-    return await attemptStep(job, resources, signal);
+    return await attemptStep(job, resources, signal, progress);
   } catch (thrown) {
-    return failure(asError(thrown));
+    const hasPromised = progress.marks && !(thrown instanceof PromisedByAnother);
+    const hasNotPromised = job.hasNotPromised === true && !hasPromised;
+    return { ...failure(asError(thrown)), ...(hasNotPromised && { hasNotPromised }) };
   }
 }
 
-async function attemptStep(job: Job, resources: StepResources, signal: AbortSignal): Promise<StepResult> {
+/** @param progress `marks`: from now on there may be a marker of this try */
+async function attemptStep(
+  job: Job,
+  resources: StepResources,
+  signal: AbortSignal,
+  progress: { marks: boolean },
+): Promise<StepResult> {
   const { task, step, generation } = job;
   const { storage, limits, functionsDir } = resources;
   const isLast = step === task.steps.length - 1;
@@ -71,6 +87,7 @@ async function attemptStep(job: Job, resources: StepResources, signal: AbortSign
   }
   const { file } = rendered;
   const result = { plan, file, image, workMs: start - started, promised: marker };
+  progress.marks = true;
   const finished = await finishTask(job, result, resources, signal);
   timings.store = performance.now() - start;
   if (finished.kind === 'ended') return finished;
@@ -148,7 +165,7 @@ function contextOf({ task, step }: Job, resources: StepResources, signal: AbortS
   };
 }
 
-function failure(error: Error): StepResult {
+function failure(error: Error): StepFailure {
   const known = error instanceof TaskFailure;
   return {
     kind: 'failed',

@@ -110,6 +110,36 @@ describe('a step that failed', () => {
     });
   });
 
+  it('whose result another copy has promised never takes that back, only a copy that may have promised it', () => {
+    const promised = standing(markerOf('completed'), { isStored: false });
+    const innocent = { ...failure('reject'), hasNotPromised: true };
+    const end = (hop: object, delivery = {}) =>
+      decide(contextOf({ hop: { attempt: 22, ...hop }, delivery }), innocent, POLICY, promised);
+    expect(end({ hasNotPromised: true })).toMatchObject({
+      settlement: 'repeated',
+      messages: [{ purpose: 'event', routingKey: 'task.completed' }],
+    });
+    for (const guilty of [
+      end({}),
+      end({ hasNotPromised: true, wasGivenBack: true }),
+      end({ hasNotPromised: true }, { redelivered: true }),
+      decide(contextOf({ hop: { attempt: 22, hasNotPromised: true } }), failure('reject'), POLICY, promised),
+    ])
+      expect(guilty).toMatchObject({ replace: true });
+  });
+
+  it('tells its next try whether it can have promised a result', () => {
+    const innocent = { ...failure('retry'), hasNotPromised: true };
+    const told = (hop: object, said = innocent, delivery = {}) =>
+      headersOf(decided({ hop, delivery }, said))['darkroom-not-promised'];
+    expect(told({})).toBe(true);
+    expect(told({ attempt: 1, hasNotPromised: true })).toBe(true);
+    expect(told({ attempt: 1 })).toBeUndefined();
+    expect(told({}, failure('retry') as typeof innocent)).toBeUndefined();
+    expect(told({}, innocent, { redelivered: true })).toBeUndefined();
+    expect(told({ wasGivenBack: true })).toBeUndefined();
+  });
+
   it('because the storage never takes its promised result takes the promise back at once', () => {
     const promised = standing(markerOf('completed'), { isStored: false });
     const refused = { ...failure('reject'), isResultRefused: true };

@@ -64,6 +64,7 @@ export function contextOf({ hop, task, delivery }: Given = {}): DeliveryContext 
       restarts: 0,
       inline: false,
       wasGivenBack: false,
+      hasNotPromised: false,
       publishedMs: null,
       submittedMs: null,
       seenMs: null,

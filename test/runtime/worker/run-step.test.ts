@@ -103,6 +103,21 @@ describe('a worker that died between the marker and the result', () => {
     expect(await site.storage.stat('out/x.png')).toBeUndefined();
   });
 
+  it('leaves it to no copy that has promised nothing, however often that one is tried', async () => {
+    await using site = await openStepSite();
+    const job = stepJob({ steps: [FLIP] }, { hasNotPromised: true });
+    await promise(site, job);
+
+    for (const isRepeat of [false, true])
+      expect(await site.run({ ...job, isRepeat })).toMatchObject({
+        consequence: 'retry',
+        hasNotPromised: true,
+      });
+    expect(await site.storage.stat('out/x.png')).toBeUndefined();
+    await site.storage.remove('a.png');
+    expect(await site.run({ ...job, isRepeat: true })).toMatchObject({ hasNotPromised: true });
+  });
+
   it('is told from a result that a newer task has replaced', async () => {
     await using site = await openStepSite();
     const job = stepJob({ steps: [FLIP] });
