@@ -70,11 +70,14 @@ export class Settler {
 
   /** @returns false when the delivery was taken back before all were confirmed */
   async #publishAll(delivery: Delivery, messages: Message[], log: Logger): Promise<boolean> {
-    const done = await Promise.all(
-      messages.map((message) => this.#publishUntilConfirmed(delivery, message, log)),
-    );
-    this.#waitsFor = undefined;
-    return done.every(Boolean);
+    try {
+      const done = await Promise.all(
+        messages.map((message) => this.#publishUntilConfirmed(delivery, message, log)),
+      );
+      return done.every(Boolean);
+    } finally {
+      this.#waitsFor = undefined;
+    }
   }
 
   /**
@@ -106,7 +109,7 @@ export class Settler {
             this.#giveUp(message, error, log);
             return true;
           }
-          if (!isDispensable(message)) this.#waitsFor = error.message;
+          if (!isDispensable(message) && delivery.alive) this.#waitsFor = error.message;
           if (performance.now() - loggedMs >= REFUSAL_LOG_MS) {
             loggedMs = performance.now();
             log.warn(
