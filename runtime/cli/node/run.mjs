@@ -15,5 +15,6 @@ if (isRecentNode()) {
   process.argv = [process.execPath, resolve(file), ...parameters];
   await import(pathToFileURL(process.argv[1]).href);
 } else {
-  runOnPinnedNode([file, ...parameters]);
+  // By way of this file again, which then binds its life to this process.
+  runOnPinnedNode(process.argv.slice(1));
 }

@@ -103,7 +103,8 @@ it.each([
   await writeFile(
     script,
     `const words: string[] = process.argv.slice(1);
-    console.log(Number.parseInt(process.versions.node) >= 24, ...words);
+    const handedDown = Object.keys(process.env).filter((name) => name.includes('LAUNCHER'));
+    console.log(Number.parseInt(process.versions.node) >= 24, ...words, ...handedDown);
     process.exitCode = 5;`,
   );
 
