@@ -81,7 +81,7 @@ function fittedSize(image: Size, fitting: Fitting): Size {
 
 /**
  * A pipeline over the image that the library's `resize` only has to shrink, cut or pad. What must grow is
- * enlarged first: the library's own enlarging lies half a pixel off.
+ * enlarged first: the library's own enlarging is half a pixel off.
  */
 async function fittingPipeline(image: Image, fitting: Fitting): Promise<Sharp> {
   const { width, height } = scaledSize(image, fitting);

@@ -6,7 +6,7 @@ import { UserError } from './errors.ts';
 import { DEFAULT_LIMITS, photoMemory, photoPixels } from './image/limits.ts';
 import { redactText } from './redact.ts';
 import { isAllowedBucket } from './storage/allowed-buckets.ts';
-import { HOST_RULE_WORDS, parseHostRule } from './storage/https-policy.ts';
+import { HOST_RULE_FORMS, parseHostRule } from './storage/https-policy.ts';
 import { parseDuration, parseSize } from './units.ts';
 
 const duration = z
@@ -114,7 +114,7 @@ const VARIABLES = {
   INPUT_HTTPS: flag.default(false),
   INPUT_HTTPS_HOSTS: list(
     (item) => (parseHostRule(item) ? item : undefined),
-    `names of hosts, such as ${HOST_RULE_WORDS}`,
+    `names of hosts, such as ${HOST_RULE_FORMS}`,
   ).default([]),
   LOG_LEVEL: z
     .enum(

@@ -13,7 +13,7 @@ export interface Colour {
 export const WHITE: Colour = { r: 255, g: 255, b: 255, alpha: 1 };
 export const TRANSPARENT: Colour = { r: 0, g: 0, b: 0, alpha: 0 };
 
-const COLOUR_WORDS = 'a colour: a CSS name, transparent, or hex such as #fff, #ff8800 or #ff880080';
+const EXPECTED_COLOUR = 'a colour: a CSS name, transparent, or hex such as #fff, #ff8800 or #ff880080';
 
 const MAX_COLOUR_CHARACTERS = 40;
 
@@ -22,17 +22,17 @@ const HEX = /^#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})$/i;
 
 /** A CSS colour name, `transparent`, or `#rgb`, `#rgba`, `#rrggbb`, `#rrggbbaa`, as it was written. */
 export const colourText = z
-  .string(COLOUR_WORDS)
+  .string(EXPECTED_COLOUR)
   .max(MAX_COLOUR_CHARACTERS)
-  .refine((text) => findColour(text) !== undefined, `expected ${COLOUR_WORDS}`);
+  .refine((text) => findColour(text) !== undefined, `expected ${EXPECTED_COLOUR}`);
 
 /** The same, parsed to {@link Colour}. */
 export const colour = colourText.transform(parseColour);
 
-/** @throws TypeError when the text is no colour */
+/** @throws TypeError when the text is not a colour */
 export function parseColour(text: string): Colour {
   const found = findColour(text);
-  if (found === undefined) throw new TypeError(`expected ${COLOUR_WORDS}, got ${JSON.stringify(text)}`);
+  if (found === undefined) throw new TypeError(`expected ${EXPECTED_COLOUR}, got ${JSON.stringify(text)}`);
   return found;
 }
 
@@ -49,11 +49,11 @@ export const COMPASS = [
 ] as const;
 export type Compass = (typeof COMPASS)[number];
 
-/** Where something lies within something larger. */
+/** Where something is within something larger. */
 export const compass = z.enum(COMPASS);
 
 /**
- * Left and top, pixels, at which a box lies in a larger one, `margin` pixels from the edges it leans on.
+ * Left and top, pixels, of a box in a larger one, `margin` pixels from the edges that the position names.
  * A box that is too large for its margin moves over the edge evenly.
  */
 export function placeBox(

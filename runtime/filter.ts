@@ -29,9 +29,9 @@ export interface Pixels {
   channels: 1 | 2 | 3 | 4;
 }
 
-/** What the image's file said of itself, before the runtime turned it upright and converted it to sRGB. */
+/** What the image's file says about itself. The runtime then turns the image upright and converts it to sRGB. */
 export interface Source {
-  /** Such as jpeg or svg; what is read stands in `image/formats.ts`. */
+  /** Such as jpeg or svg; `image/formats.ts` lists what is read. */
   format: string;
   /** The size of the file, bytes. */
   bytes: number;
@@ -64,7 +64,7 @@ export interface Image {
   /** 8 or 16 bits a sample. */
   readonly bits: 8 | 16;
   readonly source: Source;
-  /** Whether the samples lie in memory already, so that a pipeline over them would only copy them. */
+  /** Whether the samples are in memory already, so that a pipeline over them would only copy them. */
   readonly isDecoded: boolean;
   /** A fresh sharp pipeline over this image, to which a filter adds its operations. */
   pipeline(): Sharp;
@@ -93,7 +93,7 @@ export interface Encoding {
   [option: string]: unknown;
 }
 
-/** What a filter can say of its result before the work. */
+/** What a filter can say about its result before the work. */
 export interface Forecast {
   /** Pixels, within a few of the truth. */
   width: number;
@@ -115,7 +115,7 @@ export interface ImageFilter<Params extends z.ZodType = z.ZodType> extends Filte
   apply(image: Image, params: z.output<Params>, context: Context): Sharp | Pixels | Promise<Sharp | Pixels>;
   /** For filters that enlarge or add transparency: lets too large a result be refused before the work. */
   forecast?(image: Image, params: z.output<Params>): Forecast;
-  /** What these parameters ask of the final encoding; the task's own `output` goes before it. */
+  /** How these parameters want the result encoded; the task's own `output` takes precedence. */
   encoding?(params: z.output<Params>): Encoding;
 }
 

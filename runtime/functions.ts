@@ -57,7 +57,7 @@ export async function loadFunction(name: string, dir: string = FUNCTIONS_DIR): P
 /**
  * A step's parameters, checked and with defaults filled in.
  *
- * @param at where the parameters stand in the task, such as `steps[0].params`
+ * @param at the path of the parameters in the task, such as `steps[0].params`
  * @throws Rejection `invalid-params`, naming path, value and expectedType of every fault
  */
 export function parseParams<Params extends z.ZodType>(
@@ -77,8 +77,7 @@ async function importFile(place: string): Promise<{ default?: unknown }> {
   try {
     return (await import(pathToFileURL(place).href)) as { default?: unknown };
   } catch (error) {
-    const words = asError(error).message;
-    throw new UserError(`${place}: cannot be loaded: ${words}`, { cause: error });
+    throw new UserError(`${place}: cannot be loaded: ${asError(error).message}`, { cause: error });
   }
 }
 
@@ -100,7 +99,7 @@ function faultOf(exported: unknown): string | undefined {
   return undefined;
 }
 
-/** The sender asked for a filter that is not there; `at` is the path in the task, such as `steps[0].filter`. */
+/** The sender asked for a filter that does not exist; `at` is its path in the task, such as `steps[0].filter`. */
 export function unknownFilter(name: string, known: readonly string[], at = 'a filter'): Rejection {
   const near = closestName(name, known);
   const guess = near === undefined ? '' : `; did you mean "${near}"?`;

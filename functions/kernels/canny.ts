@@ -95,7 +95,7 @@ function markCandidates(from: Pixels, to: Pixels, channels: number, options: Can
   }
 }
 
-/** The image's sides that a tile lies at, as the kernel takes them: left 1, right 2, top 4, bottom 8. */
+/** The sides of the image that a tile touches, as the kernel takes them: left 1, right 2, top 4, bottom 8. */
 function sidesOf({ x, y, width, height }: Region, image: Pixels): number {
   return (
     (x === 0 ? 1 : 0) +

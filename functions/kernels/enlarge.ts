@@ -1,4 +1,4 @@
-/** Enlarges by the Lanczos filter, aligned as Pillow's: the image library's own enlarging lies half a pixel off. */
+/** Enlarges by the Lanczos filter, aligned as in Pillow: the image library's own enlarging is half a pixel off. */
 import type { Pixels } from '../../runtime/filter.ts';
 import { allocateLike } from '../../runtime/image/sample-memory.ts';
 import { maximumOf } from './samples.ts';
@@ -53,7 +53,7 @@ export function enlarge(pixels: Pixels, width: number, height: number): Pixels {
   return { data, width, height, channels };
 }
 
-/** Lanczos weights by the convention that a pixel's centre lies at a half. */
+/** Lanczos weights with each pixel's centre at a half. */
 function weightsFor(from: number, to: number): Weights {
   const scale = from / to;
   const stretch = Math.max(1, scale);

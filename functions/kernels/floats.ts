@@ -3,7 +3,7 @@ import { kernels } from './module.ts';
 import { maximumOf } from './samples.ts';
 import { loadRegion, type Region, type Samples, storeRegion } from './tiles.ts';
 
-/** Where a region's floats lie, and half as much room for its samples as they are stored. */
+/** The address of a region's floats, and half as much room for its samples as they are stored. */
 export interface FloatTile {
   floats: number;
   stage: number;

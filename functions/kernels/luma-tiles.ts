@@ -4,7 +4,7 @@ import { edgePlane, OPENCV_LUMA } from './grayscale.ts';
 import { align, kernels } from './module.ts';
 import { loadRegion, type Region } from './tiles.ts';
 
-/** Where a region's luma lies, and the room for its colours before. */
+/** The address of a region's luma, and room for its colours. */
 export interface LumaTile {
   luma: number;
   /** Bytes from one row of luma to the next. */

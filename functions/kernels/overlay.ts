@@ -8,7 +8,7 @@ interface Size {
   height: number;
 }
 
-/** Where a mark lies; it may reach over every edge. */
+/** Where a mark's top left corner is; the mark may reach over every edge. */
 export interface Spot {
   left: number;
   top: number;

@@ -45,7 +45,7 @@ export function rotate(pixels: Pixels, angle: number, backdrop: Backdrop): Pixel
   return out;
 }
 
-/** Everything that lies partly or wholly beyond the source's edge. */
+/** Fills in what is partly or wholly beyond the source's edge. */
 function fillAround(source: Pixels, backdrop: Backdrop, out: Pixels, slant: Slant, inside: Spans): void {
   const mix = mixer(source, backdrop, out);
   const { channels } = out;
@@ -121,7 +121,7 @@ function mixOpaque(source: Pixels, out: Pixels, fromX: number, fromY: number, to
 /** Takes the upper left neighbour, the distances from it, and where the result goes. */
 type Mixer = (left: number, top: number, right: number, down: number, to: number) => void;
 
-/** Mixes the four neighbours of a point by their alpha; beyond the source's edge lies the backdrop. */
+/** Mixes the four neighbours of a point by their alpha; beyond the source's edge is the backdrop. */
 function mixer(source: Pixels, backdrop: Backdrop, out: Pixels): Mixer {
   const { data, width, height, channels } = source;
   const max = maximumOf(data);

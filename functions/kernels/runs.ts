@@ -5,7 +5,7 @@ import { kernels } from './module.ts';
 const RUN_PIXELS = 16384;
 
 /**
- * Calls `run(source, target, pixels)` for every run of pixels: `inBytes` a pixel lie at `source`, and the
+ * Calls `run(source, target, pixels)` for every run of pixels: `inBytes` for each pixel are at `source`, and the
  * `outBytes` a pixel that it leaves at `target` are returned for the whole image.
  */
 export function inRuns(

@@ -1,9 +1,9 @@
-/** Where a turned image's pixels come from, and the quick way through those that lie inside the source. */
+/** Where the pixels of a turned image come from, and the fast path for those that are inside the source. */
 import type { Pixels } from '../../runtime/filter.ts';
 import { align, kernels } from './module.ts';
 import { loadRegion, type Region, tiles } from './tiles.ts';
 
-/** The result's pixel (0, 0) comes from (x, y); the next one lies (cos, −sin) on, the next row's (sin, cos). */
+/** The result's pixel (0, 0) comes from (x, y); the next one from (cos, −sin) further, the next row's from (sin, cos). */
 export interface Slant {
   x: number;
   y: number;
@@ -42,12 +42,12 @@ export function sourceY(slant: Slant, x: number, y: number): number {
 /** Room for the rounding of the fixed-point coordinates, pixels. */
 const INSET = 1 / 128;
 
-/** The pixels whose four neighbours all lie in the source. */
+/** The pixels whose four neighbours are all in the source. */
 export function insideSpans(source: Size, out: Size, slant: Slant): Spans {
   return spans(source, out, slant, INSET, -1 - INSET);
 }
 
-/** The pixels of which a neighbour may lie in the source. */
+/** The pixels with a neighbour that may be in the source. */
 export function touchedSpans(source: Size, out: Size, slant: Slant): Spans {
   return spans(source, out, slant, -1, 0);
 }
@@ -65,7 +65,7 @@ function spans(source: Size, out: Size, slant: Slant, least: number, most: numbe
   return { first, end };
 }
 
-/** The steps for which `start + steps × step` lies between `least` and `most`. */
+/** The steps for which `start + steps × step` is between `least` and `most`. */
 function between(start: number, step: number, least: number, most: number): [number, number] {
   const none: [number, number] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   if (least > most) return none;
@@ -114,7 +114,7 @@ export function turnTiles(source: Pixels, out: Pixels, slant: Slant, inside: Spa
   }
 }
 
-/** The part of each of a tile's rows that lies in its span. */
+/** The part of each row of a tile that is in the row's span. */
 function rowsOf(tile: Region, { first, end }: Spans): Region[] {
   const rows: Region[] = [];
   for (let y = tile.y; y < tile.y + tile.height; y++) {

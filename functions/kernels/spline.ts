@@ -3,7 +3,7 @@ import { loadFloats, storeFloats } from './floats.ts';
 import { align, kernels } from './module.ts';
 import { loadRegion, loadWeights, type Samples, storeRegion, tiles } from './tiles.ts';
 
-/** Pixels of the shrunk image that lie before and after the image, where the spline still sees its edge. */
+/** Pixels of the shrunk image before and after the image itself, where the spline still sees its edge. */
 const MARGIN = 2;
 const TILE_SAMPLES = 768;
 const TILE_HEIGHT = 64;

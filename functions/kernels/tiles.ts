@@ -9,7 +9,7 @@ export interface Samples {
   channels: number;
 }
 
-/** A rectangle in pixels. It may lie partly or wholly outside its image, whose edge pixels are then repeated. */
+/** A rectangle in pixels. It may be partly or wholly outside its image: then the edge pixels are repeated. */
 export interface Region {
   x: number;
   y: number;
@@ -52,7 +52,7 @@ export function loadRegion(image: Samples, region: Region, address: number, stri
   if (left + right > 0) run.extendRows(address, stride, region.height, pixel, left, last - first + 1, right);
 }
 
-/** Copies a region, which lies inside the image, out of the kernels' memory. */
+/** Copies a region out of the kernels' memory. The region must be inside the image. */
 export function storeRegion(image: Samples, region: Region, address: number, stride: number): void {
   const { heap } = kernels();
   const pixel = image.channels * image.data.BYTES_PER_ELEMENT;

@@ -59,7 +59,7 @@ function checkFormat(bytes: Buffer, limits: ImageLimits): InputFormat {
   const refused = REFUSED_FORMATS.find((known) => isOf(known, bytes, brands));
   const found =
     refused === undefined ? `begins with 0x${bytes.toString('hex', 0, 8)}` : `looks like ${refused.label}`;
-  throw notAnImage(`The input is no image that can be read: it ${found}; expected ${ACCEPTED_FORMATS}.`);
+  throw notAnImage(`The input is not an image that can be read: it ${found}; expected ${ACCEPTED_FORMATS}.`);
 }
 
 type Signature = Pick<ImageFormat, 'label' | 'signatures' | 'brands'>;
@@ -79,7 +79,7 @@ const REFUSED_FORMATS: readonly Signature[] = [
   { label: 'gzip', signatures: ['\x1f\x8b'] },
 ];
 
-/** Whether a file is told to be of a format by its first bytes, before anything decodes them. */
+/** Whether the first bytes of a file say that it has a format. Nothing is decoded. */
 function isOf(
   { signatures, brands = [] }: Signature,
   bytes: Buffer,

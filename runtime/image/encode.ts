@@ -66,7 +66,7 @@ function formatOf(encoding: Encoding, image: Image): OutputFormat {
   return OUTPUT_FORMATS.find((format) => format === asked) ?? 'png';
 }
 
-/** A pipeline whose samples suit the format. */
+/** A pipeline with samples that the format can hold. */
 async function prepare(
   result: Sharp | Pixels,
   image: Image,
@@ -129,10 +129,9 @@ function checkSide(
   throw sideExceeded(format, `${width} × ${height} pixels`);
 }
 
-/** The library's own words for a side that the format cannot hold, in ours. */
+/** The library's error for a side that the format cannot hold, as a Rejection. */
 function tooLargeFor(format: OutputFormat, error: unknown): Rejection | undefined {
-  const words = asError(error).message;
-  return /too large for the/.test(words) ? sideExceeded(format, 'larger') : undefined;
+  return /too large for the/.test(asError(error).message) ? sideExceeded(format, 'larger') : undefined;
 }
 
 function sideExceeded(format: OutputFormat, found: string): Rejection {

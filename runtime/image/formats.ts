@@ -133,7 +133,7 @@ export const FORMATS: Readonly<Record<OutputFormat, WritableFormat>> = TABLE;
 
 export const OUTPUT_FORMATS = Object.keys(FORMATS) as [OutputFormat, ...OutputFormat[]];
 
-/** The one format that is read and not written. It is told by its text, and only read where that is allowed. */
+/** The one format that is read and not written. It is recognized by its text, and read only where that is allowed. */
 export const SVG: ImageFormat = {
   label: 'SVG',
   extensions: ['svg'],

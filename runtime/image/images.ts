@@ -33,7 +33,7 @@ export function configureLibrary(limits: ImageLimits): void {
 /** How samples are read. */
 export type SampleShape = Pick<Image, 'channels' | 'hasAlpha' | 'bits'>;
 
-/** An image file whose header has been read. What is wrong further in shows when its pixels are used. */
+/** An image file of which only the header has been read. Faults further in show when its pixels are used. */
 export class EncodedImage implements Image {
   readonly width: number;
   readonly height: number;
@@ -82,7 +82,7 @@ export class EncodedImage implements Image {
   }
 }
 
-/** EXIF orientations 5–8 lie on their side. */
+/** EXIF orientations 5–8 are turned by a quarter. */
 const FIRST_SIDEWAYS_ORIENTATION = 5;
 
 function uprightSize({ width, height, orientation }: Source): [width: number, height: number] {
@@ -118,7 +118,7 @@ export async function forgetPixels(image: Image): Promise<void> {
   if (image instanceof EncodedImage) await image.forgetPixels();
 }
 
-/** An image whose samples lie in memory. They outlast the step. */
+/** An image whose samples are in memory. They are not freed with the step. */
 export class DecodedImage implements Image {
   readonly width: number;
   readonly height: number;

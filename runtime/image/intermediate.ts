@@ -80,7 +80,7 @@ export async function unpackIntermediate(bytes: Buffer, limits: ImageLimits): Pr
   if (samples.length !== expected)
     throw new DamagedIntermediate(`it has ${samples.length} bytes of samples; expected ${expected}`);
   if (crc32(bytes.subarray(LENGTH_AT)) !== bytes.readUInt32LE(CHECKSUM_AT))
-    throw new DamagedIntermediate('its checksum is not that of its bytes');
+    throw new DamagedIntermediate('its checksum does not match');
   checkPixels(header, limits);
   return new DecodedImage(
     { data: bits === 16 ? asUint16(samples) : asUint8(samples), width, height, channels },

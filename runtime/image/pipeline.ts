@@ -73,7 +73,7 @@ async function planStep(
   return { filter, params: parseParams(filter, step.params, `steps[${index}].params`) };
 }
 
-/** The task's own output goes before what a step asks for (the last such step counts). */
+/** The task's own output takes precedence over what a step asks for, of which the last one counts. */
 function planEncoding(output: Task['output'], steps: Plan['steps']): Encoding {
   const asked = steps.map(({ filter, params }) =>
     'encoding' in filter ? filter.encoding?.(params) : undefined,
@@ -120,7 +120,7 @@ export async function renderStep(
 export type FilterResult = { kind: 'image'; result: Sharp | Pixels } | { kind: 'json'; json: unknown };
 
 /**
- * Runs a filter. What it foresees of its result is checked before it starts.
+ * Runs a filter. Its forecast of the result is checked before it starts.
  *
  * @param params as `parseParams` gave them
  * @throws Rejection `limit-exceeded` or `not-an-image`; whatever else the filter throws is passed on

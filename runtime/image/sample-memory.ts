@@ -38,7 +38,7 @@ export function adoptSamples<Data extends Pixels['data']>(data: Data): Data {
   return data;
 }
 
-/** Keeps samples from being freed: they outlast the step that they were made for. */
+/** Keeps samples from being freed: they are needed after the step that they were made for. */
 export function keepSamples({ data }: Pixels): void {
   owned.delete(data.buffer);
 }

@@ -1,15 +1,15 @@
-/** Which IP addresses an `https` input may come from: public ones, and no other way to write a private one. */
+/** Which IP addresses an `https` input may come from: public ones only, however a private one is written. */
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-/** Global unicast, RFC 4291: what lies outside is not routed, or carries an IPv4 address inside. */
+/** Global unicast, RFC 4291: addresses outside it are not routed, or carry an IPv4 address. */
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
-/** NAT64 (RFC 6052): how an IPv6-only cluster reaches IPv4. As public as the address that it carries. */
+/** NAT64 (RFC 6052), with which an IPv6-only cluster reaches IPv4: as public as the address that it carries. */
 const NAT64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96');
-/** Azure's metadata and DNS, which is inside although the range is public. */
+/** Azure's metadata and DNS: private, although the range is public. */
 const INSIDE_THE_CLOUD = ['168.63.129.16'];
 
-/** Whether an address is public: one that anybody on the Internet means by it. */
+/** Whether an address is public: the same machine for everybody on the Internet. */
 export function isPublicAddress(address: string): boolean {
   // The strict check first: ipaddr.js also reads octal, hexadecimal and shortened forms.
   if (isIP(address) === 0 || address.includes('%')) return false;

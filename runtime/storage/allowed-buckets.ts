@@ -29,7 +29,7 @@ export function parseAllowedBucket(text: string, storageUrl?: string): AllowedBu
     return { scheme, bucket: text, prefix: '', url: buckets.urlOf(text, own && storageUrl) };
   }
   throw new UserError(
-    `STORAGE_BUCKETS has "${redactUrl(text)}": expected a bucket's name or ${scheme}://bucket/prefix; ${buckets.nameWords}.`,
+    `STORAGE_BUCKETS has "${redactUrl(text)}": expected a bucket's name or ${scheme}://bucket/prefix; ${buckets.nameRule}.`,
   );
 }
 

@@ -29,7 +29,7 @@ export async function removeObject(openFolder: OpenFolder, key: string): Promise
   const { parent, name } = splitKey(key);
   try {
     await using folder = await openFolder(parent);
-    // As in S3, a folder is no object.
+    // As in S3, a folder is not an object.
     if (!(await lstat(folder.at(name))).isDirectory()) await unlink(folder.at(name));
   } catch (error) {
     if (!isAbsent(error)) throw error;
@@ -78,7 +78,7 @@ export async function removeTree(openFolder: OpenFolder, segments: string[]): Pr
     await using parent = await openFolder(segments.slice(0, -1));
     await rmdir(parent.at(segments.at(-1)!));
   } catch (error) {
-    // A late writer may have put something there again; that is its own to remove.
+    // A late writer may have put something there again, and will remove it.
     if (!isAbsent(error) && !['ENOTEMPTY', 'EEXIST'].includes(systemErrorCode(error) ?? '')) throw error;
   }
 }

@@ -108,7 +108,7 @@ export class FileStorage implements Storage {
     return await this.#perform('try hard links', () => hasHardLinks(this.#openFolder));
   }
 
-  /** Does one thing, its errors in words. */
+  /** Does one thing; its errors become failures of the task. */
   async #perform<T>(doing: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       signal?.throwIfAborted();
@@ -230,7 +230,7 @@ async function writeObject(
 
 async function isThere(folder: Folder, name: string): Promise<boolean> {
   if (lstatSync(folder.at(name), { throwIfNoEntry: false }) === undefined) return false;
-  // Its writer may not have come to this yet, and the caller relies on what is there.
+  // Its writer may not have synced the folder yet, and the caller relies on what is there.
   await folder.sync();
   return true;
 }

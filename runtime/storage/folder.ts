@@ -161,7 +161,7 @@ function isLink(target: string): boolean {
   try {
     return lstatSync(target, { throwIfNoEntry: false })?.isSymbolicLink() === true;
   } catch {
-    return false; // What is wrong with it, its use will tell.
+    return false; // Whatever is wrong with it shows when it is used.
   }
 }
 
@@ -204,7 +204,7 @@ export function renameUnlessTaken(source: string, target: string): boolean {
     linkSync(source, target);
   } catch (error) {
     if (isWithoutHardLinks(error)) {
-      // The name was free a moment ago. Of two writers at one moment both may be told that they were first.
+      // The name was free a moment ago. Two writers at one moment may both be told that they were first.
       renameSync(source, target);
       return true;
     }

@@ -13,22 +13,22 @@ export interface HostRule {
 }
 
 /** What a host rule may be; the port is 443 where none is given, and `*` is any host. */
-export const HOST_RULE_WORDS = 'example.com, *.example.com or example.com:8443';
+export const HOST_RULE_FORMS = 'example.com, *.example.com or example.com:8443';
 
 /**
- * Reads host rules: {@link HOST_RULE_WORDS}, or `*` for any host.
+ * Reads host rules: {@link HOST_RULE_FORMS}, or `*` for any host.
  * @throws {UserError} when one cannot be read
  */
 export function parseHostRules(hosts: string[]): HostRule[] {
   return hosts.map((text) => {
     const rule = parseHostRule(text);
     if (rule === undefined)
-      throw new UserError(`INPUT_HTTPS_HOSTS has "${text}": expected ${HOST_RULE_WORDS}.`);
+      throw new UserError(`INPUT_HTTPS_HOSTS has "${text}": expected ${HOST_RULE_FORMS}.`);
     return rule;
   });
 }
 
-/** undefined: the text is no host rule. */
+/** undefined when the text is not a host rule. */
 export function parseHostRule(text: string): HostRule | undefined {
   if (text === '*') return { host: '', subdomains: true, port: HTTPS_PORT };
   const subdomains = text.startsWith('*.');
@@ -48,7 +48,7 @@ export function allowedUrl(text: string, rules: HostRule[]): URL {
       failureType: 'input-forbidden',
     });
   };
-  // The URL parser drops or turns these, so that another URL would be fetched than the one that people see.
+  // The URL parser drops or converts these, and would fetch another URL than the one that people see.
   if (/[\p{Cc}\s\\]/u.test(text)) refuse('it contains white space, a control character or a backslash');
   const url = tryParse(text) ?? refuse('it is not a URL');
   if (url.protocol !== 'https:') refuse('only https is allowed');

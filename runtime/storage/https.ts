@@ -1,5 +1,5 @@
 /**
- * Fetches an `https` input without letting its sender reach what lies behind the firewall: hosts from an allow-list,
+ * Fetches an `https` input without letting its sender reach behind the firewall: hosts from an allow-list,
  * every resolved address public, the connection pinned to one that was checked, redirects checked again.
  */
 import { lookup } from 'node:dns/promises';
@@ -15,7 +15,7 @@ import { type ReadOptions, tooLarge } from './storage.ts';
 const MAX_REDIRECTS = 3;
 const TOTAL_TIMEOUT_MS = 30_000;
 const REDIRECTS = [301, 302, 303, 307, 308];
-/** A 4xx that is worth another try. */
+/** The 4xx that are worth another try. */
 const TRANSIENT = [408, 421, 425, 429];
 
 export interface HttpsOptions {
@@ -75,7 +75,7 @@ async function fetchFollowing(
   throw forbidden(first, `it was redirected more than ${MAX_REDIRECTS} times`);
 }
 
-/** Resolves once; what is found here is what is connected to, so a later answer of the DNS changes nothing. */
+/** Resolves once. The connection goes to an address found here, so a later answer of the DNS changes nothing. */
 async function checkedAddresses(url: URL, options: HttpsOptions, signal: AbortSignal): Promise<string[]> {
   const { resolve = systemResolve, isAllowedAddress = isPublicAddress } = options;
   const host = hostOf(url);
@@ -113,11 +113,11 @@ async function get(
   const host = hostOf(url);
   const call = request({
     host,
-    // An address is no server name (RFC 6066), and Node would refuse it.
+    // An address is not a server name (RFC 6066), and Node would refuse it.
     servername: isIP(host) ? '' : host,
     port: url.port || 443,
     path: url.pathname + url.search,
-    // An agent of its own: no kept connection that was made unchecked, no proxy from the environment, no cookies.
+    // A new agent: no open connection that was never checked, no proxy from the environment, no cookies.
     agent: new Agent({ keepAlive: false }),
     lookup: pinnedTo(addresses),
     ca,
@@ -193,7 +193,7 @@ function assertUsable(response: IncomingMessage, url: URL, maxBytes: number): vo
 function redirectTarget(response: IncomingMessage, url: URL): string {
   const target = response.headers.location ?? '';
   if (target === '' || !URL.canParse(target, url.href))
-    throw forbidden(url.href, 'the server redirects to no URL');
+    throw forbidden(url.href, 'the server redirects to something that is not a URL');
   return new URL(target, url).href;
 }
 

@@ -81,9 +81,9 @@ class StorageInputs implements Inputs {
   ): Promise<{ from: Storage; key: string }> {
     const [, , bucket, key] = OBJECT_URL.exec(input) ?? [];
     if (bucket === undefined || key === undefined) throw forbidden(input, `it is not ${scheme}://bucket/key`);
-    if (!buckets.isName(bucket)) throw forbidden(input, buckets.nameWords);
+    if (!buckets.isName(bucket)) throw forbidden(input, buckets.nameRule);
     assertUserKey(key, 'input');
-    // The runtime's folder lies at the end of a prefix, so it may be anywhere in a bucket.
+    // The runtime's folder is below a prefix, so it may be anywhere in a bucket.
     if (key.split('/').some(isRuntimeKey)) throw forbidden(input, 'it belongs to the runtime');
     const isNamed = (allowed: AllowedBucket) => allowed.scheme === scheme && allowed.bucket === bucket;
     const other = this.#others.findLast(isNamed);

@@ -56,7 +56,7 @@ export function assertFileKey(key: string): void {
   }
 }
 
-/** Whether a key lies in the runtime's folder on any file system: also one that ignores case or a final dot. */
+/** Whether a key is in the runtime's folder on any file system, also on one that ignores case or a final dot. */
 export function isRuntimeKey(key: string): boolean {
   const first = key.split('/', 1)[0] ?? '';
   const folded = first
@@ -73,7 +73,7 @@ export function isKey(key: string): boolean {
   return keyFault(key) === undefined;
 }
 
-/** What is wrong with a key, in words; undefined for a good one. */
+/** What is wrong with a key, for people; undefined for a good one. */
 function keyFault(key: unknown): string | undefined {
   if (typeof key !== 'string') return 'it is not text';
   if (key === '') return 'it is empty';

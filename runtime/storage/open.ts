@@ -1,7 +1,7 @@
-/** The kinds of storage, each registered once with all that is particular to it, and the opening of one by its URL. */
+/** The kinds of storage, each registered once, and how one is opened by its URL. */
 import { UserError } from '../errors.ts';
 import { redactUrl } from '../redact.ts';
-import { BUCKET_NAME_WORDS, isBucketName, parseS3Url, s3BucketUrl } from './s3-url.ts';
+import { BUCKET_NAME_RULE, isBucketName, parseS3Url, s3BucketUrl } from './s3-url.ts';
 import type { Storage, StorageOptions } from './storage.ts';
 
 export interface StorageBackend {
@@ -26,10 +26,10 @@ export interface StorageBackend {
 export interface BucketNaming {
   isName(text: string): boolean;
   /** What a name may be, for people. */
-  nameWords: string;
-  /** @throws {UserError} when the URL is not that of a bucket, or a folder in it */
+  nameRule: string;
+  /** @throws {UserError} when the URL does not name a bucket, or a folder in one */
   parse(url: string): { bucket: string; prefix: string };
-  /** The URL of a whole bucket: at the same place as the bucket of another URL, else at the default one. */
+  /** The URL of a whole bucket, on the same server as the bucket of another URL; default: the backend's own. */
   urlOf(bucket: string, beside?: string): string;
 }
 
@@ -48,7 +48,7 @@ const S3: Required<StorageBackend> = {
     'Check the bucket, endpoint and region in STORAGE_URL, the AWS_* credentials, and that they may s3:GetObject, ' +
     's3:PutObject, s3:DeleteObject and s3:ListBucket (without the last, an absent object looks forbidden).',
   variables: /^AWS_/,
-  buckets: { isName: isBucketName, nameWords: BUCKET_NAME_WORDS, parse: parseS3Url, urlOf: s3BucketUrl },
+  buckets: { isName: isBucketName, nameRule: BUCKET_NAME_RULE, parse: parseS3Url, urlOf: s3BucketUrl },
 };
 
 export const STORAGE_BACKENDS: readonly StorageBackend[] = [FILE, S3];

@@ -15,11 +15,11 @@ export interface S3Location {
   forcePathStyle: boolean;
 }
 
-/** What stands in for the region where none is given: servers other than AWS ignore it. */
+/** The region where none is given: servers other than AWS ignore it. */
 const OTHER_ENDPOINTS_REGION = 'us-east-1';
 const BUCKET_NAME = /^[a-z\d][\w.-]{1,61}[a-z\d]$/i;
-/** What servers take for a bucket's name; capitals and underscores are for buckets older than AWS's present rules. */
-export const BUCKET_NAME_WORDS =
+/** What servers accept as a bucket's name. Capitals and underscores are for buckets older than AWS's present rules. */
+export const BUCKET_NAME_RULE =
   "a bucket's name has 3 to 63 letters, digits, dots, dashes or underscores, and begins and ends with a letter or digit";
 const EXPECTED = 'Expected s3://bucket/prefix?endpoint=https://…&region=…&forcePathStyle=…';
 
@@ -32,8 +32,8 @@ export function parseS3Url(text: string): S3Location {
   if (url.protocol !== 's3:') fail('it does not begin with s3://');
   if (url.username || url.password) fail('credentials belong in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY');
   if (url.host === '') fail('it does not name a bucket');
-  if (!isBucketName(url.host)) fail(BUCKET_NAME_WORDS);
-  // The URL parser would take them out, and so name another prefix than the one that is written.
+  if (!isBucketName(url.host)) fail(BUCKET_NAME_RULE);
+  // The URL parser would remove them, and the prefix would not be the one that is written.
   if (/\/(?:\.|%2e){1,2}(?:[/?#]|$)/i.test(text.slice('s3://'.length)))
     fail('its prefix has a . or .. in it');
   const unknown = [...url.searchParams.keys()].find(
@@ -67,7 +67,7 @@ export function formatS3Url({ bucket, prefix, endpoint, region, forcePathStyle }
   return `s3://${bucket}${folder}${query.size > 0 ? `?${query}` : ''}`;
 }
 
-/** The URL of a whole bucket, reached as that of another URL is; default: AWS. */
+/** The URL of a whole bucket, on the same server as the bucket of another URL; default: AWS. */
 export function s3BucketUrl(bucket: string, beside = `s3://${bucket}`): string {
   return formatS3Url({ ...parseS3Url(beside), bucket, prefix: '' });
 }

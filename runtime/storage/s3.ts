@@ -38,7 +38,7 @@ class S3Storage implements Storage {
   readonly url: string;
   readonly #client: S3Client;
   readonly #bucket: string;
-  /** What stands before every key: empty, or the prefix and a slash. */
+  /** Put before every key: empty, or the prefix and a slash. */
   readonly #base: string;
   readonly #warn: (message: string) => void;
   #knowsConditions = true;
@@ -131,7 +131,7 @@ class S3Storage implements Storage {
     );
   }
 
-  /** Does one thing, its errors in words. */
+  /** Does one thing; its errors become failures of the task. */
   async #perform<T>(doing: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       signal?.throwIfAborted();

@@ -62,8 +62,8 @@ export interface Storage {
    */
   list(prefix: string): AsyncIterable<ListedObject>;
   /**
-   * Whether of two `ifAbsent` writers at one moment only one is told that it stored: not every S3 server and not every
-   * file system can promise that. Tries it out with a small object.
+   * Whether only one of two `ifAbsent` writers at one moment is told that it stored: not every S3 server and not every
+   * file system can promise that. Tries it with a small object.
    */
   keepsFirstWrite(): Promise<boolean>;
 }
@@ -79,7 +79,7 @@ export interface StorageOptions {
   attempts?: number;
   /** S3 credentials; default: the AWS SDK's own chain (environment, files, workload identity). */
   credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
-  /** Told of what is worth a log line, such as a server without conditional writes. */
+  /** Called with what is worth a log line, such as a server without conditional writes. */
   warn?: (message: string) => void;
 }
 
@@ -90,7 +90,7 @@ export class ObjectNotFound extends Retryable {
   }
 }
 
-/** @param size in words, such as `30000000 bytes` */
+/** @param size for people, such as `30000000 bytes` */
 export function tooLarge(name: string, size: string, maxBytes: number): Rejection {
   return new Rejection(`"${name}" has ${size}, over the limit of ${maxBytes} bytes.`, {
     failureType: 'limit-exceeded',
