@@ -1,10 +1,8 @@
 /** What `npm run structure` runs: measures the tree against its goals, and shows the walk of one task through it. */
-
-import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { glob, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { parseArgs } from 'node:util';
 import { findBroker } from '../../runtime/cli/broker.ts';
 import { EXIT } from '../../runtime/cli/exit-codes.ts';
 import { runScript } from '../support/run-command.ts';
@@ -51,22 +49,17 @@ async function main(): Promise<number> {
 }
 
 async function readSources(): Promise<SourceSummary[]> {
-  const listed = await promisify(execFile)(
-    'git',
-    ['ls-files', '--cached', '--others', '--exclude-standard', '*.ts'],
-    {
-      cwd: ROOT,
-    },
-  );
-  const paths = listed.stdout.split('\n').filter((path) => path !== '' && !LEFT_OUT.test(path));
-  return Promise.all(
-    paths.map(async (path) => summarizeSource(path, await readFile(join(ROOT, path), 'utf8'))),
-  );
+  const found = await Array.fromAsync(glob('{functions,runtime,keda,helm,test}/**/*.ts', { cwd: ROOT }));
+  const paths = found.map((path) => path.replaceAll('\\', '/')).filter((path) => !LEFT_OUT.test(path));
+  const texts = paths
+    .sort()
+    .map(async (path) => summarizeSource(path, await readFile(join(ROOT, path), 'utf8')));
+  return Promise.all(texts);
 }
 
 async function traceWalk(): Promise<WalkStep[]> {
   await using broker = await findBroker({ onProgress: (text) => console.error(text), allowInstall: true });
-  return walkOfOneTask(broker.amqpUrl);
+  return await walkOfOneTask(broker.amqpUrl);
 }
 
 function inText(results: GoalResult[], walk: WalkStep[]): string {
