@@ -42,7 +42,7 @@ async function run(stage: Stage): Promise<ScenarioOutcome> {
   const operator = new Operator(installation);
   const faults = await lookAtLetters(operator, installation, count, stage);
   const damaged = await damagedStates(installation, ids);
-  for (const id of random.shuffle(ids).slice(0, choose(4, 60))) {
+  for (const id of random.shuffle(ids).slice(0, choose(3, 8))) {
     await operator.run('status', '--', id);
     await operator.run('cancel', '--', id);
   }
@@ -86,7 +86,7 @@ async function lookAtLetters(
   await operator.run('dead', 'replay', '--dry-run', '--json');
   // The operating system passes no NUL to a program.
   const ids = listed.map(({ id }) => id).filter((id) => id !== '' && !id.includes('\0'));
-  for (const id of random.shuffle(ids).slice(0, choose(4, 60))) {
+  for (const id of random.shuffle(ids).slice(0, choose(3, 8))) {
     await operator.runInTerminal('dead', 'show', '--', id);
     await operator.run('status', '--', id);
   }

@@ -67,7 +67,7 @@ async function untoldEnds({ choose, node, random, say }: Stage): Promise<Scenari
 async function waitingTasks({ choose, node, say }: Stage): Promise<ScenarioOutcome> {
   const count = choose(12, 200);
   const holdMs = choose(2_000, 60_000);
-  const env = { RETRY_DELAYS: '100ms', INPUT_GRACE: '10ms', TASK_TIMEOUT: '2s', DRAIN_TIMEOUT: '3s' };
+  const env = { RETRY_DELAYS: '100ms', INPUT_GRACE: '10ms', TASK_TIMEOUT: '1s', DRAIN_TIMEOUT: '1500ms' };
   const options = { amqpUrl: node.amqpUrl, env, lettersUnread: true };
   await using installation = await openAuditedInstallation(options);
   const make = await taskMaker(installation);
