@@ -17,6 +17,8 @@ import { makeTasks } from '../support/tasks.ts';
 
 const NOT_SENT = 'darkroom_messages_not_sent_total';
 const QUEUE_EXPIRY_MS = 3_600_000;
+/** Beyond the age at which a task in hand means that its worker is stuck. */
+const FULL_HOLD_MS = 75_000;
 /** A worker asks a queue that refuses again after at most five seconds. */
 const SEEN_LIMIT_MS = 20_000;
 
@@ -66,7 +68,7 @@ async function untoldEnds({ choose, node, random, say }: Stage): Promise<Scenari
 /** A task would be lost without its next step or its dead letter: it waits, everybody can see that, and others go on. */
 async function waitingTasks({ choose, node, say }: Stage): Promise<ScenarioOutcome> {
   const count = choose(12, 200);
-  const holdMs = choose(2_000, 60_000);
+  const holdMs = choose(2_000, FULL_HOLD_MS);
   const env = { RETRY_DELAYS: '100ms', INPUT_GRACE: '10ms', TASK_TIMEOUT: '1s', DRAIN_TIMEOUT: '1500ms' };
   const options = { amqpUrl: node.amqpUrl, env, lettersUnread: true };
   await using installation = await openAuditedInstallation(options);
@@ -86,10 +88,12 @@ async function waitingTasks({ choose, node, say }: Stage): Promise<ScenarioOutco
     seenWaiting(resize!, 'resize', 'step'),
     seenWaiting(brightness!, 'brightness', 'letter'),
   ]);
-  const endedBefore = installation.ledger.submitted - installation.ledger.open;
-  await installation.submit(await make('free', count, ['contrast']));
+  const free = await make('free', count, ['contrast']);
+  await installation.submit(free);
   await sleep(holdMs);
-  const endedMeanwhile = installation.ledger.submitted - installation.ledger.open - endedBefore;
+  const { entries } = installation.ledger;
+  const endedMeanwhile = free.filter(({ id }) => entries.get(id)?.ending !== undefined).length;
+  const { status: live } = await resize!.get('/livez');
   // A worker that waits can still be told to stop.
   const code = await resize!.stop();
   await until(() => workers.current[0] !== resize, 'another worker in its place');
@@ -104,6 +108,7 @@ async function waitingTasks({ choose, node, say }: Stage): Promise<ScenarioOutco
     `next step and dead letters refused for ${holdMs / 1_000} s: both workers not ready and saying why, ${endedMeanwhile} of ${count} tasks of another filter ended meanwhile; all ended afterwards`,
   );
   say(outcome.notes.at(-1)!);
+  if (live !== 200) outcome.faults.push('a worker that waits is said to be stuck');
   if (endedMeanwhile < count) outcome.faults.push('tasks of another filter did not go on');
   if (codes.some((each) => each !== 0)) outcome.faults.push(`exit codes ${codes.join(', ')}; expected 0`);
   return outcome;
