@@ -57,7 +57,8 @@ export function finish(
  * fresh start of the task.
  */
 function isLetterOwed({ delivery, hop }: DeliveryContext, marker: TaskMarker): boolean {
-  return delivery.redelivered || hop.restarts > 0 || hop.step > Number(marker.data.step ?? hop.step);
+  const isHandedOn = delivery.redelivered || hop.wasGivenBack;
+  return isHandedOn || hop.restarts > 0 || hop.step > Number(marker.data.step ?? hop.step);
 }
 
 export function letterFor(

@@ -17,8 +17,8 @@ const REPUBLISH_DELAY_MAX_MS = 5_000;
 const GIVE_UP_AFTER_TRIES = 3;
 const REFUSAL_LOG_MS = 60_000;
 
-/** Whether the delivery is settled, was taken back by the broker, or has a message that no queue takes. */
-export type Settled = 'settled' | 'taken-back' | 'unroutable';
+/** Whether it is settled, was taken back, or has a message that no queue takes, or that one refuses while we must stop. */
+export type Settled = 'settled' | 'taken-back' | 'unroutable' | 'refused';
 
 export interface SettlerOptions {
   filter: string;
@@ -30,6 +30,7 @@ export interface SettlerOptions {
 
 export class Settler {
   readonly #options: SettlerOptions;
+  readonly #stopping = new AbortController();
   #waitsFor: string | undefined;
 
   constructor(options: SettlerOptions) {
@@ -41,12 +42,18 @@ export class Settler {
     return this.#waitsFor;
   }
 
+  /** From now on no task waits for a queue that refuses. */
+  stopWaiting(): void {
+    this.#stopping.abort();
+  }
+
   /** @throws when a message cannot be published at all and the decision does not say what to do then */
   async settle(delivery: Delivery, decision: Decision, log: Logger): Promise<Settled> {
     try {
       if (!(await this.#publishAll(delivery, decision.messages, log))) return 'taken-back';
     } catch (thrown) {
       if (thrown instanceof Unroutable && decision.needsQueueOf !== undefined) return 'unroutable';
+      if (decision.otherwise === undefined && this.#mayNotWait(asError(thrown))) return 'refused';
       if (decision.otherwise === undefined) throw thrown;
       delivery[decision.otherwise](true);
       this.#log(decision, log);
@@ -109,6 +116,7 @@ export class Settler {
             this.#giveUp(message, error, log);
             return true;
           }
+          if (!isDispensable(message) && this.#mayNotWait(error)) throw error;
           if (!isDispensable(message) && delivery.alive) this.#waitsFor = error.message;
           if (performance.now() - loggedMs >= REFUSAL_LOG_MS) {
             loggedMs = performance.now();
@@ -118,10 +126,21 @@ export class Settler {
             );
           }
         }
-        await sleep(Math.min(REPUBLISH_DELAY_MAX_MS, REPUBLISH_DELAY_MS * 2 ** Math.max(0, refusals - 1)));
+        await this.#pause(refusals);
       }
     }
     return false;
+  }
+
+  #mayNotWait(error: Error): boolean {
+    return this.#stopping.signal.aborted && isRefusal(error) && canBePublishedLater(error);
+  }
+
+  async #pause(refusals: number): Promise<void> {
+    const ms = Math.min(REPUBLISH_DELAY_MAX_MS, REPUBLISH_DELAY_MS * 2 ** Math.max(0, refusals - 1));
+    const { signal } = this.#stopping;
+    // Without an answer of the broker's there is no hurry, and asking at once would not help.
+    await sleep(ms, undefined, refusals > 0 && !signal.aborted ? { signal } : {}).catch(() => {});
   }
 
   #giveUp({ purpose }: Message, { message }: Error, log: Logger): void {

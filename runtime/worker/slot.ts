@@ -119,6 +119,7 @@ export class Slot {
   async giveBack(): Promise<void> {
     this.#givingBack = true;
     this.child.kill();
+    this.#settler.stopWaiting();
     await this.#lastSettled;
   }
 
@@ -175,10 +176,13 @@ export class Slot {
       const policy = this.#policy(performance.now() - startMs);
       this.#measure(verdict);
       const decision = await this.#decide(context, verdict, policy);
-      if ((await this.#settle(delivery, decision, log)) === 'unroutable') {
+      let settled = await this.#settle(delivery, decision, log);
+      if (settled === 'unroutable') {
         const failure = noQueueFor(decision.needsQueueOf!);
-        await this.#settle(delivery, await this.#decide(context, failure, policy), log);
+        settled = await this.#settle(delivery, await this.#decide(context, failure, policy), log);
       }
+      if (settled === 'refused')
+        await this.#settle(delivery, await this.#decide(context, { kind: 'given-back' }, policy), log);
       span.end(verdict.kind === 'failed' ? verdict.message : undefined);
     } catch (thrown) {
       span.end(asError(thrown).message);

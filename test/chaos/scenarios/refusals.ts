@@ -14,6 +14,7 @@ import { FullQueues, fill } from '../support/full-queues.ts';
 import { addOutcomes, type Scenario, type ScenarioOutcome, type Stage } from '../support/scenario.ts';
 import { setUpScenario } from '../support/scenario-setup.ts';
 import { makeTasks } from '../support/tasks.ts';
+import type { WorkerProcesses } from '../support/worker-processes.ts';
 
 const NOT_SENT = 'darkroom_messages_not_sent_total';
 const QUEUE_EXPIRY_MS = 3_600_000;
@@ -69,46 +70,45 @@ async function untoldEnds({ choose, node, random, say }: Stage): Promise<Scenari
 async function waitingTasks({ choose, node, say }: Stage): Promise<ScenarioOutcome> {
   const count = choose(12, 200);
   const holdMs = choose(2_000, FULL_HOLD_MS);
-  const env = { RETRY_DELAYS: '100ms', INPUT_GRACE: '10ms', TASK_TIMEOUT: '1s', DRAIN_TIMEOUT: '1500ms' };
+  const times = { RETRY_DELAYS: '100ms', INPUT_GRACE: '10ms', TASK_TIMEOUT: '1s', DRAIN_TIMEOUT: '1500ms' };
+  // With this limit a task that is given back, and counted, would be a dead letter.
+  const env = { ...times, CRASH_LIMIT: '1' };
   const options = { amqpUrl: node.amqpUrl, env, lettersUnread: true };
   await using installation = await openAuditedInstallation(options);
   const make = await taskMaker(installation);
-  const workers = installation.supervise(
-    ['resize', 'brightness', 'contrast'].map((filter) => ({ filters: [filter] })),
-  );
-  await workers.ready();
+  const workers = installation.supervise([{ filters: ['resize'] }, { filters: ['brightness'] }]);
+  const others = [installation.supervise([{ filters: ['contrast'] }])];
+  await Promise.all([workers.ready(), others[0]!.ready()]);
   const { dead, queue } = installation.names;
   await using full = await FullQueues.limit(node, [queue('flip'), dead]);
   await installation.submit([
     ...(await make('step', count, ['resize', 'flip'])),
     ...(await make('letter', count, ['brightness'], 'nothing.png')),
   ]);
-  const [resize, brightness] = workers.current;
-  await Promise.all([
-    seenWaiting(resize!, 'resize', 'step'),
-    seenWaiting(brightness!, 'brightness', 'letter'),
-  ]);
+  await seenWaiting(workers);
   const free = await make('free', count, ['contrast']);
   await installation.submit(free);
   await sleep(holdMs);
   const { entries } = installation.ledger;
   const endedMeanwhile = free.filter(({ id }) => entries.get(id)?.ending !== undefined).length;
-  const { status: live } = await resize!.get('/livez');
-  // A worker that waits can still be told to stop.
-  const code = await resize!.stop();
-  await until(() => workers.current[0] !== resize, 'another worker in its place');
-  await seenWaiting(workers.current[0]!, 'resize', 'step');
-  const flips = installation.supervise([{ filters: ['flip'] }]);
-  await Promise.all([installation.readLetters(), flips.ready()]);
+  const live = await Promise.all(workers.current.map((worker) => worker.get('/livez')));
+  // Workers that wait can still be told to stop, and others wait in their place.
+  const first = [...workers.current];
+  const codes = await Promise.all(first.map((worker) => worker.stop()));
+  await until(() => workers.current.every((worker) => !first.includes(worker)), 'others in their place');
+  await seenWaiting(workers);
+  others.push(installation.supervise([{ filters: ['flip'] }]));
+  await Promise.all([installation.readLetters(), others[1]!.ready()]);
   await workers.ready();
   await full.letGo();
   const outcome = await installation.finish(workers);
-  const codes = [code, ...(await flips.stop())];
+  for (const supervised of others) codes.push(...(await supervised.stop()));
   outcome.notes.push(
     `next step and dead letters refused for ${holdMs / 1_000} s: both workers not ready and saying why, ${endedMeanwhile} of ${count} tasks of another filter ended meanwhile; all ended afterwards`,
   );
   say(outcome.notes.at(-1)!);
-  if (live !== 200) outcome.faults.push('a worker that waits is said to be stuck');
+  if (live.some(({ status }) => status !== 200))
+    outcome.faults.push('a worker that waits is said to be stuck');
   if (endedMeanwhile < count) outcome.faults.push('tasks of another filter did not go on');
   if (codes.some((each) => each !== 0)) outcome.faults.push(`exit codes ${codes.join(', ')}; expected 0`);
   return outcome;
@@ -130,22 +130,24 @@ async function sumOf(workers: WorkerProcess[], purpose: string): Promise<number>
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** Not ready and why, a gauge that alerts can watch, and a line in the log. */
-async function seenWaiting(worker: WorkerProcess, filter: string, what: string): Promise<void> {
-  const isSeen = async () => {
-    if (worker.port === 0) return false;
-    const { status, body } = await worker.get('/readyz');
-    const isTold = worker.logs.some(
-      ({ msg, purpose }) => /is sent again/.test(String(msg)) && purpose === what,
-    );
-    return (
-      status === 503 &&
-      body.includes('waits') &&
-      isTold &&
-      (await worker.metric('darkroom_waiting', { filter })) === 1
-    );
-  };
-  await until(isSeen, `the worker of ${filter} to say that it waits with a ${what}`, SEEN_LIMIT_MS);
+const WAITS = { resize: 'step', brightness: 'letter' } as const;
+
+/** Each is not ready and says why, and tells it by a gauge that alerts can watch and by a line in its log. */
+async function seenWaiting({ current }: WorkerProcesses): Promise<void> {
+  const looks = Object.entries(WAITS).map(async ([filter, what], place) => {
+    const worker = current[place]!;
+    const isSeen = async () => {
+      if (worker.port === 0) return false;
+      const { status, body } = await worker.get('/readyz');
+      const isSaid = status === 503 && body.includes('waits');
+      const isLogged = worker.logs.some(
+        ({ msg, purpose }) => /is sent again/.test(String(msg)) && purpose === what,
+      );
+      return isSaid && isLogged && (await worker.metric('darkroom_waiting', { filter })) === 1;
+    };
+    await until(isSeen, `the worker of ${filter} to say that it waits with a ${what}`, SEEN_LIMIT_MS);
+  });
+  await Promise.all(looks);
 }
 
 const PARAMS: Record<string, Record<string, unknown>> = {

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { Verdict } from '../../../runtime/worker/decision.ts';
 import { decided, headersOf, markerOf, purposes, TIMINGS } from './decisions.ts';
 
+const [ONCE, AGAIN] = [{ redelivered: false }, { redelivered: true }];
+
 describe('a task that has ended', () => {
   const completed: Verdict = {
     kind: 'completed',
@@ -75,13 +77,14 @@ describe('a task that has ended', () => {
   });
 
   it.each([
-    ['its own message, delivered again, owes the letter', { redelivered: true }, 0, 0, ['event', 'letter']],
-    ['a later step owes the letter', { redelivered: false }, 1, 0, ['event', 'letter']],
-    ['another copy of the same step owes none', { redelivered: false }, 0, 0, ['event']],
-    ['an earlier step owes none', { redelivered: false }, 0, 1, ['event']],
-  ])('by failure keeps its intermediates; %s', (_, delivery, step, failedStep, expected) => {
+    ['its own message, delivered again, owes the letter', AGAIN, { step: 0 }, 0, ['event', 'letter']],
+    ['a copy that was given back owes it', ONCE, { step: 0, wasGivenBack: true }, 0, ['event', 'letter']],
+    ['a later step owes it', ONCE, { step: 1 }, 0, ['event', 'letter']],
+    ['another copy of the same step owes none', ONCE, { step: 0 }, 0, ['event']],
+    ['an earlier step owes none', ONCE, { step: 0 }, 1, ['event']],
+  ])('by failure keeps its intermediates; %s', (_, delivery, hop, failedStep, expected) => {
     const marker = markerOf('failed', { step: failedStep, failure_type: 'storage', failure_reason: 'gone' });
-    const decision = decided({ delivery, hop: { step } }, { kind: 'ended', marker });
+    const decision = decided({ delivery, hop }, { kind: 'ended', marker });
     expect(purposes(decision)).toEqual(expected);
     expect(decision.cleanUp).toBeUndefined();
     if (expected.length === 2)

@@ -13,6 +13,7 @@ import { createLog } from '../../../runtime/telemetry/log.ts';
 import type { Decision } from '../../../runtime/worker/decision.ts';
 import type { Message } from '../../../runtime/worker/messages.ts';
 import { Settler } from '../../../runtime/worker/settle.ts';
+import { until } from '../../support/until.ts';
 
 const LOG = createLog('silent');
 const STEP: Message = { purpose: 'step', exchange: '', routingKey: 'darkroom.flip', body: Buffer.alloc(1) };
@@ -152,6 +153,30 @@ describe('settling', () => {
     expect(waited).toEqual([undefined, ...Array(4).fill('the queue is full')]);
     expect(settler.waitsFor).toBeUndefined();
     expect(story).toEqual(['confirmed step', 'ack', 'counted completed']);
+  });
+
+  it('waits no longer for a queue that refuses once the worker must stop, and leaves the delivery as it is', async () => {
+    const { settler, story, delivery } = setUp(async ({ purpose }) => {
+      if (purpose === 'step') throw new PublishNacked('the queue is full');
+    });
+    const settling = settler.settle(delivery, decisionOf({ messages: [STEP] }), LOG);
+    await until(() => settler.waitsFor, 'the wait for the queue');
+    settler.stopWaiting();
+    expect(await settling).toBe('refused');
+    expect(story).toEqual([]);
+    const again = decisionOf({ messages: [{ ...STEP, purpose: 'copy' }], settlement: 'given-back' });
+    expect(await settler.settle(delivery, again, LOG)).toBe('settled');
+    expect(story).toEqual(['confirmed copy', 'ack', 'counted given-back']);
+  });
+
+  it('gives the delivery back by nack when its copy is refused too', async () => {
+    const { settler, story, delivery } = setUp(async () => {
+      throw new PublishNacked('the queue is full');
+    });
+    settler.stopWaiting();
+    const decision = decisionOf({ messages: [STEP], otherwise: 'nack' });
+    expect(await settler.settle(delivery, decision, LOG)).toBe('settled');
+    expect(story).toEqual(['nack']);
   });
 
   it('says when the next step has no queue', async () => {
