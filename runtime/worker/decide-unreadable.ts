@@ -29,7 +29,8 @@ export function decideUnreadable(
     attempt: 0,
     filter,
     time: new Date().toISOString(),
-    data: { outcome: 'failed', ...reason, worker },
+    // Under the id that it claims, which may be that of a task that goes well.
+    data: { outcome: 'failed', no_task: true, ...reason, worker },
   };
   return {
     messages: [

@@ -28,7 +28,10 @@ describe('a message that is no task', () => {
   ])('is told under the id that its %s gives', (_, given, id) => {
     const decision = decideUnreadable(incoming(given), rejection, HANDLER);
     expect(purposes(decision)).toEqual(['letter', 'event']);
-    expect(JSON.parse(decision.messages[1]!.body.toString())).toMatchObject({ subject: id });
+    expect(JSON.parse(decision.messages[1]!.body.toString())).toMatchObject({
+      subject: id,
+      data: { no_task: true },
+    });
   });
 
   it('or could not be settled is kept without its headers, or else rejected', () => {
