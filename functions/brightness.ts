@@ -5,6 +5,7 @@ import { brightness } from './kernels/enhance.ts';
 export default defineFilter({
   summary:
     "Multiplies every colour by a factor, bit for bit as Pillow's ImageEnhance.Brightness; alpha is kept.",
+  cost: 'light',
   params: z.strictObject({
     factor: z.number().min(0).max(100).describe('1 changes nothing, 0 is black, 2 is twice as bright'),
   }),

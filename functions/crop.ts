@@ -26,6 +26,7 @@ const params = z
 
 export default defineFilter({
   summary: 'Cuts out a part; every pixel of it is kept.',
+  cost: 'light',
   params,
   apply: (image, box) => image.pipeline().extract(inPixels(image, box)),
 });

@@ -48,6 +48,7 @@ const params = z
 export default defineFilter({
   summary:
     "Finds edges: Canny pixel for pixel as OpenCV's, Sobel and Laplacian from signed gradients; the result is grey.",
+  cost: 'light',
   params,
   async apply(image, { method, low = 100, high = 200, l2 = false, direction = 'both' }) {
     const pixels = await image.pixels();

@@ -4,6 +4,7 @@ import { mirror } from './kernels/mirror.ts';
 
 export default defineFilter({
   summary: 'Mirrors the image; every pixel is kept.',
+  cost: 'light',
   params: z.strictObject({
     direction: z
       .enum(['horizontal', 'vertical', 'both'])

@@ -11,6 +11,7 @@ const BLURHASH_SIDE = 64;
 export default defineFilter({
   returns: 'json',
   summary: 'Tells what the image is: size, format, colours, orientation, frames, dominant colour, BlurHash.',
+  cost: 'light',
   params: z.strictObject({
     blurhashX: z.int().min(1).max(9).default(4).describe('Detail of the BlurHash from left to right'),
     blurhashY: z.int().min(1).max(9).default(3).describe('Detail of the BlurHash from top to bottom'),

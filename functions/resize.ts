@@ -38,6 +38,7 @@ const params = z
 
 export default defineFilter({
   summary: 'Changes the size, by cutting, padding, distorting or fitting.',
+  cost: 'light',
   params,
   async apply(image, given) {
     const { width, height, position } = given;

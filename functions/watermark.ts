@@ -9,6 +9,7 @@ const share = z.number().positive().max(1);
 
 export default defineFilter({
   summary: 'Lays a second image over this one.',
+  cost: 'light',
   params: z.strictObject({
     image: input.describe('The mark: a storage key, or what else a task may name as its input'),
     position: compass.default('southeast').describe('Where the mark lies, and where tiling starts'),

@@ -96,6 +96,10 @@ function faultOf(exported: unknown): string | undefined {
   if (filter.returns !== undefined && filter.returns !== 'image' && filter.returns !== 'json') {
     return `expected \`returns\` to be 'image' or 'json', got ${JSON.stringify(filter.returns)}`;
   }
+  if (filter.cost !== undefined && filter.cost !== 'light' && filter.cost !== 'heavy')
+    return `expected \`cost\` to be 'light' or 'heavy', got ${JSON.stringify(filter.cost)}`;
+  if (filter.ownWorkers !== undefined && typeof filter.ownWorkers !== 'boolean')
+    return `expected \`ownWorkers\` to be true or false, got ${JSON.stringify(filter.ownWorkers)}`;
   return undefined;
 }
 

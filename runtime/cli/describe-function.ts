@@ -1,5 +1,5 @@
 /** Says what a filter does and takes. */
-import type { Filter } from '../filter.ts';
+import type { Filter, FilterCost } from '../filter.ts';
 import { expectedType, type JsonSchema, toJsonSchema } from '../validation-message.ts';
 
 /** One parameter of a filter, for a person to read. */
@@ -21,6 +21,8 @@ export interface ParameterDescription {
 export interface FunctionDescription {
   summary: string;
   returns: 'image' | 'json';
+  cost: FilterCost;
+  ownWorkers: boolean;
   params: ParameterDescription[];
 }
 
@@ -30,6 +32,8 @@ export function describeFunction(filter: Filter): FunctionDescription {
   return {
     summary: filter.summary,
     returns: filter.returns ?? 'image',
+    cost: filter.cost ?? 'heavy',
+    ownWorkers: filter.ownWorkers ?? false,
     params: Object.entries(schema.properties ?? {}).map(([name, property]) =>
       describeParameter(name, property, required.has(name)),
     ),

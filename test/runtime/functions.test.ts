@@ -12,6 +12,9 @@ const FILTERS = words(`
   watermark
 `);
 
+/** Their CPU time by megapixel is what `npm run bench` tells; the line is drawn in `runtime/filter.ts`. */
+const LIGHT = words('brightness contrast convert crop edges flip grayscale info resize saturation watermark');
+
 describe('listFunctions', () => {
   it('gives the names of the files, without loading them', async () => {
     await using folder = await temporaryFolder({
@@ -36,6 +39,13 @@ describe('loadFunction', () => {
     for (const param of describeFunction(filter).params) expect(param.description, param.name).not.toBe('');
   });
 
+  it('knows which filters take less than a hop to their own workers would', async () => {
+    const filters = await Promise.all(FILTERS.map(async (name) => [name, await loadFunction(name)] as const));
+    const light = filters.filter(([, { cost }]) => cost === 'light').map(([name]) => name);
+    expect(light).toEqual(LIGHT);
+    for (const [name, { ownWorkers }] of filters) expect(ownWorkers ?? false, name).toBe(false);
+  });
+
   it.each(['../runtime/filter', 'blur.ts', 'Blur', '', 'a'.repeat(41), 'constructor', '__proto__'])(
     'refuses the name %j',
     async (name) => {
@@ -58,6 +68,14 @@ describe('loadFunction', () => {
     [
       "export default { summary: 'x', params: { safeParse() {} }, apply() {}, returns: 'text' };",
       "'image' or 'json', got \"text\"",
+    ],
+    [
+      "export default { summary: 'x', params: { safeParse() {} }, apply() {}, cost: 'cheap' };",
+      "'light' or 'heavy', got \"cheap\"",
+    ],
+    [
+      "export default { summary: 'x', params: { safeParse() {} }, apply() {}, ownWorkers: 'no' };",
+      'true or false, got "no"',
     ],
     ["import './missing.ts';", 'cannot be loaded'],
     ['export default {', 'cannot be loaded'],
