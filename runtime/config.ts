@@ -101,6 +101,7 @@ const VARIABLES = {
   INPUT_GRACE: duration.default(60_000),
   DELIVERY_LIMIT: count(1, 1_000_000).default(20),
   CRASH_LIMIT: count(1, 1_000_000).default(5),
+  SLOTS: count(1, 64).optional(),
   THREADS: count(1, 1_024).optional(),
   CHILD_MAX_TASKS: count(1, 1_000_000_000).default(1_000),
   CHILD_MAX_MEMORY: size(67_108_864, '64MiB').default(1_073_741_824),
@@ -194,6 +195,8 @@ function shape(read: Variables) {
       deliveryLimit: read.DELIVERY_LIMIT,
       crashLimit: read.CRASH_LIMIT,
     },
+    /** Undefined: as many as are of use, and fit. */
+    slots: read.SLOTS,
     threads: read.THREADS,
     child: {
       maxTasks: read.CHILD_MAX_TASKS,

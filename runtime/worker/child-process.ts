@@ -66,6 +66,11 @@ export class ChildProcess implements Child {
     return this.#life.pid;
   }
 
+  /** Resolves when it has come up, or never will. */
+  async whenReady(): Promise<void> {
+    while (!(await this.#life.ready) && !this.#closed) await this.#life.ended;
+  }
+
   get healthy(): boolean {
     return this.#failedStarts < FAILED_STARTS_LIMIT;
   }

@@ -1,6 +1,6 @@
 /**
  * Tells Kubernetes which pods are busy, so that scale-in takes idle ones first: the annotation
- * `controller.kubernetes.io/pod-deletion-cost`, written when a pod turns busy or idle and stays so a moment.
+ * `controller.kubernetes.io/pod-deletion-cost`, written when a pod's tasks become more or fewer and stay so a moment.
  */
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
@@ -11,7 +11,8 @@ const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 /** The API server is spared: a pod's state is told at most this often. */
 const MIN_INTERVAL_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 5_000;
-const COST = { busy: '1000', idle: '0' } as const;
+/** For each task in hand. */
+const TASK_COST = 1_000;
 
 export interface PodIdentity {
   deletionCost: boolean;
@@ -65,7 +66,7 @@ export class DeletionCost {
 
   async #tell(): Promise<void> {
     this.#timer = undefined;
-    const cost = this.#inHand > 0 ? COST.busy : COST.idle;
+    const cost = String(this.#inHand * TASK_COST);
     if (cost === this.#told) return;
     try {
       await this.#annotate(this.#pod, cost);

@@ -1,4 +1,4 @@
-/** The worker's composition root: one broker, a slot with its child process for each filter, probes, a clean end. */
+/** The worker's composition root: one broker, slots with their child processes for each filter, probes, a clean end. */
 import { hostname } from 'node:os';
 import { type Broker, openBroker } from '../amqp/broker.ts';
 import { closestName } from '../closest-name.ts';
@@ -9,13 +9,10 @@ import { createLog, type Logger } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { ProbeServer } from '../telemetry/probe-server.ts';
 import { Tracing } from '../telemetry/tracing.ts';
-import { cpuLimit } from './cgroup.ts';
-import { childLimits } from './child-memory.ts';
-import { ChildProcess } from './child-process.ts';
+import { childLimits, slotsPerFilter } from './child-memory.ts';
 import { deletionCostOf } from './deletion-cost.ts';
-import { Slot } from './slot.ts';
+import { openOtherSlots, type SlotParts, startFirstSlots, threadsPerChild } from './start-slots.ts';
 import { StopSignal } from './stop-signal.ts';
-import type { StorageCheck } from './storage-check.ts';
 import { Trust } from './trust.ts';
 import { Worker } from './worker.ts';
 
@@ -29,7 +26,8 @@ const TELEMETRY_DELAY_MS = 1_000;
 export async function runWorker(config: Config, parentPid?: number): Promise<void> {
   const filters = config.functions;
   checkFilters(filters, config.functionsDir);
-  const limits = childLimits(config);
+  const slots = slotsPerFilter(config);
+  const limits = { ...childLimits(config), threads: threadsPerChild(config, slots) };
   const name = `${config.pod.name ?? hostname()}/${process.pid}`;
   const log = createLog(config.logLevel, { worker: name });
   const metrics = new Metrics();
@@ -38,8 +36,9 @@ export async function runWorker(config: Config, parentPid?: number): Promise<voi
   const deletionCost = deletionCostOf(config.pod, log);
   const broker = openBroker({ ...config.amqp, name: `darkroom ${filters.join(',')} ${name}`, log });
   const trust = trustOf(config, broker, log);
-  const parts: Parts = {
+  const parts: SlotParts = {
     config,
+    slots,
     limits,
     name,
     log,
@@ -50,21 +49,20 @@ export async function runWorker(config: Config, parentPid?: number): Promise<voi
     onBusy: deletionCost && ((busy) => deletionCost.busy(busy)),
     stop,
   };
-  const worker = new Worker(
-    broker,
-    filters.map((filter) => startSlot(filter, parts)),
-    stop.signal,
-  );
+  const first = startFirstSlots(parts);
+  const worker = new Worker(broker, first.slots, stop.signal);
   const server = await ProbeServer.open(config.http, worker, metrics);
-  log.info({ filters, port: server.port, threads: threadsPerChild(config) }, 'worker started');
+  log.info({ filters, port: server.port, slots, threads: limits.threads }, 'worker started');
   metrics.observe(worker);
   await Promise.race([worker.whenConsuming(), stop.requested]);
   if (!stop.signal.aborted) log.info({ filters, startup_ms: Math.round(performance.now()) }, 'consuming');
+  const opening = openOtherSlots(worker, first.up, parts);
   // The telemetry SDK is large: the first tasks of a worker that was started for them go before it.
   const telemetry = setTimeout(() => void Promise.all([metrics.load(), tracing.load()]), TELEMETRY_DELAY_MS);
 
   await stop.requested;
   clearTimeout(telemetry);
+  await opening;
   await worker.drain(stop.reason === undefined ? config.timeouts.drainMs : 0, stop.repeated, log);
   await broker.close();
   await worker.close();
@@ -88,58 +86,6 @@ function checkFilters(filters: string[], functionsDir: string): void {
   }
 }
 
-interface Parts {
-  config: Config;
-  limits: ReturnType<typeof childLimits>;
-  name: string;
-  log: Logger;
-  metrics: Metrics;
-  tracing: Tracing;
-  broker: Broker;
-  trust: Trust;
-  onBusy: ((busy: boolean) => void) | undefined;
-  stop: StopSignal;
-}
-
-function startSlot(filter: string, { config, limits, stop, ...parts }: Parts): Slot {
-  const threads = threadsPerChild(config);
-  const child = new ChildProcess({
-    settings: {
-      functions: [filter],
-      functionsDir: config.functionsDir,
-      storageUrl: config.storage.url,
-      buckets: config.storage.buckets,
-      https: config.https,
-      limits: { ...limits, threads },
-      inputGraceMs: config.retry.inputGraceMs,
-      storageCheck: storageCheckOf(config, filter),
-    },
-    threads,
-    maxTasks: config.child.maxTasks,
-    maxMemoryBytes: limits.memoryBytes,
-    user: { uid: config.child.uid, gid: config.child.gid },
-    isAlone: config.functions.length === 1,
-    log: parts.log,
-    onBroken: (reason) => stop.because(reason),
-  });
-  return new Slot({
-    ...parts,
-    filter,
-    child,
-    prefix: config.prefix,
-    taskTimeoutMs: config.timeouts.taskMs,
-    retryDelaysMs: config.retry.delaysMs,
-    crashLimit: config.retry.crashLimit,
-    knownFilters: () => listFunctions(config.functionsDir),
-  });
-}
-
-/** One child is enough to tell. */
-function storageCheckOf({ storage, functions }: Config, filter: string): StorageCheck | undefined {
-  if (storage.requireConditionalWrites) return 'required';
-  return filter === functions[0] ? 'told' : undefined;
-}
-
 function trustOf({ prefix, trustedUsers, replyQueues }: Config, broker: Broker, log: Logger): Trust {
   let ourUser = broker.state.user;
   broker.onStateChange(({ user }) => {
@@ -147,8 +93,4 @@ function trustOf({ prefix, trustedUsers, replyQueues }: Config, broker: Broker, 
   });
   const isOurUser = (userId: string) => userId === ourUser || trustedUsers.includes(userId);
   return new Trust({ prefix, isOurUser, replyQueues, log });
-}
-
-function threadsPerChild({ threads, functions }: Config): number {
-  return threads ?? Math.max(1, Math.floor(cpuLimit() / functions.length));
 }

@@ -24,17 +24,21 @@ export class Worker implements Health, Observed {
     this.#stopping = stopping;
   }
 
+  add(slot: Slot): void {
+    this.#slots.push(slot);
+  }
+
   connected(): boolean {
     const { consume, publish } = this.#broker.state;
     return consume === 'connected' && publish === 'connected';
   }
 
   consuming(): { filter: string; consuming: boolean }[] {
-    return this.#slots.map(({ filter, consuming }) => ({ filter, consuming }));
+    return this.#byFilter((slots) => ({ consuming: slots.every(({ consuming }) => consuming) }));
   }
 
   waiting(): { filter: string; waiting: boolean }[] {
-    return this.#slots.map(({ filter, waitsFor }) => ({ filter, waiting: waitsFor !== undefined }));
+    return this.#byFilter((slots) => ({ waiting: slots.some(({ waitsFor }) => waitsFor !== undefined) }));
   }
 
   childRestarts(): number {
@@ -47,7 +51,7 @@ export class Worker implements Health, Observed {
     if (excused || this.#allConsuming()) this.#consumedAtMs = performance.now();
     if (performance.now() - this.#consumedAtMs > CONSUMING_WEDGED_MS) return 'connected, but not consuming';
     const wedged = this.#slots.find((slot) => slot.wedged);
-    return wedged && `the task in hand of ${wedged.filter} is long past its deadline`;
+    return wedged && `the task in hand of ${this.#labelOf(wedged)} is long past its deadline`;
   }
 
   notReady(): string | undefined {
@@ -56,11 +60,12 @@ export class Worker implements Health, Observed {
     const why = lastError ? `: ${lastError}` : '';
     if (!this.connected()) return `no connection to the broker${why}`;
     const idle = this.#slots.find(({ consuming }) => !consuming);
-    if (idle !== undefined) return `not consuming the queue of ${idle.filter}${why}`;
+    if (idle !== undefined) return `not consuming the queue of ${this.#labelOf(idle)}${why}`;
     const waiting = this.#slots.find(({ waitsFor }) => waitsFor !== undefined);
-    if (waiting !== undefined) return `the task in hand of ${waiting.filter} waits: ${waiting.waitsFor}`;
+    if (waiting !== undefined)
+      return `the task in hand of ${this.#labelOf(waiting)} waits: ${waiting.waitsFor}`;
     const sick = this.#slots.find(({ child }) => !child.healthy);
-    return sick && `the child process of ${sick.filter} does not start`;
+    return sick && `the child process of ${this.#labelOf(sick)} does not start`;
   }
 
   /** Resolves when every slot consumes its queue, or when the worker is told to stop. */
@@ -94,6 +99,18 @@ export class Worker implements Health, Observed {
 
   async close(): Promise<void> {
     await Promise.all(this.#slots.map(({ child }) => child.close()));
+  }
+
+  /** With its number, where the filter has several. */
+  #labelOf(slot: Slot): string {
+    const { filter } = slot;
+    const slots = this.#slots.filter((other) => other.filter === filter);
+    return slots.length === 1 ? filter : `${filter} (slot ${slots.indexOf(slot) + 1})`;
+  }
+
+  #byFilter<T>(look: (slots: Slot[]) => T): ({ filter: string } & T)[] {
+    const groups = Map.groupBy(this.#slots, ({ filter }) => filter);
+    return [...groups].map(([filter, slots]) => ({ filter, ...look(slots) }));
   }
 
   #allConsuming(): boolean {

@@ -6,7 +6,7 @@ import { decodablePixels } from '../../image/limits.ts';
 import { openStorage } from '../../storage/open.ts';
 import { humanSize } from '../../units.ts';
 import { cpuLimit, memoryLimit } from '../../worker/cgroup.ts';
-import { childLimits } from '../../worker/child-memory.ts';
+import { childLimits, slotsPerFilter } from '../../worker/child-memory.ts';
 import type { Check } from './check.ts';
 import { tryStorage } from './try-storage.ts';
 
@@ -36,11 +36,12 @@ export function memoryCheck(config: Config): Check {
   const name = 'memory';
   try {
     const { memoryBytes, pixels } = childLimits(config);
+    const slots = slotsPerFilter(config);
     const avif = [false, true].map((isDeep) =>
       Math.min(pixels, decodablePixels('avif', isDeep, memoryBytes)),
     );
     const [photos, shallow, deep] = [pixels, ...avif].map((count) => `${(count / 1e6).toFixed(1)}`);
-    const found = `${humanSize(memoryBytes)} for a task: images up to ${photos} megapixels, AVIF up to ${shallow} (${deep} of more than 8 bits a sample)`;
+    const found = `${slots === 1 ? '' : `${slots} slots, `}${humanSize(memoryBytes)} for a task: images up to ${photos} megapixels, AVIF up to ${shallow} (${deep} of more than 8 bits a sample)`;
     return { name, verdict: 'ok', found };
   } catch (error) {
     return { name, verdict: 'failed', found: asError(error).message, fix: 'a worker would not start here' };

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../../runtime/config.ts';
-import { childLimits } from '../../../runtime/worker/child-memory.ts';
+import { UserError } from '../../../runtime/errors.ts';
+import { parseSize } from '../../../runtime/units.ts';
+import { childLimits, slotsPerFilter } from '../../../runtime/worker/child-memory.ts';
 
 const MIB = 1_048_576;
 
@@ -32,5 +34,55 @@ describe('the limits of a child', () => {
     expect(() => childLimits(readConfig({}), 128 * MIB)).toThrow(
       /need 138MiB .*Give the container at least 184MiB\./,
     );
+  });
+});
+
+describe('the slots of a container', () => {
+  const config = (env: Record<string, string>) =>
+    readConfig({ FUNCTION: 'blur', CHILD_MAX_MEMORY: '300MiB', ...env });
+
+  it('share three quarters of its memory', () => {
+    const four = config({ SLOTS: '4' });
+
+    expect(slotsPerFilter(four, 1600 * MIB)).toBe(4);
+    expect(childLimits(four, 1600 * MIB)).toMatchObject({ memoryBytes: 300 * MIB, pixels: 18_035_507 });
+  });
+
+  it.each([
+    ['blur', '1600MiB', 'SLOTS to at most 3', 'CHILD_MAX_MEMORY to at most 299MiB', 1_599],
+    ['blur,flip', '3200MiB', 'SLOTS to at most 3', 'CHILD_MAX_MEMORY to at most 299MiB', 3_199],
+  ])(
+    'are refused where %s does not leave each what a child may take, with the numbers to use',
+    (FUNCTION, enough, fewer, smaller, mebibytes) => {
+      const check = () => slotsPerFilter(config({ FUNCTION, SLOTS: '4' }), mebibytes * MIB);
+
+      expect(check).toThrow(UserError);
+      for (const words of ['SLOTS (4)', `at least ${enough}`, fewer, smaller]) expect(check).toThrow(words);
+      const [raised, lowered, less] = [
+        parseSize(enough)!,
+        { SLOTS: '3' },
+        { SLOTS: '4', CHILD_MAX_MEMORY: '299MiB' },
+      ];
+      expect(slotsPerFilter(config({ FUNCTION, SLOTS: '4' }), raised)).toBe(4);
+      expect(slotsPerFilter(config({ FUNCTION, ...lowered }), mebibytes * MIB)).toBe(3);
+      expect(slotsPerFilter(config({ FUNCTION, ...less }), mebibytes * MIB)).toBe(4);
+    },
+  );
+
+  it('need no more than one when nobody has set them, and it takes what there is', () => {
+    expect(slotsPerFilter(config({ CHILD_MAX_MEMORY: '1GiB' }), 512 * MIB)).toBe(1);
+    expect(slotsPerFilter(config({ CHILD_MAX_MEMORY: '1GiB', SLOTS: '1' }), 512 * MIB)).toBe(1);
+  });
+
+  it('of several filters share it, too', () => {
+    const two = config({ FUNCTION: 'blur,flip', CHILD_MAX_MEMORY: '1GiB' });
+
+    expect(childLimits(two, 1024 * MIB)).toMatchObject({ memoryBytes: 384 * MIB });
+    expect(() =>
+      childLimits(
+        { ...two, ...readConfig({ LIMIT_PIXELS: '50000000' }), functions: two.functions },
+        1024 * MIB,
+      ),
+    ).toThrow(/each of 2 children.*at least 1613MiB/);
   });
 });

@@ -21,6 +21,18 @@ describe('the mark of a busy pod', () => {
     expect(told).toEqual(['1000', '0']);
   });
 
+  it('is higher the more tasks are in hand', async () => {
+    const told: string[] = [];
+    const cost = deletionCostOf(POD, silent, async (_, value) => void told.push(value))!;
+
+    for (const change of [true, true, true, false]) {
+      cost.busy(change);
+      await vi.advanceTimersByTimeAsync(5_000);
+    }
+
+    expect(told).toEqual(['1000', '2000', '3000', '2000']);
+  });
+
   it('spares the API server: however short the tasks, at most every five seconds', async () => {
     const told: string[] = [];
     const cost = deletionCostOf(POD, silent, async (_, value) => void told.push(value))!;
@@ -46,6 +58,7 @@ describe('the mark of a busy pod', () => {
 
     cost.busy(true);
     await vi.advanceTimersByTimeAsync(5_000);
+    cost.busy(false);
     cost.busy(true);
     await vi.advanceTimersByTimeAsync(5_000);
 

@@ -1,0 +1,128 @@
+/** The slots of a worker: the first of each filter at once, the others when there is time for them. */
+import type { Broker } from '../amqp/broker.ts';
+import type { Config } from '../config.ts';
+import { listFunctions } from '../functions.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Tracing } from '../telemetry/tracing.ts';
+import { cpuLimit } from './cgroup.ts';
+import type { childLimits } from './child-memory.ts';
+import { ChildProcess } from './child-process.ts';
+import { Slot } from './slot.ts';
+import type { StopSignal } from './stop-signal.ts';
+import type { StorageCheck } from './storage-check.ts';
+import type { Trust } from './trust.ts';
+import type { Worker } from './worker.ts';
+
+/** What all slots of a worker share. */
+export interface SlotParts {
+  config: Config;
+  /** Of each filter. */
+  slots: number;
+  /** Of each child. */
+  limits: ReturnType<typeof childLimits> & { threads: number };
+  /** Of the worker. */
+  name: string;
+  log: Logger;
+  metrics: Metrics;
+  tracing: Tracing;
+  broker: Broker;
+  trust: Trust;
+  onBusy: ((busy: boolean) => void) | undefined;
+  stop: StopSignal;
+}
+
+/** Processors for the image library in each child. */
+export function threadsPerChild({ threads, functions }: Config, slots: number): number {
+  return threads ?? Math.max(1, Math.floor(cpuLimit() / (functions.length * slots)));
+}
+
+/** One for each filter; `up` resolves when their children are. */
+export function startFirstSlots(parts: SlotParts): { slots: Slot[]; up: Promise<unknown> } {
+  const children = parts.config.functions.map((filter) => ({
+    filter,
+    child: startChildOf(filter, 1, parts),
+  }));
+  return {
+    slots: children.map(({ filter, child }) => startSlot(filter, 1, child, parts)),
+    up: Promise.all(children.map(({ child }) => child.whenReady())),
+  };
+}
+
+/**
+ * Opens the second slot of each filter, then the third, each once its child is up: until then those that are there take
+ * the tasks, and the first ones have the processor for themselves while they start.
+ */
+export async function openOtherSlots(
+  worker: Worker,
+  firstAreUp: Promise<unknown>,
+  parts: SlotParts,
+): Promise<void> {
+  const { config, slots, stop } = parts;
+  await Promise.race([firstAreUp, stop.requested]);
+  for (let number = 2; number <= slots; number++) {
+    for (const filter of config.functions) {
+      if (stop.signal.aborted) return;
+      const child = startChildOf(filter, number, parts);
+      await Promise.race([child.whenReady(), stop.requested]);
+      if (stop.signal.aborted) return await child.close();
+      worker.add(startSlot(filter, number, child, parts));
+    }
+  }
+}
+
+/** @param number from 1, within the filter */
+function startSlot(
+  filter: string,
+  number: number,
+  child: ChildProcess,
+  { config, slots, ...parts }: SlotParts,
+): Slot {
+  return new Slot({
+    ...parts,
+    filter,
+    child,
+    log: logOf(number, slots, parts.log),
+    prefix: config.prefix,
+    taskTimeoutMs: config.timeouts.taskMs,
+    retryDelaysMs: config.retry.delaysMs,
+    crashLimit: config.retry.crashLimit,
+    knownFilters: () => listFunctions(config.functionsDir),
+  });
+}
+
+function startChildOf(
+  filter: string,
+  number: number,
+  { config, slots, limits, log, stop }: SlotParts,
+): ChildProcess {
+  return new ChildProcess({
+    settings: {
+      functions: [filter],
+      functionsDir: config.functionsDir,
+      storageUrl: config.storage.url,
+      buckets: config.storage.buckets,
+      https: config.https,
+      limits,
+      inputGraceMs: config.retry.inputGraceMs,
+      storageCheck: number === 1 ? storageCheckOf(config, filter) : undefined,
+    },
+    threads: limits.threads,
+    maxTasks: config.child.maxTasks,
+    maxMemoryBytes: limits.memoryBytes,
+    user: { uid: config.child.uid, gid: config.child.gid },
+    isAlone: config.functions.length * slots === 1,
+    log: logOf(number, slots, log),
+    onBroken: (reason) => stop.because(reason),
+  });
+}
+
+function logOf(number: number, slots: number, log: Logger): Logger {
+  return slots === 1 ? log : log.child({ slot: number });
+}
+
+/** One child is enough to tell. */
+function storageCheckOf({ storage, functions }: Config, filter: string): StorageCheck | undefined {
+  if (storage.requireConditionalWrites) return 'required';
+  return filter === functions[0] ? 'told' : undefined;
+}
