@@ -65,6 +65,6 @@ worker:
 monitor:
   tags: [management]
   configure: '^$'
-  write: '^$'
+  write: '^{{ .Values.broker.prefix }}\.(?!(dead|events)$)[a-z][a-z0-9-]*$'
   read: '^$'
 {{- end }}

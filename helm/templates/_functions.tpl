@@ -15,7 +15,7 @@ Use: {{ range $name, $function := include "darkroom.functions" $ | fromYaml }}
   {{- end }}
 {{- end }}
 {{- if $faults }}
-  {{- fail (printf "\n\nThe values are not right:\n  - %s\n" (join "\n  - " $faults)) }}
+  {{- fail (printf "\n\nThe values are not right:\n  - %s\n" (join "\n  - " (uniq $faults))) }}
 {{- end }}
 {{- toYaml $functions }}
 {{- end }}
@@ -43,6 +43,16 @@ Use: {{ range $name, $function := include "darkroom.functions" $ | fromYaml }}
 {{- end }}
 {{- if gt (int $scaling.outage.replicas) (int $scaling.maxReplicas) }}
   {{- $faults = append $faults (printf "functions.%s: scaling.outage.replicas (%d) must not be more than scaling.maxReplicas (%d)" .name (int $scaling.outage.replicas) (int $scaling.maxReplicas)) }}
+{{- end }}
+{{- if and (eq $scaling.engine "keda") (eq $scaling.wakeUp "amqp") }}
+  {{- $monitor := .root.Values.broker.monitor }}
+  {{- if and $monitor.hostKey (not $monitor.amqpHostKey) }}
+    {{- $faults = append $faults "broker.monitor.amqpHostKey: scaling.wakeUp amqp needs the key of the AMQP URL, beside hostKey; or set scaling.wakeUp to http" }}
+  {{- end }}
+  {{- $url := include "darkroom.broker.url" .root }}
+  {{- if and (not $monitor.amqpHostKey) (not (regexMatch "^amqps?://([^/:]+[.]|\\[)" $url)) }}
+    {{- $faults = append $faults (printf "broker.url: KEDA cannot find %s from its own namespace, as scaling.wakeUp amqp asks of it: name the service with its namespace (rabbitmq.NAMESPACE.svc), or set scaling.wakeUp to http" $url) }}
+  {{- end }}
 {{- end }}
 {{- with include "darkroom.function.memoryFault" . }}
   {{- $faults = append $faults . }}

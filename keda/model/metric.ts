@@ -17,6 +17,9 @@ export function readMetric(
   settings: ScalingSettings,
 ): MeteredReading {
   if (observation.error === undefined) return { reading: measure(observation, settings), failures: 0 };
+  // KEDA connects over AMQP before it reads anything: without the broker it does not come to count a failure.
+  if (observation.unreachable === true && settings.wakeUp === 'amqp')
+    return { reading: { ok: false, error: observation.error }, failures: state.failures };
   return countFailure(state, observation.error, settings);
 }
 

@@ -11,7 +11,8 @@ export const DEFAULT_SETTINGS: ScalingSettings = {
   maxReplicas: 10,
   messagesPerReplica: 5,
   activationMessages: 0,
-  pollingIntervalMs: 10_000,
+  wakeUp: 'amqp',
+  pollingIntervalMs: 2_000,
   cooldownMs: 300_000,
   initialCooldownMs: 0,
   metric: 'busy-floor',
@@ -70,6 +71,7 @@ const scaling = z.object({
   maxReplicas: z.int().min(1).default(DEFAULT_SETTINGS.maxReplicas),
   messagesPerReplica: z.number().positive().default(DEFAULT_SETTINGS.messagesPerReplica),
   activationMessages: whole.default(DEFAULT_SETTINGS.activationMessages),
+  wakeUp: z.enum(['amqp', 'http']).default(DEFAULT_SETTINGS.wakeUp),
   pollingInterval: z
     .number()
     .positive()

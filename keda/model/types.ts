@@ -42,6 +42,11 @@ export interface ScalingSettings {
   messagesPerReplica: number;
   /** KEDA scales from zero, and keeps the queue active, while there are more messages than this. */
   activationMessages: number;
+  /**
+   * `amqp`: KEDA asks the queue itself as well, so what waits is known at once; `http`: from the management API's counts
+   * alone, which are some seconds old.
+   */
+  wakeUp: 'amqp' | 'http';
   pollingIntervalMs: number;
   cooldownMs: number;
   initialCooldownMs: number;
@@ -66,12 +71,14 @@ export interface ScalingSettings {
 /** What broker and cluster report at one moment. */
 export interface Observation {
   nowMs: number;
-  /** Messages waiting. */
+  /** Messages waiting; the higher of both counts where two are read. */
   ready: number;
   /** Messages delivered and not acknowledged: with prefetch 1, the number of busy workers. */
   unacked: number;
   /** Why the counts could not be read; `ready` and `unacked` are then ignored. */
   error?: string | undefined;
+  /** With an error: the queue cannot be asked either, so that the whole broker is away. */
+  unreachable?: boolean | undefined;
   /** Pods that exist (`status.replicas`); defaults to the wanted count. */
   statusReplicas?: number | undefined;
 }

@@ -164,13 +164,16 @@ class Simulation {
   #onScaler(): void {
     const before = this.#scaling.replicas;
     const live = this.#input.statsIntervalMs === 0;
+    const seen = live ? { ready: this.#depth, unacked: this.#fleet.busy } : this.#seen;
+    const asksQueue = this.#input.settings.wakeUp === 'amqp';
     const { state, replicas, reasons } = step(
       this.#scaling,
       {
         nowMs: this.#nowMs,
-        ready: live ? this.#depth : this.#seen.ready,
-        unacked: live ? this.#fleet.busy : this.#seen.unacked,
+        ready: asksQueue ? Math.max(seen.ready, this.#depth) : seen.ready,
+        unacked: seen.unacked,
         error: this.#outages.isOut(this.#nowMs) ? 'outage' : undefined,
+        unreachable: this.#outages.isOut(this.#nowMs, 'broker'),
       },
       this.#input.settings,
     );

@@ -25,6 +25,7 @@ const OWN_QUEUES = 'amq\\.gen-.+';
 /** @param prefix what all names on the broker start with: lower-case letters, digits and dashes, so a pattern as it is */
 export function rightsOf(prefix: string): Record<Role, BrokerRights> {
   const everything = `${prefix}(\\..+)?`;
+  const filterQueues = `^${prefix}\\.(?!(dead|events)$)[a-z][a-z0-9-]*$`;
   return {
     publisher: {
       configure: `^${OWN_QUEUES}$`,
@@ -37,7 +38,7 @@ export function rightsOf(prefix: string): Record<Role, BrokerRights> {
       configure: NOTHING,
       // The default exchange leads to every queue: next steps and replies go through it.
       write: `^(amq\\.default|${prefix}\\.(dead|events|retry\\..+))$`,
-      read: `^${prefix}\\.(?!(dead|events)$)[a-z][a-z0-9-]*$`,
+      read: filterQueues,
       tags: [],
       does: 'Consumes the queues of filters, and publishes next steps, retries, dead letters, events and replies. Declares nothing.',
     },
@@ -50,11 +51,13 @@ export function rightsOf(prefix: string): Record<Role, BrokerRights> {
     },
     monitor: {
       configure: NOTHING,
-      write: NOTHING,
+      // A queue shows its length over AMQP to whoever has some right on it, since RabbitMQ 4.2.7. This one allows nothing
+      // more: publishing takes a right on an exchange, and none has such a name; binding takes `read` on one as well.
+      write: filterQueues,
       read: NOTHING,
       // The smallest tag for the management API, which shows a vhost to whoever has any permission there, however empty.
       tags: ['management'],
-      does: 'Reads how many messages wait, through the management API: for KEDA, up and recommend.',
+      does: 'Reads how many messages wait, from the management API and from the queues: for KEDA, up and recommend.',
     },
   };
 }

@@ -141,6 +141,18 @@ describe('other rules between values', () => {
     );
   });
 
+  it('refuses a broker that KEDA could not ask, once for all functions, unless it need not', async () => {
+    const short = { 'broker.url': 'amqp://rabbitmq:5672' };
+    const noUrl = { 'broker.monitor.hostKey': 'host' };
+
+    const fault = await renderFault({ set: { ...short, ...noUrl } });
+
+    expect(fault.match(/broker\.url: KEDA cannot find amqp:\/\/rabbitmq:5672/g)).toHaveLength(1);
+    expect(fault.match(/broker\.monitor\.amqpHostKey: scaling\.wakeUp amqp needs/g)).toHaveLength(1);
+    await render({ set: { ...short, ...noUrl, 'defaults.scaling.wakeUp': 'http' } });
+    await render({ set: { ...short, ...noUrl, 'broker.monitor.amqpHostKey': 'uri' } });
+  });
+
   it('refuses names that KEDA could not make an HPA of', async () => {
     const set = { fullnameOverride: 'a-release-with-a-name-longer-than-anyone-needs' };
 

@@ -3,8 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { ENVIRONMENTS, get, ofKind, one, type RenderOptions, render } from '../support/chart.ts';
 
 /** The formula as KEDA evaluates it: its language and JavaScript agree on these operators. */
-function evaluate(formula: string, total: number, ready: number): number {
-  return new Function('total', 'ready', 'max', `return ${formula}`)(total, ready, Math.max);
+function evaluate(formula: string, counts: { total: number; ready: number; fresh?: number }): number {
+  const names = Object.keys(counts);
+  return new Function(...names, 'max', `return ${formula}`)(...Object.values(counts), Math.max);
+}
+
+interface Trigger {
+  metadata: object;
+  authenticationRef: object;
 }
 
 /** What is at a path of the ScaledObject of `blur`. */
@@ -13,14 +19,35 @@ async function ofBlur(path: string, options: RenderOptions = {}): Promise<unknow
 }
 
 describe('a ScaledObject', () => {
-  it('counts over the management API: ready and unacknowledged, and ready alone', async () => {
-    const modifiers = { target: '1', activationTarget: '0' };
+  const counted = [
+    { name: 'total', metadata: { protocol: 'http', excludeUnacknowledged: 'false' } },
+    { name: 'ready', metadata: { protocol: 'http', excludeUnacknowledged: 'true' } },
+  ];
 
-    expect(await ofBlur('spec.triggers')).toMatchObject([
-      { name: 'total', metadata: { protocol: 'http', excludeUnacknowledged: 'false' } },
-      { name: 'ready', metadata: { protocol: 'http', excludeUnacknowledged: 'true' } },
-    ]);
-    expect(await ofBlur('spec.advanced.scalingModifiers')).toMatchObject(modifiers);
+  it('counts over the management API what is ready and in work, and asks the queue itself what is ready', async () => {
+    const triggers = (await ofBlur('spec.triggers')) as { metadata: object }[];
+
+    expect(triggers).toMatchObject([...counted, { name: 'fresh' }]);
+    expect(triggers[2]?.metadata).toEqual({
+      protocol: 'amqp',
+      host: 'amqp://rabbitmq.rabbitmq.svc:5672',
+      vhostName: '/',
+      queueName: 'darkroom.blur',
+      mode: 'QueueLength',
+      value: '1',
+    });
+    expect(await ofBlur('spec.advanced.scalingModifiers')).toMatchObject({
+      target: '1',
+      activationTarget: '0',
+    });
+  });
+
+  it('knows the management API alone where it may not ask the queue', async () => {
+    const set = { 'functions.blur.scaling.wakeUp': 'http' };
+
+    expect(await ofBlur('spec.triggers', { set })).toMatchObject(counted);
+    expect(await ofBlur('spec.triggers', { set })).toHaveLength(2);
+    expect(await ofBlur('spec.advanced.scalingModifiers.formula', { set })).not.toContain('fresh');
   });
 
   it('states no switch as false: KEDA leaves those out when it writes the object, and upgrades conflict', async () => {
@@ -47,13 +74,14 @@ describe('a ScaledObject', () => {
       const formula = String(await ofBlur('spec.advanced.scalingModifiers.formula', { set }));
 
       fc.assert(
-        fc.property(fc.nat(10_000), fc.nat(500), (ready, busy) => {
-          const result = evaluate(formula, ready + busy, ready);
+        fc.property(fc.nat(10_000), fc.nat(500), fc.nat(10_000), (ready, busy, fresh) => {
+          const result = evaluate(formula, { total: ready + busy, ready, fresh });
+          const waiting = Math.max(ready, fresh);
           expect(result).toBeGreaterThanOrEqual(busy);
-          expect(result).toBeLessThanOrEqual(Math.max(busy, (ready + busy) / messages));
+          expect(result).toBeLessThanOrEqual(Math.max(busy, (waiting + busy) / messages));
           // At zero KEDA would count the queue as idle; that may only be when nobody works.
           if (busy > 0) expect(result).toBeGreaterThan(0);
-          if (busy === 0) expect(result > 0).toBe(ready > activation);
+          if (busy === 0) expect(result > 0).toBe(waiting > activation);
         }),
       );
     },
@@ -98,14 +126,33 @@ describe('a ScaledObject', () => {
     expect(one(objects, 'ConfigMap', 'darkroom-broker-monitor').data).toEqual({ tls: 'enable' });
   });
 
-  it('takes the whole URL from the secret where one is given', async () => {
-    const set = { 'broker.monitor.hostKey': 'host' };
-    const authentication = one(await render({ set }), 'TriggerAuthentication', 'darkroom-broker-monitor');
+  it('takes the whole URLs from the secret where they are given', async () => {
+    const set = { 'broker.monitor.hostKey': 'host', 'broker.monitor.amqpHostKey': 'uri' };
+    const objects = await render({ set });
 
-    expect(await ofBlur('spec.triggers.0.metadata', { set })).not.toHaveProperty('host');
-    expect(get(authentication, 'spec.secretTargetRef')).toEqual([
-      { parameter: 'host', name: 'darkroom-broker-monitor', key: 'host' },
-    ]);
+    for (const [trigger, name, key] of [
+      [0, 'darkroom-broker-monitor', 'host'],
+      [2, 'darkroom-broker-monitor-amqp', 'uri'],
+    ] as const) {
+      const { metadata, authenticationRef } = (await ofBlur(`spec.triggers.${trigger}`, { set })) as Trigger;
+      expect(metadata).not.toHaveProperty('host');
+      expect(authenticationRef).toEqual({ name });
+      expect(get(one(objects, 'TriggerAuthentication', name), 'spec.secretTargetRef')).toEqual([
+        { parameter: 'host', name: 'darkroom-broker-monitor', key },
+      ]);
+    }
+  });
+
+  it('knows the broker’s CA where either way to it has TLS', async () => {
+    const set = { 'broker.url': 'amqps://rabbitmq.rabbitmq.svc:5671', 'broker.tls.existingSecret': 'tls' };
+    const tlsOf = async (more: object) =>
+      get(
+        one(await render({ set: { ...set, ...more } }), 'TriggerAuthentication', 'darkroom-broker-monitor'),
+        'spec.configMapTargetRef',
+      );
+
+    expect(await tlsOf({})).toHaveLength(1);
+    expect(await tlsOf({ 'defaults.scaling.wakeUp': 'http' })).toBeUndefined();
   });
 });
 

@@ -18,6 +18,7 @@ const REFUSED: [why: string, set: Record<string, unknown>, message: string][] = 
     { 'defaults.scaling.protocol': 'amqp', 'defaults.scaling.outage.policy': 'atLeast' },
     "'http'",
   ],
+  ['a wake-up that nobody knows', { 'defaults.scaling.wakeUp': 'push' }, "'amqp', 'http'"],
   ['streams, whose length never falls', { 'broker.queueType': 'stream' }, "'quorum'"],
   ['classic queues', { 'broker.queueType': 'classic' }, "'quorum'"],
   ['an outage that scales to zero', { 'defaults.scaling.outage.replicas': 0 }, 'minimum: got 0, want 1'],

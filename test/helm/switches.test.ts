@@ -62,7 +62,11 @@ describe('a switch does what it says', () => {
       expect(one(objects, kind, name).metadata.annotations?.['helm.sh/hook']).toBeUndefined();
     }
     expect(one(objects, 'ScaledObject', 'darkroom-blur').spec).toMatchObject({
-      triggers: [{ metadata: { host: 'http://darkroom-demo-broker.darkroom.svc:15672/' } }, {}],
+      triggers: [
+        { metadata: { host: 'http://darkroom-demo-broker.darkroom.svc:15672/' } },
+        {},
+        { metadata: { host: 'amqp://darkroom-demo-broker.darkroom.svc:5672' } },
+      ],
     });
   });
 

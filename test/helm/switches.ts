@@ -47,7 +47,7 @@ export const SWITCHES = {
     'monitoring.dashboard.enabled': true,
   },
   'mutual TLS': {
-    'broker.url': 'amqps://rabbitmq:5671',
+    'broker.url': 'amqps://rabbitmq.rabbitmq.svc:5671',
     'broker.managementUrl': 'https://rabbitmq.rabbitmq.svc:15671',
     'broker.auth': 'external',
     'broker.tls.existingSecret': 'darkroom-broker-tls',
@@ -66,6 +66,8 @@ export const SWITCHES = {
   'autoscaling on CPU': { 'defaults.scaling.engine': 'cpu' },
   'outage floor': { 'defaults.scaling.outage': { policy: 'atLeast', replicas: 2 } },
   'activation threshold': { 'defaults.scaling.activationMessages': 5 },
+  'wake-up by the management API': { 'defaults.scaling.wakeUp': 'http' },
+  'login by URL': { 'broker.monitor.hostKey': 'host', 'broker.monitor.amqpHostKey': 'uri' },
   'cached metrics': { 'defaults.scaling.useCachedMetrics': true },
   'no network policies': { 'networkPolicy.enabled': false },
   'no disruption budgets': { 'defaults.podDisruptionBudget.enabled': false },

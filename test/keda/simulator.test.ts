@@ -128,6 +128,27 @@ describe('scale-in', () => {
   });
 });
 
+describe('waking from zero', () => {
+  const load = countsLoad([1], 1);
+  const firstWait = (wakeUp: ScalingSettings['wakeUp'], phase: 'random' | 'worst') =>
+    simulate({
+      settings: fromZero({ wakeUp, pollingIntervalMs: 2_000 }),
+      load,
+      service: parseServiceTime('1s'),
+      podStartMs: 1_000,
+      phase,
+    }).summary.waitMs.max;
+
+  test('takes a poll and a pod’s start where the queue is asked itself', () => {
+    expect(firstWait('amqp', 'worst')).toBeLessThanOrEqual(3_000);
+    expect(firstWait('amqp', 'random')).toBeLessThan(firstWait('amqp', 'worst'));
+  });
+
+  test('waits for the statistics as well where it is not', () => {
+    expect(firstWait('http', 'worst')).toBeGreaterThan(5_000);
+  });
+});
+
 describe('outages', () => {
   const load = profileLoad('steady', 3_600, HOUR, 5);
   const service = parseServiceTime('2s');

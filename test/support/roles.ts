@@ -101,5 +101,7 @@ export function refusedTo(prefix: string): Refused[] {
     ['monitor', 'declare a queue', declare(`${prefix}.mine`)],
     ['monitor', 'declare a queue of its own', declare('')],
     ['monitor', 'purge tasks', purge(`${prefix}.flip`)],
+    ['monitor', 'delete a queue', remove(`${prefix}.flip`)],
+    ['monitor', 'lead events into a queue', bind(`${prefix}.flip`, `${prefix}.events`)],
   ];
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { initialState } from '../../../keda/model.ts';
+import { initialState, type ScalingSettings, type ScalingState } from '../../../keda/model.ts';
 import { distinctCounts, hpaOnly, kedaOnly, MODEL_START_MS, modelSettings, runModel } from './run-model.ts';
 
 const SECOND = 1_000;
@@ -124,6 +124,16 @@ describe('outages', () => {
       { at: 0, error: 'refused' },
     ]);
     expect(state.replicas).toBe(expected);
+  });
+
+  test('with the whole broker away KEDA cannot even connect to ask the queue, so no fallback wakes or raises', () => {
+    const fallback = { failureThreshold: 0, replicas: 3, behavior: 'currentReplicasIfHigher' } as const;
+    const away = [{ at: 0, error: 'refused', unreachable: true }];
+    const replicasWith = (wakeUp: ScalingSettings['wakeUp'], start: ScalingState) =>
+      runModel(start, modelSettings({ fallback, wakeUp }), 90, away).state.replicas;
+
+    expect([replicasWith('amqp', kedaOnly(0)), replicasWith('amqp', hpaOnly(2))]).toEqual([0, 2]);
+    expect([replicasWith('http', kedaOnly(0)), replicasWith('http', hpaOnly(2))]).toEqual([1, 3]);
   });
 
   test('one good reading resets the failure count', () => {

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { connect } from 'amqplib';
+import { type Channel, connect } from 'amqplib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RabbitNode } from '../../../runtime/cli/local-broker/start-rabbitmq.ts';
 import { ManagementClient } from '../../../runtime/cli/management.ts';
@@ -130,7 +130,7 @@ describe.each(versions)('on RabbitMQ %s', (version) => {
       expect(await runDarkroom(command, as('admin')), command.join(' ')).toMatchObject({ code: 0 });
   });
 
-  it('a monitor reads how much waits, and no more of the management API', SLOW, async () => {
+  it('a monitor reads how much waits in both ways, and no more of the management API', SLOW, async () => {
     const options = {
       amqpUrl: urlOf(node, PREFIX, 'monitor'),
       managementUrl: node.managementUrl.replace('guest:guest@', ''),
@@ -138,6 +138,9 @@ describe.each(versions)('on RabbitMQ %s', (version) => {
     const client = new ManagementClient(options);
 
     expect(await client.queue(`${PREFIX}.flip`)).toMatchObject({ ready: 0 });
+    // KEDA asks the queue itself as well.
+    const ask = (channel: Channel) => channel.checkQueue(`${PREFIX}.flip`);
+    expect(await answer(options.amqpUrl, ask)).toBeUndefined();
     const forbidden = await fetch(`${options.managementUrl}/api/users`, {
       headers: { authorization: `Basic ${btoa(`${PREFIX}-monitor:${ROLE_PASSWORD}`)}` },
     });
