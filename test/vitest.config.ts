@@ -10,7 +10,7 @@ export default defineConfig({
   root: fileURLToPath(new URL('..', import.meta.url)),
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/e2e/**', 'test/bench/**'],
+    exclude: ['test/e2e/**'],
     pool: 'forks',
     // Brokers, workers and image threads need cores beside the tests themselves.
     maxWorkers: Math.min(4, availableParallelism()),

@@ -18,9 +18,8 @@ import { freeSamples } from '../../runtime/image/sample-memory.ts';
 import { largePhoto, largePhotoJpeg } from '../support/large-photo.ts';
 import { pipelineOver, sourceOf } from '../support/pictures.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { type BenchmarkRow, median } from './row.ts';
+import { type Bench, type BenchmarkRow, median } from './row.ts';
 
-const ROUNDS = 3;
 /** Runs that load and compile, and do not count: a worker's child goes on for a thousand tasks. */
 const WARM_UPS = 3;
 const RUNS = 5;
@@ -64,14 +63,14 @@ interface PeerFigures {
 }
 
 /** Ours and theirs take turns, each alone on the first core: each filter over samples, and from photo to photo. */
-export async function benchFilters(): Promise<BenchmarkRow[]> {
+export async function benchFilters({ rounds }: Bench): Promise<BenchmarkRow[]> {
   await using folder = await temporaryFolder();
   const photo = join(folder.path, 'photo.jpg');
   await writeFile(photo, await largePhotoJpeg());
   const ours: Record<string, Times>[] = [];
   const theirs: PeerFigures[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    console.error(`  round ${round + 1} of ${ROUNDS}`);
+  for (let round = 0; round < rounds; round++) {
+    console.error(`  round ${round + 1} of ${rounds}`);
     ours.push(JSON.parse(await onOneCore(process.execPath, HERE, photo)) as Record<string, Times>);
     const peers = await onOneCore(PYTHON, PEERS, photo, String(RUNS)).catch((error: Error) => error);
     if (peers instanceof Error)

@@ -1,41 +1,55 @@
-/** How much memory a worker takes. */
+/** How much memory a worker takes, by its slots. */
 import { readFile } from 'node:fs/promises';
-import { startInstallation } from '../support/installation.ts';
 import { largePhotoJpeg } from '../support/large-photo.ts';
-import { until } from '../support/until.ts';
+import { proportionalBytes } from '../support/process-facts.ts';
 import type { WorkerProcess } from '../support/worker-process.ts';
-import { completedTasks } from './completions.ts';
-import type { BenchmarkRow } from './row.ts';
+import { Darkroom } from './darkroom.ts';
+import type { Bench, BenchmarkRow } from './row.ts';
 
-const PHOTOS_FOR_PEAK = 20;
+const SLOTS = [1, 2, 4];
+const PHOTOS_PER_SLOT = 20;
 const MEBIBYTE = 1_048_576;
 
-/** Resident memory of parent and child: idle, and the highest over 12-megapixel photos. */
-export async function benchMemory(amqpUrl: string): Promise<BenchmarkRow[]> {
-  await using at = await startInstallation({ amqpUrl });
-  const worker = await at.worker('resize');
-  await until(async () => (await worker.get('/metrics')).status === 200, 'the metrics');
-  const idle = await memoryOf(worker);
-  await at.put('photo.jpg', await largePhotoJpeg());
-  for (let photo = 0; photo < PHOTOS_FOR_PEAK; photo++) {
-    await at.publish({
-      id: `peak-${photo}`,
-      input: 'photo.jpg',
-      steps: [{ filter: 'resize', params: { width: 2_000 } }],
-    });
-  }
-  await until(() => completedTasks(at) >= PHOTOS_FOR_PEAK, 'the photos', 120_000);
-  const peak = await memoryOf(worker);
+/** Resident memory of parent and children: idle, and the highest over 12-megapixel photos. */
+export async function benchMemory(bench: Bench): Promise<BenchmarkRow[]> {
+  const photo = await largePhotoJpeg();
+  const rows: BenchmarkRow[] = [];
+  for (const slots of SLOTS) rows.push(...(await measure(bench, photo, slots)));
+  return rows;
+}
+
+async function measure(bench: Bench, photo: Buffer, slots: number): Promise<BenchmarkRow[]> {
+  await using at = await Darkroom.start({
+    amqpUrl: bench.amqpUrl,
+    filters: ['resize'],
+    layout: { workers: 1, slots },
+    photo,
+    steps: [{ filter: 'resize', params: { width: 2_000 } }],
+  });
+  const [worker] = at.workers;
+  const idle = await memoryOf(worker!);
+  await at.run(bench.count(PHOTOS_PER_SLOT * slots));
+  const peak = await memoryOf(worker!);
+  const row = (name: string, ours: number) => ({ name: `SLOTS=${slots}: ${name}`, unit: 'MiB', ours });
   return [
-    { name: 'parent, idle', unit: 'MiB', ours: idle.parent.now },
-    { name: 'child, idle', unit: 'MiB', ours: idle.child.now },
-    { name: 'parent, highest', unit: 'MiB', ours: peak.parent.highest },
-    { name: 'child, highest over 12 MP photos', unit: 'MiB', ours: peak.child.highest },
+    row('parent, idle', idle.parent.now),
+    row('each child, idle', Math.max(...idle.children.map(({ now }) => now))),
+    row('all of it a slot, idle', idle.total / slots),
+    row('parent, highest', peak.parent.highest),
+    row('each child, highest over 12 MP photos', Math.max(...peak.children.map(({ highest }) => highest))),
+    row('all of it a slot, after the photos', peak.total / slots),
   ];
 }
 
 async function memoryOf(worker: WorkerProcess) {
-  return { parent: await residentOf(worker.process.pid!), child: await residentOf(await worker.childPid()) };
+  const children = await worker.childPids();
+  const held = await Promise.all([worker.pid, ...children].map(proportionalBytes));
+  return {
+    parent: await residentOf(worker.pid),
+    children: await Promise.all(children.map(residentOf)),
+    /** Shared pages counted once. */
+    total: held.reduce((sum, bytes) => sum + bytes, 0) / MEBIBYTE,
+  };
 }
 
 async function residentOf(pid: number): Promise<{ now: number; highest: number }> {

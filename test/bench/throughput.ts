@@ -1,84 +1,73 @@
-/** Images a second through the queue, against a bare sharp loop on the same cores and photos. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+/** Images a second through the queue, on all cores: Darkroom, a bare loop and other queues take turns. */
+import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { type Installation, startInstallation } from '../support/installation.ts';
+import type { Step } from '../../runtime/task/task.ts';
 import { largePhotoJpeg } from '../support/large-photo.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { until } from '../support/until.ts';
-import { completedTasks } from './completions.ts';
-import { atLeast, type BenchmarkRow, median } from './row.ts';
+import { ADVISED, Darkroom, type Layout } from './darkroom.ts';
+import { startBareLoop } from './peers/bare-loop.ts';
+import { startBullmq } from './peers/bullmq.ts';
+import { startCelery } from './peers/celery.ts';
+import { WIDTH } from './peers/shrink.ts';
+import { atLeast, type Bench, type BenchmarkRow, compared, Missing } from './row.ts';
+import { type Contestant, type Turn, takeTurns } from './turns.ts';
 
-const PHOTOS = 150;
-const ROUNDS = 3;
-const WIDTH = 720;
+const PHOTOS = 200;
+const NAME = `12 MP JPEG → ${WIDTH} px through the queue`;
+const UNIT = 'images/s';
+export const RESIZE: Step = { filter: 'resize', params: { width: WIDTH } };
 
-/** A 12-megapixel JPEG to 720 pixels; bare and queued take turns, so that both see the same machine. */
-export async function benchThroughput(amqpUrl: string): Promise<BenchmarkRow[]> {
+/** A folder with the photo, and one for results, both gone when disposed of. */
+export async function photoFolder(photo: Uint8Array) {
+  const folder = await temporaryFolder();
+  const paths = { photo: join(folder.path, 'photo.jpg'), folder: join(folder.path, 'out') };
+  await mkdir(paths.folder);
+  await writeFile(paths.photo, photo);
+  return { ...paths, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
+}
+
+/** As many photos at once as cores, whoever works on them. */
+export async function benchThroughput(bench: Bench): Promise<BenchmarkRow[]> {
   const photo = await largePhotoJpeg();
-  const bare: number[] = [];
-  const queued: number[] = [];
-  await using at = await startInstallation({ amqpUrl, env: { THREADS: '1' } });
-  await at.put('photo.jpg', photo);
-  for (let core = 0; core < availableParallelism() + 1; core++) {
-    const worker = await at.worker('resize');
-    // Past its start: the telemetry SDK is loaded once.
-    await until(async () => (await worker.get('/metrics')).status === 200, 'the metrics');
-  }
-  // As long as a round: code is compiled, and the storage has the folders that its markers go to.
-  await throughQueue(at, 'warm-up', PHOTOS);
-  for (let round = 0; round < ROUNDS; round++) {
-    bare.push(await bareLoop(photo));
-    queued.push(await throughQueue(at, `round-${round}`, PHOTOS));
-  }
+  const atOnce = availableParallelism();
+  await using stack = new AsyncDisposableStack();
+  const place = { ...stack.use(await photoFolder(photo)), atOnce };
+  const bare = stack.use(startBareLoop(place));
+  const ours = stack.use(await startResizers(bench, photo, ADVISED));
+  const plain = optional(await startBullmq({ ...place, durability: 'as it comes' }), stack);
+  const safe = optional(await startBullmq({ ...place, durability: 'safe' }), stack);
+  const celery = optional(await startCelery(place.photo, place.folder), stack);
+  const contestants: Record<string, Contestant | Missing> = { bare, ours, plain, safe, celery };
+  const turns: Record<string, Turn> = {};
+  for (const [name, contestant] of Object.entries(contestants))
+    if (!(contestant instanceof Missing)) turns[name] = { contestant, count: bench.count(PHOTOS) };
+  const rates = await takeTurns(turns, bench.rounds);
+  const row = { name: NAME, unit: UNIT, ours: rates.ours! };
+  const against = (words: string, peer: string) => ({ ...row, against: words, theirs: rates[peer]! });
   return [
-    atLeast(0.95, {
-      name: `12 MP JPEG → ${WIDTH} px through the queue`,
-      unit: 'images/s',
-      ours: median(queued),
-      against: 'a bare sharp loop, as many at once as cores',
-      theirs: median(bare),
-    }),
+    atLeast(0.9, against('a bare sharp loop, as many at once as cores', 'bare')),
+    safe instanceof Missing
+      ? safe.row({ ...row, goal: '≥ 1', against: 'BullMQ + sharp, same durability' })
+      : atLeast(1, against(`BullMQ + sharp, same durability (${safe.versions})`, 'safe')),
+    plain instanceof Missing
+      ? plain.row({ ...row, against: 'BullMQ + sharp, as it comes' })
+      : compared(against(`BullMQ + sharp, as it comes (${plain.versions})`, 'plain')),
+    celery instanceof Missing
+      ? celery.row({ ...row, against: 'Celery + Pillow, same durability' })
+      : compared(against(`Celery + Pillow, same durability (${celery.versions})`, 'celery')),
   ];
 }
 
-/** @returns images a second */
-async function bareLoop(photo: Buffer): Promise<number> {
-  const { default: sharp } = await import('sharp');
-  sharp.cache(false);
-  sharp.concurrency(1);
-  await using folder = await temporaryFolder();
-  const source = join(folder.path, 'photo.jpg');
-  await mkdir(join(folder.path, 'out'));
-  await writeFile(source, photo);
-  let next = 0;
-  const one = async () => {
-    while (next < PHOTOS) {
-      const index = next++;
-      const bytes = await sharp(await readFile(source))
-        .autoOrient()
-        .resize({ width: WIDTH })
-        // As Darkroom encodes.
-        .jpeg({ optimiseCoding: false })
-        .toBuffer();
-      await writeFile(join(folder.path, 'out', `${index}.jpg`), bytes);
-    }
-  };
-  const start = performance.now();
-  await Promise.all(Array.from({ length: availableParallelism() }, one));
-  return (PHOTOS * 1_000) / (performance.now() - start);
+export function startResizers(
+  { amqpUrl }: Bench,
+  photo: Uint8Array,
+  layout: Layout,
+  options: Partial<Parameters<typeof Darkroom.start>[0]> = {},
+): Promise<Darkroom> {
+  return Darkroom.start({ amqpUrl, filters: ['resize'], layout, photo, steps: [RESIZE], ...options });
 }
 
-/** @returns images a second, from the first publish to the last completion */
-async function throughQueue(at: Installation, name: string, photos: number): Promise<number> {
-  const before = completedTasks(at);
-  const start = performance.now();
-  const steps = [{ filter: 'resize', params: { width: WIDTH } }];
-  await Promise.all(
-    Array.from({ length: photos }, (_, index) =>
-      at.publish({ id: `${name}-${index}`, input: 'photo.jpg', steps }),
-    ),
-  );
-  await until(() => completedTasks(at) >= before + photos, `${photos} results`, 300_000);
-  return (photos * 1_000) / (performance.now() - start);
+function optional<T extends AsyncDisposable>(peer: T | Missing, stack: AsyncDisposableStack): T | Missing {
+  return peer instanceof Missing ? peer : stack.use(peer);
 }

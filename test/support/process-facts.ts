@@ -3,6 +3,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { until } from './until.ts';
 
 const PAGE_BYTES = 4_096;
+/** Of the kernel's clock for CPU time. */
+const TICK_MS = 10;
 
 const factOf = (pid: number, file: string) => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => undefined);
 
@@ -32,6 +34,19 @@ export async function untilGone(pids: number[], timeoutMs: number): Promise<void
 export async function residentBytes(pid: number): Promise<number | undefined> {
   const statm = await factOf(pid, 'statm');
   return statm === undefined ? undefined : Number(statm.split(' ')[1]) * PAGE_BYTES;
+}
+
+/** Resident bytes, of which pages that several processes share count for each by its part. */
+export async function proportionalBytes(pid: number): Promise<number> {
+  const [, kilobytes = 0] = /^Pss:\s+(\d+) kB/m.exec((await factOf(pid, 'smaps_rollup')) ?? '') ?? [];
+  return Number(kilobytes) * 1_024;
+}
+
+/** CPU time that it has taken so far, its threads' included; in steps of 10 ms. */
+export async function cpuMs(pid: number): Promise<number> {
+  // The name before the closing bracket may hold anything; user and system time are the 12th and 13th field behind it.
+  const fields = ((await factOf(pid, 'stat')) ?? '').split(') ').at(-1)!.split(' ');
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * TICK_MS;
 }
 
 /** Open files, sockets and pipes. */
