@@ -103,6 +103,7 @@ const VARIABLES = {
   CRASH_LIMIT: count(1, 1_000_000).default(5),
   SLOTS: count(1, 64).optional(),
   THREADS: count(1, 1_024).optional(),
+  CARRY: z.enum(['none', 'light', 'all'], 'none, light or all').default('light'),
   CHILD_MAX_TASKS: count(1, 1_000_000_000).default(1_000),
   CHILD_MAX_MEMORY: size(67_108_864, '64MiB').default(1_073_741_824),
   CHILD_UID: count(1, MAX_ID).optional(),
@@ -198,6 +199,7 @@ function shape(read: Variables) {
     /** Undefined: as many as are of use, and fit. */
     slots: read.SLOTS,
     threads: read.THREADS,
+    carry: read.CARRY,
     child: {
       maxTasks: read.CHILD_MAX_TASKS,
       maxMemoryBytes: read.CHILD_MAX_MEMORY,

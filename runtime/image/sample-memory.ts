@@ -43,6 +43,17 @@ export function keepSamples({ data }: Pixels): void {
   owned.delete(data.buffer);
 }
 
+/** Keeps samples from being freed for as long as several steps use them. @returns frees them, where a step made them */
+export function borrowSamples(pixels: Pixels): () => void {
+  const { buffer } = pixels.data;
+  const ownership = owned.get(buffer);
+  owned.delete(buffer);
+  return () => {
+    if (ownership !== undefined) owned.set(buffer, ownership);
+    freeSamples(pixels);
+  };
+}
+
 /** Frees samples that nothing uses any more: their array is empty from now on. Samples that no step made are kept. */
 export function freeSamples({ data: { buffer } }: Pixels): void {
   const ownership = owned.get(buffer);

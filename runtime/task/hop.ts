@@ -11,6 +11,8 @@ export interface StepRecord {
   attempt: number;
   queue_ms: number | null;
   work_ms: number;
+  /** Done by the worker of the step before, without a queue between them. */
+  carried?: true | undefined;
 }
 
 export interface Hop {
@@ -157,6 +159,7 @@ const historySchema = z
       attempt: z.number(),
       queue_ms: z.number().nullable(),
       work_ms: z.number(),
+      carried: z.literal(true).optional(),
     }),
   )
   .max(MAX_STEP);

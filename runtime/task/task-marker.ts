@@ -7,6 +7,7 @@
  * there; the repeat of its delivery finds that and stores it.
  */
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { Rejection } from '../errors.ts';
 import { RUNTIME_FOLDER } from '../storage/keys.ts';
@@ -32,6 +33,8 @@ export interface TaskMarker {
   outcome: 'completed' | 'failed' | 'cancelled';
   /** ISO 8601. */
   time: string;
+  /** With which step the delivery began whose worker wrote this; absent: with the last one. */
+  from_step?: number | undefined;
   /** What the final event says. */
   data: Record<string, unknown>;
 }
@@ -106,7 +109,8 @@ export async function writeMarker(storage: Storage, marker: TaskMarker): Promise
   if (await storage.write(key, bytes, { ...options, ifAbsent: true })) return marker;
   const standing = await readMarker(storage, marker.task_id, marker.generation);
   // An answer of the storage that was lost on its way: what is there was written by this very call.
-  if (standing !== undefined && encodeMarker(standing).equals(bytes)) return marker;
+  const mine = parseMarker(bytes.toString('utf8'), marker.task_id, marker.generation);
+  if (isDeepStrictEqual(standing, mine)) return marker;
   if (standing !== undefined) return standing;
   await storage.write(key, bytes, options);
   return marker;
@@ -163,6 +167,7 @@ const markerSchema = z.object({
   meaning: z.string().optional(),
   outcome: z.enum(['completed', 'failed', 'cancelled']),
   time: z.string(),
+  from_step: z.int().min(0).optional(),
   data: z.record(z.string(), z.unknown()),
 }) as z.ZodType<TaskMarker>;
 const CHECKSUM = /,"checksum":"([0-9a-f]{64})"\}\s*$/;

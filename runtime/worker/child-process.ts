@@ -5,6 +5,7 @@
 import type { Logger } from 'pino';
 import type { Task } from '../task/task.ts';
 import type { TaskMarker } from '../task/task-marker.ts';
+import { isCarried } from './carry.ts';
 import { ChildLife, type Lost, lost } from './child-life.ts';
 import type { Job, Request, Response, StandingMarker, StepFailure, StepResult } from './protocol.ts';
 import type { ChildStart } from './start-child.ts';
@@ -31,6 +32,8 @@ export interface ChildOptions extends Omit<ChildStart, 'env'> {
 export interface Child {
   /** Does the job or says why not, within `timeoutMs` of the child being ready; never throws. */
   run(job: Job, timeoutMs: number): Promise<StepResult>;
+  /** Stores the image that {@link run} has kept for the next step of the job's task; never throws. */
+  leave(job: Job, timeoutMs: number): Promise<StepResult>;
   /**
    * Marks a task as failed.
    * @param replace puts the marker in the place of one whose promise cannot be kept
@@ -84,11 +87,23 @@ export class ChildProcess implements Child {
     const life = this.#life;
     const isFresh = life.tasks === 0;
     const startMs = performance.now();
-    const result = await this.#runIn(life, job, timeoutMs, late);
+    const result = await this.#runIn(life, 'run', job, timeoutMs, late);
+    if (isCarried(job)) return triedAgainAlone(result);
     if (isFresh || result.kind !== 'failed' || result.failureType !== 'memory') return result;
     // Perhaps the tasks before it left the child large. One that has done nothing else tells.
     const leftMs = Math.max(1, timeoutMs - (performance.now() - startMs));
-    return await this.#runIn(this.#life, { ...job, isRepeat: true, hasNotPromised: false }, leftMs, late);
+    return await this.#runIn(
+      this.#life,
+      'run',
+      { ...job, isRepeat: true, hasNotPromised: false },
+      leftMs,
+      late,
+    );
+  }
+
+  async leave(job: Job, timeoutMs: number): Promise<StepResult> {
+    const late = `The image after step ${job.step} could not be stored within ${timeoutMs} ms.`;
+    return await this.#runIn(this.#life, 'leave', job, timeoutMs, late);
   }
 
   async mark(task: Task, marker: TaskMarker, replace: boolean): Promise<StandingMarker | undefined> {
@@ -109,7 +124,13 @@ export class ChildProcess implements Child {
     await this.#life.close();
   }
 
-  async #runIn(life: ChildLife, job: Job, timeoutMs: number, late: string): Promise<StepResult> {
+  async #runIn(
+    life: ChildLife,
+    type: 'run' | 'leave',
+    job: Job,
+    timeoutMs: number,
+    late: string,
+  ): Promise<StepResult> {
     if (!(await life.ready)) return failureOf(lost('child-lost', 'The child process did not start.'));
     const { maxMemoryBytes } = this.#options;
     let isWorking = true;
@@ -118,10 +139,13 @@ export class ChildProcess implements Child {
       if (isWorking && rssBytes > maxMemoryBytes) life.end(tooLarge(rssBytes, maxMemoryBytes));
     }, MEMORY_POLL_MS);
     try {
-      const response = await life.ask({ type: 'run', seq: ++this.#sequence, job }, timeoutMs, late);
+      const response = await life.ask({ type, seq: ++this.#sequence, job }, timeoutMs, late);
       if (response.type !== 'ran') return failureOf(response);
-      this.#replaceIfWorn(life, response);
-      return response.result;
+      const { result, rssBytes } = response;
+      if (result.kind !== 'carried') this.#replaceIfWorn(life, response);
+      else if (rssBytes > maxMemoryBytes && !result.mustFinish)
+        return await this.#runIn(life, 'leave', job, timeoutMs, late);
+      return result;
     } finally {
       isWorking = false;
       clearInterval(poll);
@@ -167,6 +191,12 @@ function tooLarge(rssBytes: number, maxBytes: number): Lost {
   const mebibytes = (bytes: number) => `${Math.round(bytes / 1_048_576)} MiB`;
   const message = `The task needed more memory than its ${mebibytes(maxBytes)} (${mebibytes(rssBytes)}) and was stopped.`;
   return lost('memory', message, 'reject');
+}
+
+/** What killed a process that had done other steps before may be those: the step is tried again in one of its own. */
+function triedAgainAlone(result: StepResult): StepResult {
+  const isVerdict = result.kind === 'failed' && result.failureType === 'memory';
+  return isVerdict ? { ...result, consequence: 'retry' } : result;
 }
 
 function failureOf(response: Response | Lost): StepFailure {

@@ -6,11 +6,12 @@ import { redactText } from '../redact.ts';
 import { openInputs } from '../storage/inputs.ts';
 import { openStorage } from '../storage/open.ts';
 import { intermediatesFolder, readMarker } from '../task/task-marker.ts';
+import { isCarried } from './carry.ts';
 import { markFailed } from './finish-task.ts';
 import { inputBuffer } from './input-buffer.ts';
 import { dieWithParent } from './parent-death.ts';
 import type { Job, Request, Response, StepResult } from './protocol.ts';
-import { runStep } from './run-step.ts';
+import { leaveStep, runStep } from './run-step.ts';
 import type { StepResources } from './step-resources.ts';
 import { requireFirstWrite, type StorageCheck, tellOfLastWrite } from './storage-check.ts';
 
@@ -28,6 +29,7 @@ export interface ChildSettings {
 
 /** How often a long job looks whether its task was cancelled. */
 const CANCEL_POLL_MS = 1_000;
+let lookedAtMs = 0;
 
 await main();
 
@@ -82,6 +84,7 @@ async function openResources(settings: ChildSettings): Promise<StepResources> {
     functionsDir: settings.functionsDir,
     inputGraceMs: settings.inputGraceMs,
     inputRoom: inputBuffer(settings.limits.inputBytes),
+    waiting: undefined,
   };
 }
 
@@ -92,6 +95,13 @@ async function answer(request: Request, resources: StepResources): Promise<Respo
         type: 'ran',
         seq: request.seq,
         result: await run(request.job, resources),
+        rssBytes: process.memoryUsage.rss(),
+      };
+    case 'leave':
+      return {
+        type: 'ran',
+        seq: request.seq,
+        result: await leaveStep(request.job, resources, new AbortController().signal),
         rssBytes: process.memoryUsage.rss(),
       };
     case 'mark':
@@ -110,12 +120,16 @@ async function answer(request: Request, resources: StepResources): Promise<Respo
 async function run(job: Job, resources: StepResources): Promise<StepResult> {
   const abort = new AbortController();
   const cancelled = Promise.withResolvers<StepResult>();
-  const timer = setInterval(async () => {
+  const look = async () => {
+    lookedAtMs = performance.now();
     const marker = await readMarker(resources.storage, job.task.id, job.generation).catch(() => undefined);
     if (marker?.outcome !== 'cancelled') return;
     abort.abort(new Error('The task was cancelled.'));
     cancelled.resolve({ kind: 'ended', marker, abandoned: true });
-  }, CANCEL_POLL_MS);
+  };
+  const timer = setInterval(look, CANCEL_POLL_MS);
+  if (!isCarried(job)) lookedAtMs = performance.now();
+  else if (performance.now() - lookedAtMs > CANCEL_POLL_MS) void look();
   try {
     return await Promise.race([runStep(job, resources, abort.signal), cancelled.promise]);
   } finally {

@@ -3,7 +3,7 @@ import { HEADERS } from '../task/hop.ts';
 import type { TaskMarker } from '../task/task-marker.ts';
 import { outputOf } from '../task/task-marker.ts';
 import type { Decision, Policy } from './decision.ts';
-import { type DeliveryContext, finalEventOf } from './delivery-context.ts';
+import { type DeliveryContext, finalEventOf, isRepeated } from './delivery-context.ts';
 import { type BrokerNames, deadLetter, eventMessage, type Message, replyMessages } from './messages.ts';
 import type { ReplyImage } from './protocol.ts';
 
@@ -32,7 +32,8 @@ export function finish(
       letterFor(at, context, String(marker.data.failure_type), String(marker.data.failure_reason)),
     );
   const isOver = marker.outcome !== 'failed' && !isResultMissing;
-  const leavesSomething = task.steps.length > 1 || delivery.headers[HEADERS.recorded] === true;
+  const hasHopped = task.steps.length > 1 && (context.delivered.hop.step > 0 || isRepeated(context));
+  const leavesSomething = hasHopped || delivery.headers[HEADERS.recorded] === true;
   return {
     messages,
     announcements: [],
@@ -56,17 +57,20 @@ export function finish(
  * to another worker, to a later step, when that worker's last words were written after the other had gone on, or to a
  * fresh start of the task.
  */
-function isLetterOwed({ delivery, hop }: DeliveryContext, marker: TaskMarker): boolean {
+function isLetterOwed({ delivery, delivered: { hop } }: DeliveryContext, marker: TaskMarker): boolean {
   const isHandedOn = delivery.redelivered || hop.wasGivenBack;
-  return isHandedOn || hop.restarts > 0 || hop.step > Number(marker.data.step ?? hop.step);
+  return (
+    isHandedOn || hop.restarts > 0 || hop.step > Number(marker.from_step ?? marker.data.step ?? hop.step)
+  );
 }
 
+/** The letter names the filter that failed; a replay begins as the delivery did, for what was carried is gone. */
 export function letterFor(
   at: BrokerNames,
   context: DeliveryContext,
   failureType: string,
   reason: string,
 ): Message {
-  const { filter, worker, task, hop, delivery } = context;
-  return deadLetter(at, delivery, { filter, worker, task, hop, failureType, reason });
+  const { filter, worker, task, delivered, delivery } = context;
+  return deadLetter(at, delivery, { filter, worker, task, hop: delivered.hop, failureType, reason });
 }

@@ -5,6 +5,7 @@ import type { TaskMarker } from '../task/task-marker.ts';
 import { finish, letterFor } from './decide-end.ts';
 import type { Decision, MarkFirst, Policy } from './decision.ts';
 import {
+  asDelivered,
   type DeliveryContext,
   eventOf,
   finalEventOf,
@@ -23,7 +24,7 @@ export function tryAgainOrGiveUp(
   policy: Policy,
   standing?: StandingMarker,
 ): Decision | MarkFirst {
-  const delayMs = policy.retryDelaysMs[context.hop.attempt];
+  const delayMs = policy.retryDelaysMs[context.delivered.hop.attempt];
   if (failure.consequence === 'reject' || delayMs === undefined)
     return giveUp(context, failure, policy, standing);
   return tryAgain(context, failure, delayMs, policy);
@@ -36,8 +37,9 @@ function tryAgain(
   delayMs: number | undefined,
   { at, nowMs, jitter }: Policy,
 ): Decision {
-  const { hop, worker } = context;
-  const next = followingHop(context, {
+  const delivered = asDelivered(context);
+  const { hop, worker } = delivered;
+  const next = followingHop(delivered, {
     attempt: hop.attempt + 1,
     publishedMs: nowMs + (delayMs ?? 0),
     firstFailedMs: hop.firstFailedMs ?? nowMs,
@@ -51,8 +53,8 @@ function tryAgain(
   };
   const message =
     delayMs === undefined
-      ? againMessage(at, context, next)
-      : retryMessage(at, context, next, delayMs, jitter);
+      ? againMessage(at, delivered, next)
+      : retryMessage(at, delivered, next, delayMs, jitter);
   return {
     messages: [message],
     announcements: [eventOf(context, 'retrying', { ...reason, worker })],
@@ -72,8 +74,8 @@ function giveUp(
   policy: Policy,
   standing?: StandingMarker,
 ): Decision | MarkFirst {
-  const { delivery, task, hop } = context;
-  const attempts = hop.attempt + 1;
+  const { delivery, task, hop, delivered } = context;
+  const attempts = delivered.hop.attempt + 1;
   const retried = failure.consequence === 'retry' ? ` (given up after ${attempts} attempts)` : '';
   const data = {
     step: hop.step,
@@ -82,7 +84,7 @@ function giveUp(
     attempts,
     worker: context.worker,
   };
-  const marker = failureMarker(task, hop, data, policy.nowMs);
+  const marker = failureMarker(task, delivered.hop, data, policy.nowMs);
   // The task that owns this id has told its own end, and its marker stays.
   const isIdReused = failure.failureType === 'task-id-reused' || standing?.isSameTask === false;
   if (!isIdReused) {
@@ -119,13 +121,14 @@ function keepPromise(
   promised: TaskMarker,
 ): Decision | MarkFirst {
   const { retryDelaysMs } = policy;
-  if (context.hop.attempt < retryDelaysMs.length + PROMISED_TRIES)
+  if (context.delivered.hop.attempt < retryDelaysMs.length + PROMISED_TRIES)
     return tryAgain(context, failure, retryDelaysMs.at(-1), policy);
   if (failure.hasNotPromised === true && hasNotPromised(context))
     return finish(context, { marker: promised, isResultMissing: true }, 'repeated', policy);
   return { mark: marker, replace: true };
 }
 
+/** @param hop as it was delivered */
 function failureMarker(task: Task, hop: Hop, data: Record<string, unknown>, nowMs: number): TaskMarker {
   return {
     task_id: task.id,
@@ -133,6 +136,7 @@ function failureMarker(task: Task, hop: Hop, data: Record<string, unknown>, nowM
     fingerprint: task.fingerprint,
     outcome: 'failed',
     time: new Date(nowMs).toISOString(),
+    from_step: hop.step,
     data,
   };
 }

@@ -3,11 +3,20 @@
  * carries the decision out; no other place publishes what follows a task, or acknowledges one.
  */
 import { unknownFilter } from '../functions.ts';
+import type { TaskEvent } from '../task/events.ts';
 import { MAX_DOUBTS, type StepRecord } from '../task/hop.ts';
 import { finish } from './decide-end.ts';
 import { tryAgainOrGiveUp } from './decide-failure.ts';
 import type { Decision, MarkFirst, Policy, Verdict } from './decision.ts';
-import { type DeliveryContext, eventOf, followingHop, hasNotPromised } from './delivery-context.ts';
+import {
+  asDelivered,
+  type DeliveryContext,
+  eventOf,
+  followingHop,
+  hasNotPromised,
+  nextHop,
+  recordOf,
+} from './delivery-context.ts';
 import { againMessage, copyMessage, stepMessage } from './messages.ts';
 import type { StandingMarker, StepFailure, Timings } from './protocol.ts';
 
@@ -46,32 +55,30 @@ export function decide(
 
 /** The step is done: the task goes on to the queue of the next one. */
 function goOn(context: DeliveryContext, timings: Timings, { at, workMs, nowMs }: Policy): Decision {
-  const { filter, hop, queueMs } = context;
-  const record: StepRecord = { filter, attempt: hop.attempt, queue_ms: queueMs, work_ms: Math.round(workMs) };
-  const next = followingHop(context, {
-    step: hop.step + 1,
-    attempt: 0,
-    publishedMs: nowMs,
-    firstFailedMs: null,
-    history: [...hop.history, record],
-  });
+  const record = recordOf(context, workMs);
+  const next = nextHop(context, record, nowMs);
   const following = context.task.steps[next.step]!.filter;
-  const timings_ms = Object.fromEntries(
-    Object.entries(timings).map(([phase, ms]) => [phase, Math.round(ms * 10) / 10]),
-  );
   return {
     messages: [stepMessage(at, context, next)],
     needsQueueOf: following,
-    announcements: [
-      eventOf(context, 'step-completed', { ...record, next: following, timings_ms, worker: context.worker }),
-    ],
+    announcements: [stepCompleted(context, record, timings)],
     settlement: 'completed',
     log: {
       level: 'info',
       text: 'step completed',
-      fields: { work_ms: record.work_ms, queue_ms: queueMs, next: following },
+      fields: { work_ms: record.work_ms, queue_ms: record.queue_ms, next: following },
     },
   };
+}
+
+/** The event of a step after which another comes. */
+export function stepCompleted(context: DeliveryContext, record: StepRecord, timings: Timings): TaskEvent {
+  const { task, hop, worker } = context;
+  const timings_ms = Object.fromEntries(
+    Object.entries(timings).map(([phase, ms]) => [phase, Math.round(ms * 10) / 10]),
+  );
+  const next = task.steps[hop.step + 1]!.filter;
+  return eventOf(context, 'step-completed', { ...record, next, timings_ms, worker });
 }
 
 /** The image between two steps is gone or damaged: the task starts again rather than being lost, but not for ever. */
@@ -125,8 +132,9 @@ function forward({ delivery }: DeliveryContext, due: string, { at }: Policy): De
 
 /** At the drain deadline: a fresh copy for another worker, because a requeue may count as a failure. */
 function giveBack(context: DeliveryContext, { at }: Policy): Decision {
+  const delivered = asDelivered(context);
   return {
-    messages: [againMessage(at, context, followingHop(context, { wasGivenBack: true }))],
+    messages: [againMessage(at, delivered, followingHop(delivered, { wasGivenBack: true }))],
     announcements: [],
     settlement: 'given-back',
     log: { level: 'warn', text: 'the worker must stop: task given back', fields: {} },

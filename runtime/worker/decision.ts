@@ -42,7 +42,7 @@ export interface MarkFirst {
 
 /** What came of a delivery that could be read as a task. */
 export type Verdict =
-  | StepResult
+  | Exclude<StepResult, { kind: 'carried' }>
   /** It is another filter's turn: the delivery came to the wrong queue. */
   | { kind: 'misrouted'; due: string }
   /** The worker has to stop before the step is done. */

@@ -19,6 +19,7 @@ import {
   type TaskMarker,
   writeMarker,
 } from '../task/task-marker.ts';
+import { isCarried } from './carry.ts';
 import { failpoint } from './failpoint.ts';
 import type { Job, ReplyImage, StandingMarker, StepResult } from './protocol.ts';
 import type { StepResources } from './step-resources.ts';
@@ -47,8 +48,9 @@ export async function endFrom(
   const state = marker.outcome === 'completed' ? await resultStateOf(storage, marker) : undefined;
   const isMissing = state === 'missing';
   if (isMissing) {
-    const isLast = job.step === job.task.steps.length - 1;
-    if (job.hasNotPromised !== true && (job.isRestart || (isLast && job.isRepeat))) return undefined;
+    const fromStep = marker.from_step ?? job.task.steps.length - 1;
+    const mayBeMine = job.isRestart || (job.isRepeat && job.fromStep === fromStep);
+    if (job.hasNotPromised !== true && mayBeMine) return undefined;
     if (Date.now() - Date.parse(marker.time) < STORING_MS)
       throw new PromisedByAnother('Another copy of this task is about to store its result.', {
         failureType: 'storage',
@@ -200,6 +202,7 @@ function completion(job: Job, key: string, file: ResultFile, { source }: Image, 
     attempt: job.attempt,
     queue_ms: job.queueMs,
     work_ms: Math.round(workMs),
+    ...(isCarried(job) && { carried: true }),
   };
   return {
     task_id: job.task.id,
@@ -207,6 +210,7 @@ function completion(job: Job, key: string, file: ResultFile, { source }: Image, 
     fingerprint: job.task.fingerprint,
     outcome: 'completed',
     time: new Date().toISOString(),
+    from_step: job.fromStep,
     data: { ...job.about, steps: [...job.history, last], input, output },
   };
 }

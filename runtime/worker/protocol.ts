@@ -3,11 +3,16 @@ import type { FailureType } from '../errors.ts';
 import type { StepRecord } from '../task/hop.ts';
 import type { Task } from '../task/task.ts';
 import type { TaskMarker } from '../task/task-marker.ts';
+import type { CarryMode } from './carry.ts';
 
 /** One step to run. */
 export interface Job {
   task: Task;
   step: number;
+  /** With which step the delivery began: an earlier one when this one is carried. */
+  fromStep: number;
+  /** When to go on with the next step in the same process. */
+  carry: CarryMode;
   generation: number;
   /** Tries of this step that failed so far. */
   attempt: number;
@@ -49,6 +54,8 @@ interface Measured {
 export type StepResult =
   /** An intermediate is stored; `repeated` when an earlier delivery had done so. */
   | ({ kind: 'stepped'; repeated: boolean } & Measured)
+  /** The image waits in the child's memory for the next step. `mustFinish`: a result was promised by this delivery. */
+  | ({ kind: 'carried'; mustFinish: boolean } & Measured)
   /** The task has ended now; `image` when it was wanted. */
   | ({ kind: 'completed'; marker: TaskMarker; image?: ReplyImage } & Measured)
   /** The task had ended before: by an earlier copy, or because it was cancelled (`abandoned`: during the work). */
@@ -92,6 +99,8 @@ export interface ReplyImage {
 
 export type Request =
   | { type: 'run'; seq: number; job: Job }
+  /** Store the image that waits after the job's step, for another worker. */
+  | { type: 'leave'; seq: number; job: Job }
   /** Write the marker of a failed task. */
   | { type: 'mark'; seq: number; task: Task; marker: TaskMarker; replace: boolean }
   /** Remove what an ended task left between its steps. */

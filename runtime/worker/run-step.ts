@@ -1,12 +1,14 @@
-/** One step of one task, in the child: look for earlier work, fetch, decode, apply, encode, store. */
+/** One step of one task, in the child: look for earlier work, fetch, decode, apply, encode, store or keep for the next. */
 import { asError, Rejection, TaskFailure } from '../errors.ts';
-import type { Context, Image } from '../filter.ts';
+import type { Context, Image, Pixels, Source } from '../filter.ts';
+import { CarriedImage } from '../image/carried-image.ts';
 import { decode } from '../image/decode.ts';
 import { DamagedIntermediate, packIntermediate, unpackIntermediate } from '../image/intermediate.ts';
-import { planTask, type Rendered, renderStep } from '../image/pipeline.ts';
+import { type Plan, planTask, renderStep } from '../image/pipeline.ts';
 import { capText } from '../redact.ts';
 import { ObjectNotFound } from '../storage/storage.ts';
-import { defaultOutputKey, intermediateKey, readMarker } from '../task/task-marker.ts';
+import { defaultOutputKey, intermediateKey, readMarker, type TaskMarker } from '../task/task-marker.ts';
+import { isCarried, isWorthCarrying, keepForNext, takeWaiting } from './carry.ts';
 import { failpoint } from './failpoint.ts';
 import {
   assertNotRead,
@@ -46,6 +48,15 @@ async function tryStep(job: Job, resources: StepResources, signal: AbortSignal):
   }
 }
 
+/** What a step works on, and what an earlier delivery of it has promised. */
+interface Begun {
+  plan: Plan;
+  image: Image;
+  bytesIn: number;
+  promised: TaskMarker | undefined;
+  timings: Pick<Timings, 'fetch' | 'decode'>;
+}
+
 /** @param progress `marks`: from now on there may be a marker of this try */
 async function attemptStep(
   job: Job,
@@ -53,20 +64,69 @@ async function attemptStep(
   signal: AbortSignal,
   progress: { marks: boolean },
 ): Promise<StepResult> {
+  const started = performance.now();
+  using room = resources.inputRoom();
+  const begun = isCarried(job) ? resumed(job, resources) : await begin(job, resources, room, signal);
+  if ('kind' in begun) return begun;
+  const { plan, image, bytesIn, promised } = begun;
+  const { limits } = resources;
+  const rendered = await renderStep(plan, job.step, image, contextOf(job, resources, signal), limits);
+  signal.throwIfAborted();
+  if (image instanceof CarriedImage) image.release(rendered.kind === 'pixels' ? rendered.pixels : undefined);
+  const timings: Timings = { ...rendered.timings, ...begun.timings, store: 0 };
+  room.release();
+  const start = performance.now();
+  if (rendered.kind === 'pixels') {
+    const mustFinish = promised !== undefined && !job.isRestart;
+    if (mustFinish || isWorthCarrying(job.carry, plan.steps[job.step + 1]!.filter, rendered.pixels)) {
+      const kept = { plan, image: new CarriedImage(rendered.pixels, rendered.source), promised };
+      keepForNext(job, kept, resources);
+      return { kind: 'carried', mustFinish, timings, bytesIn, bytesOut: 0 };
+    }
+    const stored = await storeIntermediate(job, rendered, resources, signal);
+    return {
+      kind: 'stepped',
+      repeated: false,
+      timings: sum(timings, stored),
+      bytesIn,
+      bytesOut: stored.bytes,
+    };
+  }
+  const { file } = rendered;
+  const result = { plan, file, image, workMs: start - started, promised };
+  progress.marks = true;
+  const finished = await finishTask(job, result, resources, signal);
+  timings.store = performance.now() - start;
+  if (finished.kind === 'ended') return finished;
+  return { ...finished, timings, bytesIn, bytesOut: file.bytes.length };
+}
+
+/** A step that goes on where the one before it stopped. */
+function resumed(job: Job, resources: StepResources): Begun {
+  return { ...takeWaiting(job, job.step, resources), bytesIn: 0, timings: { fetch: 0, decode: 0 } };
+}
+
+/** Looks for what was done before, fetches and decodes; or says why there is nothing to begin with. */
+async function begin(
+  job: Job,
+  resources: StepResources,
+  room: InputRoom,
+  signal: AbortSignal,
+): Promise<Begun | StepResult> {
   const { task, step, generation } = job;
   const { storage, limits, functionsDir } = resources;
   const isLast = step === task.steps.length - 1;
   const started = performance.now();
-  using room = resources.inputRoom();
+  resources.waiting = undefined;
   const fetching = fetchInput(job, resources, room, signal);
   fetching.catch(() => {}); // Awaited below, after the markers that may make it needless.
-  const [marker, done] = await Promise.all([
+  const [promised, done] = await Promise.all([
     job.isRepeat ? readMarker(storage, task.id, generation) : undefined,
     job.isRepeat && !job.isRestart && !isLast ? storage.stat(intermediateKey(task, step)) : undefined,
   ]);
-  const ended = marker && (await endFrom(job, marker, resources));
+  const ended = promised && (await endFrom(job, promised, resources));
   if (ended !== undefined) return ended;
-  if (done !== undefined)
+  if (done !== undefined && promised === undefined)
     return { kind: 'stepped', repeated: true, timings: noTime(), bytesIn: 0, bytesOut: done.bytes };
   const plan = await planTask(task, functionsDir);
   const bytes = await fetching;
@@ -75,23 +135,38 @@ async function attemptStep(
   const fetched = performance.now();
   const image = step === 0 ? await decode(bytes, limits) : await undamaged(unpackIntermediate(bytes, limits));
   if (image === undefined) return { kind: 'restart' };
-  const decoded = performance.now();
-  const rendered = await renderStep(plan, step, image, contextOf(job, resources, signal), limits);
-  signal.throwIfAborted();
-  const timings = { ...rendered.timings, fetch: fetched - started, decode: decoded - fetched, store: 0 };
-  room.release();
-  const start = performance.now();
-  if (rendered.kind === 'pixels') {
-    const stepped = await storeIntermediate(job, rendered, timings, resources, signal);
-    return { ...stepped, bytesIn: bytes.length };
+  const timings = { fetch: fetched - started, decode: performance.now() - fetched };
+  return { plan, image, bytesIn: bytes.length, promised, timings };
+}
+
+/**
+ * Stores the image that waits in memory after the job's step: another worker goes on.
+ * Never throws: a failure is a result with its consequence.
+ */
+export async function leaveStep(
+  job: Job,
+  resources: StepResources,
+  signal: AbortSignal,
+): Promise<StepResult> {
+  try {
+    const { image } = takeWaiting(job, job.step + 1, resources);
+    const stored = await storeIntermediate(
+      job,
+      { pixels: await image.pixels(), source: image.source },
+      resources,
+      signal,
+    );
+    image.release();
+    return {
+      kind: 'stepped',
+      repeated: false,
+      timings: sum(noTime(), stored),
+      bytesIn: 0,
+      bytesOut: stored.bytes,
+    };
+  } catch (thrown) {
+    return failure(asError(thrown));
   }
-  const { file } = rendered;
-  const result = { plan, file, image, workMs: start - started, promised: marker };
-  progress.marks = true;
-  const finished = await finishTask(job, result, resources, signal);
-  timings.store = performance.now() - start;
-  if (finished.kind === 'ended') return finished;
-  return { ...finished, timings, bytesIn: bytes.length, bytesOut: file.bytes.length };
 }
 
 /** The bytes a step starts from; undefined when the previous step's are gone. */
@@ -135,20 +210,17 @@ async function undamaged(unpacking: Promise<Image>): Promise<Image | undefined> 
 
 async function storeIntermediate(
   job: Job,
-  rendered: Extract<Rendered, { kind: 'pixels' }>,
-  timings: Timings,
+  { pixels, source }: { pixels: Pixels; source: Source },
   { storage }: StepResources,
   signal: AbortSignal,
-) {
+): Promise<{ bytes: number; encode: number; store: number }> {
   const start = performance.now();
-  const bytes = await packIntermediate(rendered.pixels, rendered.source);
-  const packed = performance.now();
+  const packed = await packIntermediate(pixels, source);
+  const packedAt = performance.now();
   failpoint('storing');
-  await storage.write(intermediateKey(job.task, job.step), bytes, { signal });
+  await storage.write(intermediateKey(job.task, job.step), packed, { signal });
   failpoint('stored');
-  timings.encode += packed - start;
-  timings.store = performance.now() - packed;
-  return { kind: 'stepped' as const, repeated: false, timings, bytesOut: bytes.length };
+  return { bytes: packed.length, encode: packedAt - start, store: performance.now() - packedAt };
 }
 
 function contextOf({ task, step }: Job, resources: StepResources, signal: AbortSignal): Context {
@@ -176,6 +248,10 @@ function failure(error: Error): StepFailure {
     ...(error instanceof ResultRefused && { isResultRefused: true }),
     ...(!known && error.stack !== undefined && { stack: capText(error.stack) }),
   };
+}
+
+function sum(timings: Timings, { encode, store }: { encode: number; store: number }): Timings {
+  return { ...timings, encode: timings.encode + encode, store: timings.store + store };
 }
 
 function noTime(): Timings {

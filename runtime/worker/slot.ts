@@ -7,8 +7,9 @@
  * 2. Read. `trust.ts` leaves out what its sender has no right to say; `task.ts` makes of the rest a task and its hop: what
  *    is to be done, and which step is due.
  * 3. Check. Is this filter due? Has the message taken down workers before?
- * 4. Run. The child process looks whether the task has ended, fetches the image, decodes it, applies the filter,
- *    encodes and stores the result (`run-step.ts`). After the last step it writes the task's marker.
+ * 4. Run. The child process fetches the image, decodes it, applies the filter, encodes and stores the result
+ *    (`run-step.ts`). With the last step it writes the task's marker. Where a hop would cost more than it earns, it goes
+ *    on with the next step (`run-delivery.ts`, `carry.ts`).
  * 5. Decide. `decide.ts` makes of all that is known one decision: what to publish, what to clean up, how it ended.
  * 6. Settle. `settle.ts` publishes, waits until the broker has confirmed every message, and only then acknowledges.
  *
@@ -22,15 +23,17 @@ import { names } from '../amqp/topology.ts';
 import { asError, TaskFailure } from '../errors.ts';
 import { parseTask, type Task } from '../task/task.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { Span, Tracing } from '../telemetry/tracing.ts';
+import type { Tracing } from '../telemetry/tracing.ts';
+import type { CarryMode } from './carry.ts';
 import type { Child } from './child-process.ts';
 import { decide, noQueueFor, verdictBeforeWork } from './decide.ts';
 import { decideUnforeseen, decideUnreadable } from './decide-unreadable.ts';
 import type { Decision, MarkFirst, Policy, Verdict } from './decision.ts';
-import { type DeliveryContext, eventOf, jobOf } from './delivery-context.ts';
+import type { DeliveryContext } from './delivery-context.ts';
 import { failpoint } from './failpoint.ts';
 import type { BrokerNames } from './messages.ts';
-import type { StandingMarker, StepResult } from './protocol.ts';
+import type { StandingMarker } from './protocol.ts';
+import { type Reading, readingOf, runDelivery, type Work } from './run-delivery.ts';
 import { Settler } from './settle.ts';
 import type { Trust } from './trust.ts';
 
@@ -51,19 +54,16 @@ export interface SlotOptions {
   tracing: Tracing;
   log: Logger;
   taskTimeoutMs: number;
+  /** When to go on with a task's next step. */
+  carry: CarryMode;
+  /** How long one delivery may be worked on, its carried steps included. */
+  deliveryTimeMs: number;
   retryDelaysMs: number[];
   crashLimit: number;
   knownFilters: () => string[];
   trust: Trust;
   /** Told when a task is taken and when none is in hand. */
   onBusy?: ((busy: boolean) => void) | undefined;
-}
-
-/** A delivery that could be read, with its span and log. */
-interface Reading {
-  context: DeliveryContext;
-  span: Span;
-  log: Logger;
 }
 
 export class Slot {
@@ -75,6 +75,7 @@ export class Slot {
   readonly #consumer: Consumer;
   readonly #inHand = new Set<{ sinceMs: number }>();
   #lastSettled = Promise.resolve();
+  #stopping = false;
   #givingBack = false;
 
   constructor(options: SlotOptions) {
@@ -109,8 +110,9 @@ export class Slot {
     return this.#settler.waitsFor;
   }
 
-  /** No more deliveries; resolves when the one in hand is settled. */
+  /** No more deliveries, and no more steps of the one in hand; resolves when that is settled. */
   async drain(): Promise<void> {
+    this.#stopping = true;
     await this.#consumer.cancel();
     await this.#lastSettled;
   }
@@ -153,15 +155,13 @@ export class Slot {
   }
 
   #read(delivery: DeliveryContext['delivery']): Reading | TaskFailure {
-    const { filter, name, tracing } = this.#options;
+    const { filter, name: worker } = this.#options;
     try {
       const { task, hop } = parseTask(delivery, filter);
-      const span = tracing.start(filter, task, hop, delivery.headers);
-      const traced = span.traceId === undefined ? {} : { trace_id: span.traceId };
-      const log = this.#options.log.child({ task: task.id, step: hop.step, ...traced });
       const queueMs = hop.publishedMs === null ? null : Math.max(0, delivery.receivedAtMs - hop.publishedMs);
-      const { traceparent } = span;
-      return { context: { filter, worker: name, delivery, task, hop, traceparent, queueMs }, span, log };
+      const delivered = { filter, hop };
+      const context = { ...delivered, delivered, worker, delivery, task, queueMs, traceparent: undefined };
+      return readingOf(context, this.#options);
     } catch (thrown) {
       if (thrown instanceof TaskFailure) return thrown;
       throw thrown;
@@ -169,12 +169,13 @@ export class Slot {
   }
 
   /** From a readable delivery to its end. */
-  async #see(delivery: Delivery, { context, span, log }: Reading): Promise<void> {
+  async #see(delivery: Delivery, first: Reading): Promise<void> {
+    let { span } = first;
     try {
-      const startMs = performance.now();
-      const verdict = await this.#verdictOn(delivery, context);
-      const policy = this.#policy(performance.now() - startMs);
-      this.#measure(verdict);
+      const { reading, verdict, workMs } = await this.#work(delivery, first);
+      const { context, log } = reading;
+      span = reading.span;
+      const policy = this.#policy(workMs);
       const decision = await this.#decide(context, verdict, policy);
       let settled = await this.#settle(delivery, decision, log);
       if (settled === 'unroutable') {
@@ -190,19 +191,22 @@ export class Slot {
     }
   }
 
-  async #verdictOn(delivery: Delivery, context: DeliveryContext): Promise<Verdict> {
-    const verdict =
-      verdictBeforeWork(context, delivery.deliveryCount, this.#options) ?? (await this.#run(context));
-    return this.#givingBack && verdict.kind === 'failed' ? { kind: 'given-back' } : verdict;
-  }
-
-  async #run(context: DeliveryContext): Promise<StepResult> {
-    const { filter, name, metrics, child, taskTimeoutMs } = this.#options;
-    if (context.queueMs !== null) metrics.phase(filter, 'queue', context.queueMs);
-    const started = eventOf(context, 'started', { attempt: context.hop.attempt, worker: name });
-    this.#settler.announce(started);
-    const timeoutMs = Math.min(taskTimeoutMs, context.task.timeoutMs ?? Number.POSITIVE_INFINITY);
-    return await child.run(jobOf(context), timeoutMs);
+  async #work(delivery: Delivery, first: Reading): Promise<Omit<Work, 'verdict'> & { verdict: Verdict }> {
+    const early = verdictBeforeWork(first.context, delivery.deliveryCount, this.#options);
+    if (early !== undefined) return { reading: first, verdict: early, workMs: 0 };
+    const { deliveryTimeMs } = this.#options;
+    const startMs = performance.now();
+    const work = await runDelivery(first, {
+      ...this.#options,
+      announce: (event) => this.#settler.announce(event),
+      onStep: () => {
+        for (const taken of this.#inHand) taken.sinceMs = performance.now();
+      },
+      mayGoOn: (timeoutMs) =>
+        !this.#stopping && delivery.alive && performance.now() - startMs + timeoutMs <= deliveryTimeMs,
+    });
+    const isGivenBack = this.#givingBack && work.verdict.kind === 'failed';
+    return isGivenBack ? { ...work, verdict: { kind: 'given-back' } } : work;
   }
 
   async #decide(context: DeliveryContext, verdict: Verdict, policy: Policy): Promise<Decision> {
@@ -233,14 +237,5 @@ export class Slot {
 
   get #handler() {
     return { at: this.#at, filter: this.filter, worker: this.#options.name };
-  }
-
-  #measure(verdict: Verdict): void {
-    if (verdict.kind !== 'stepped' && verdict.kind !== 'completed') return;
-    const { filter, metrics } = this.#options;
-    for (const phase of ['fetch', 'decode', 'filter', 'encode', 'store'] as const)
-      metrics.phase(filter, phase, verdict.timings[phase]);
-    metrics.bytes(filter, 'in', verdict.bytesIn);
-    metrics.bytes(filter, 'out', verdict.bytesOut);
   }
 }

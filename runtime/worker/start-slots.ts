@@ -14,6 +14,9 @@ import type { StorageCheck } from './storage-check.ts';
 import type { Trust } from './trust.ts';
 import type { Worker } from './worker.ts';
 
+/** Of the time after which the broker takes a delivery back: what is left is for settling it. */
+const DELIVERY_TIME_SHARE = 0.5;
+
 /** What all slots of a worker share. */
 export interface SlotParts {
   config: Config;
@@ -85,6 +88,8 @@ function startSlot(
     log: logOf(number, slots, parts.log),
     prefix: config.prefix,
     taskTimeoutMs: config.timeouts.taskMs,
+    carry: config.carry,
+    deliveryTimeMs: DELIVERY_TIME_SHARE * config.timeouts.consumerMs,
     retryDelaysMs: config.retry.delaysMs,
     crashLimit: config.retry.crashLimit,
     knownFilters: () => listFunctions(config.functionsDir),

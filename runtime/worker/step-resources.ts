@@ -2,6 +2,7 @@
 import type { ImageLimits } from '../image/limits.ts';
 import type { Inputs } from '../storage/inputs.ts';
 import type { Storage } from '../storage/storage.ts';
+import type { WaitingImage } from './carry.ts';
 import type { InputRoom } from './input-buffer.ts';
 
 export interface StepResources {
@@ -12,4 +13,6 @@ export interface StepResources {
   inputGraceMs: number;
   /** Where the next task's input goes. */
   inputRoom: () => InputRoom;
+  /** What the last step has left in memory for the next. */
+  waiting: WaitingImage | undefined;
 }

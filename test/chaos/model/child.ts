@@ -7,7 +7,7 @@ import type { Child } from '../../../runtime/worker/child-process.ts';
 import { markFailed } from '../../../runtime/worker/finish-task.ts';
 import { inputBuffer } from '../../../runtime/worker/input-buffer.ts';
 import type { StepResult } from '../../../runtime/worker/protocol.ts';
-import { runStep } from '../../../runtime/worker/run-step.ts';
+import { leaveStep, runStep } from '../../../runtime/worker/run-step.ts';
 import type { StepResources } from '../../../runtime/worker/step-resources.ts';
 import { type Objects, storageOf } from './storage.ts';
 import { beginLife, type Choices, type Life, type Turns } from './virtual-time.ts';
@@ -18,6 +18,7 @@ export interface ModelChild {
   kill(): void;
 }
 
+const NEVER = new AbortController().signal;
 const LOST: StepResult = {
   kind: 'failed',
   consequence: 'retry',
@@ -36,20 +37,22 @@ export function startModelChild(
   unmarked: Set<string>,
 ): ModelChild {
   let life = beginLife();
+  /** In the memory of the present life. */
+  let memory: Pick<StepResources, 'waiting'> = { waiting: undefined };
 
   /** `lost` when this life ends first. */
   function orLost<T>(work: (resources: StepResources) => Promise<T>, lost: T): Promise<T> {
     const mine: Life = life;
     const storage = storageOf(objects, turns, mine, choices);
     const inputs: Inputs = { read: (key) => storage.read(key), keyOf: (key) => key };
-    const resources: StepResources = {
+    const resources: StepResources = Object.assign(memory, {
       storage,
       inputs,
       limits: DEFAULT_LIMITS,
       functionsDir: '',
       inputGraceMs: 0,
       inputRoom: inputBuffer(DEFAULT_LIMITS.inputBytes),
-    };
+    });
     return new Promise((resolve, reject) => {
       mine.atEnd(() => resolve(lost));
       work(resources).then(resolve, reject);
@@ -59,11 +62,13 @@ export function startModelChild(
   function kill(): void {
     const old = life;
     life = beginLife();
+    memory = { waiting: undefined };
     old.end();
   }
 
   const child: Child = {
-    run: (job) => orLost((resources) => runStep(job, resources, new AbortController().signal), LOST),
+    run: (job) => orLost((resources) => runStep(job, resources, NEVER), LOST),
+    leave: (job) => orLost((resources) => leaveStep(job, resources, NEVER), LOST),
     async mark(task, marker, replace) {
       const standing = await orLost(
         (resources) => markFailed(task, marker, replace, resources).catch(() => undefined),

@@ -1,6 +1,7 @@
 /** Runs one schedule to its end and says which invariants did not hold. */
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { HEADERS } from '../../../runtime/task/hop.ts';
+import type { CarryMode } from '../../../runtime/worker/carry.ts';
 import { Slot } from '../../../runtime/worker/slot.ts';
 import { Trust } from '../../../runtime/worker/trust.ts';
 import { createRabbit, ModelConnection, PREFIX, type Rabbit } from './broker.ts';
@@ -23,6 +24,7 @@ export interface ModelSchedule {
   /** Of a failed step. */
   retries: number;
   crashLimit: number;
+  carry: CarryMode;
   schedule: Uint8Array;
 }
 
@@ -38,6 +40,8 @@ export interface ScheduleResult {
   crashes: number;
   connectionsLost: number;
   childrenLost: number;
+  /** Steps that were done by the worker of the step before. */
+  carried: number;
   /** Workers told to stop whose time for it was over at once. */
   stopped: number;
   cancelled: number;
@@ -57,7 +61,6 @@ const WORKERS_PER_FILTER = 2;
 const RETRY_DELAYS_MS = [1, 2];
 const MAX_TURNS = 20_000;
 const NO_LOG = { child: () => NO_LOG, debug() {}, info() {}, warn() {}, error() {} };
-const NO_METRICS = { task() {}, notSent() {}, phase() {}, bytes() {}, inFlight() {} };
 const NO_TRACING = { start: () => ({ traceId: undefined, traceparent: undefined, end() {} }) };
 
 interface WorkerInModel {
@@ -75,6 +78,7 @@ export function emptyResult(): ScheduleResult {
     crashes: 0,
     connectionsLost: 0,
     childrenLost: 0,
+    carried: 0,
     stopped: 0,
     cancelled: 0,
     damaged: 0,
@@ -99,7 +103,7 @@ export async function runSchedule(given: ModelSchedule): Promise<ScheduleResult>
     const process = beginLife();
     const child = startModelChild(objects, turns, choices, unmarked);
     const connection = new ModelConnection(rabbit, turns, process);
-    return { filter, process, child, connection, slot: startSlot(filter, connection, child, given) };
+    return { filter, process, child, connection, slot: startSlot(filter, connection, child, given, result) };
   };
   const workers = MODEL_FILTERS.flatMap((filter) =>
     Array.from({ length: WORKERS_PER_FILTER }, () => start(filter)),
@@ -130,8 +134,18 @@ function startSlot(
   filter: string,
   { broker }: ModelConnection,
   { child }: ModelChild,
-  { retries, crashLimit }: ModelSchedule,
+  { retries, crashLimit, carry }: ModelSchedule,
+  result: ScheduleResult,
 ): Slot {
+  const metrics = {
+    task: (_: string, outcome: string) => {
+      if (outcome === 'carried') result.carried++;
+    },
+    notSent() {},
+    phase() {},
+    bytes() {},
+    inFlight() {},
+  };
   const isOurUser = (user: string) => user === PREFIX;
   return new Slot({
     filter,
@@ -139,10 +153,12 @@ function startSlot(
     name: 'model',
     broker,
     child,
-    metrics: NO_METRICS,
+    metrics,
     tracing: NO_TRACING,
     log: NO_LOG,
     taskTimeoutMs: 1_000,
+    carry,
+    deliveryTimeMs: Number.POSITIVE_INFINITY,
     retryDelaysMs: RETRY_DELAYS_MS.slice(0, retries),
     crashLimit,
     knownFilters: () => MODEL_FILTERS,

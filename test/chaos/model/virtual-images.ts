@@ -13,7 +13,7 @@ interface Letters {
 
 interface LettersPlan {
   filters: string[];
-  steps: { params: unknown }[];
+  steps: { filter: { cost: 'light' | 'heavy' }; params: unknown }[];
   encoding: object;
 }
 
@@ -35,7 +35,30 @@ export async function unpackIntermediate(bytes: Buffer): Promise<Letters> {
 }
 
 export async function planTask(task: Pick<Task, 'steps'>): Promise<LettersPlan> {
-  return { filters: task.steps.map(({ filter }) => filter), steps: task.steps, encoding: {} };
+  const filters = task.steps.map(({ filter }) => filter);
+  const steps = filters.map((name) => ({ filter: { cost: costOf(name) }, params: {} }));
+  return { filters, steps, encoding: {} };
+}
+
+/** By the mode `light`, the second step is carried and the third is not. */
+function costOf(filter: string): 'light' | 'heavy' {
+  return filter === 'blur' ? 'light' : 'heavy';
+}
+
+export class CarriedImage implements Letters {
+  readonly letters: string;
+  readonly source: Letters['source'];
+
+  constructor(letters: string, source: Letters['source']) {
+    this.letters = letters;
+    this.source = source;
+  }
+
+  async pixels(): Promise<string> {
+    return this.letters;
+  }
+
+  release(): void {}
 }
 
 export async function renderStep(plan: LettersPlan, step: number, { letters, source }: Letters) {

@@ -13,6 +13,7 @@ const REPLACED: Record<string, Record<string, string>> = {
   '/runtime/worker/settle.ts': { 'node:timers/promises': WAITS },
   '/runtime/worker/slot.ts': { 'node:timers/promises': WAITS },
   '/runtime/worker/run-step.ts': {
+    '../image/carried-image.ts': IMAGES,
     '../image/decode.ts': IMAGES,
     '../image/intermediate.ts': IMAGES,
     '../image/pipeline.ts': IMAGES,

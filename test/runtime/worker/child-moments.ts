@@ -107,6 +107,8 @@ function job(filter: string, params: object = {}): Job {
   return {
     task,
     step: 0,
+    fromStep: 0,
+    carry: 'none',
     generation: 0,
     attempt: 0,
     isRepeat: false,

@@ -27,15 +27,35 @@ export const STEPPED: Verdict = {
 };
 export const HANDLER = { at: AT, filter: 'blur', worker: 'pod/1' };
 
+const FRESH_HOP: Hop = {
+  step: 0,
+  attempt: 0,
+  generation: 0,
+  restarts: 0,
+  inline: false,
+  wasGivenBack: false,
+  hasNotPromised: false,
+  publishedMs: null,
+  submittedMs: null,
+  seenMs: null,
+  firstFailedMs: null,
+  history: [],
+};
+
 export interface Given {
   hop?: Partial<Hop>;
   task?: Partial<Task>;
   delivery?: Partial<DeliveryContext['delivery']>;
+  /** With which step the delivery began; default: the present one. */
+  fromStep?: number;
 }
 
-export function contextOf({ hop, task, delivery }: Given = {}): DeliveryContext {
+export function contextOf({ hop: given, task, delivery, fromStep }: Given = {}): DeliveryContext {
+  const hop = { ...FRESH_HOP, ...given };
   return {
     filter: 'blur',
+    hop,
+    delivered: { filter: 'blur', hop: { ...hop, step: fromStep ?? hop.step } },
     worker: 'pod/1',
     delivery: {
       body: Buffer.from('{"the":"body"}'),
@@ -56,21 +76,6 @@ export function contextOf({ hop, task, delivery }: Given = {}): DeliveryContext 
       timeoutMs: undefined,
       fingerprint: 'print',
       ...task,
-    },
-    hop: {
-      step: 0,
-      attempt: 0,
-      generation: 0,
-      restarts: 0,
-      inline: false,
-      wasGivenBack: false,
-      hasNotPromised: false,
-      publishedMs: null,
-      submittedMs: null,
-      seenMs: null,
-      firstFailedMs: null,
-      history: [],
-      ...hop,
     },
     traceparent: undefined,
     queueMs: 7,

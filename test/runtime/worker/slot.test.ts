@@ -38,6 +38,8 @@ function busySlot(run: () => Promise<StepResult>, publish: () => Promise<void>) 
     tracing: new Tracing(),
     log,
     taskTimeoutMs: OVERDUE_MS,
+    carry: 'light',
+    deliveryTimeMs: 60_000,
     retryDelaysMs: [5_000],
     crashLimit: 5,
     knownFilters: () => ['blur', 'flip'],

@@ -31,6 +31,7 @@ export async function openStepSite(): Promise<StepSite> {
     functionsDir: FUNCTIONS_DIR,
     inputGraceMs: 0,
     inputRoom: inputBuffer(DEFAULT_LIMITS.inputBytes),
+    waiting: undefined,
   };
   const noise = { type: 'gaussian' as const, mean: 128, sigma: 40 };
   const photo = await sharp({ create: { width: 24, height: 16, channels: 3, background: 'red', noise } })
@@ -55,6 +56,8 @@ export function stepJob(task: object, more: Partial<Job> = {}): Job {
   return {
     task: parsed.task,
     step: 0,
+    fromStep: more.step ?? 0,
+    carry: 'none',
     generation: 0,
     attempt: 0,
     isRepeat: false,
