@@ -13,7 +13,7 @@ import { carriedOn, type DeliveryContext, eventOf, jobOf, recordOf } from './del
 import type { StepResult } from './protocol.ts';
 
 /** A delivery that could be read, with the span and the log of the step at hand. */
-export interface Reading {
+export interface StepReading {
   context: DeliveryContext;
   span: Span;
   log: Logger;
@@ -37,13 +37,13 @@ export interface Runner {
 
 /** How far the work came: what is known of the last step that was begun. */
 export interface Work {
-  reading: Reading;
+  reading: StepReading;
   verdict: Exclude<StepResult, { kind: 'carried' }>;
   /** Of that step, milliseconds. */
   workMs: number;
 }
 
-export async function runDelivery(first: Reading, runner: Runner): Promise<Work> {
+export async function runDelivery(first: StepReading, runner: Runner): Promise<Work> {
   const { child, carry, metrics } = runner;
   const timeoutMs = Math.min(runner.taskTimeoutMs, first.context.task.timeoutMs ?? Number.POSITIVE_INFINITY);
   for (let reading = first; ; ) {
@@ -70,7 +70,7 @@ export function readingOf(
   context: DeliveryContext,
   { tracing, log }: Pick<Runner, 'tracing' | 'log'>,
   traceparent?: string,
-): Reading {
+): StepReading {
   const { filter, task, hop, delivery } = context;
   const headers = traceparent === undefined ? delivery.headers : { ...delivery.headers, traceparent };
   const span = tracing.start(filter, task, hop, headers);

@@ -83,14 +83,7 @@ async function attemptStep(
       keepForNext(job, kept, resources);
       return { kind: 'carried', mustFinish, timings, bytesIn, bytesOut: 0 };
     }
-    const stored = await storeIntermediate(job, rendered, resources, signal);
-    return {
-      kind: 'stepped',
-      repeated: false,
-      timings: sum(timings, stored),
-      bytesIn,
-      bytesOut: stored.bytes,
-    };
+    return { ...(await storeIntermediate(job, rendered, timings, resources, signal)), bytesIn };
   }
   const { file } = rendered;
   const result = { plan, file, image, workMs: start - started, promised };
@@ -150,20 +143,10 @@ export async function leaveStep(
 ): Promise<StepResult> {
   try {
     const { image } = takeWaiting(job, job.step + 1, resources);
-    const stored = await storeIntermediate(
-      job,
-      { pixels: await image.pixels(), source: image.source },
-      resources,
-      signal,
-    );
+    const held = { pixels: await image.pixels(), source: image.source };
+    const stored = await storeIntermediate(job, held, noTime(), resources, signal);
     image.release();
-    return {
-      kind: 'stepped',
-      repeated: false,
-      timings: sum(noTime(), stored),
-      bytesIn: 0,
-      bytesOut: stored.bytes,
-    };
+    return stored;
   } catch (thrown) {
     return failure(asError(thrown));
   }
@@ -211,16 +194,19 @@ async function undamaged(unpacking: Promise<Image>): Promise<Image | undefined> 
 async function storeIntermediate(
   job: Job,
   { pixels, source }: { pixels: Pixels; source: Source },
+  timings: Timings,
   { storage }: StepResources,
   signal: AbortSignal,
-): Promise<{ bytes: number; encode: number; store: number }> {
+) {
   const start = performance.now();
-  const packed = await packIntermediate(pixels, source);
-  const packedAt = performance.now();
+  const bytes = await packIntermediate(pixels, source);
+  const packed = performance.now();
   failpoint('storing');
-  await storage.write(intermediateKey(job.task, job.step), packed, { signal });
+  await storage.write(intermediateKey(job.task, job.step), bytes, { signal });
   failpoint('stored');
-  return { bytes: packed.length, encode: packedAt - start, store: performance.now() - packedAt };
+  timings.encode += packed - start;
+  timings.store = performance.now() - packed;
+  return { kind: 'stepped' as const, repeated: false, timings, bytesIn: 0, bytesOut: bytes.length };
 }
 
 function contextOf({ task, step }: Job, resources: StepResources, signal: AbortSignal): Context {
@@ -248,10 +234,6 @@ function failure(error: Error): StepFailure {
     ...(error instanceof ResultRefused && { isResultRefused: true }),
     ...(!known && error.stack !== undefined && { stack: capText(error.stack) }),
   };
-}
-
-function sum(timings: Timings, { encode, store }: { encode: number; store: number }): Timings {
-  return { ...timings, encode: timings.encode + encode, store: timings.store + store };
 }
 
 function noTime(): Timings {

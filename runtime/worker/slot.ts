@@ -33,7 +33,7 @@ import type { DeliveryContext } from './delivery-context.ts';
 import { failpoint } from './failpoint.ts';
 import type { BrokerNames } from './messages.ts';
 import type { StandingMarker } from './protocol.ts';
-import { type Reading, readingOf, runDelivery, type Work } from './run-delivery.ts';
+import { readingOf, runDelivery, type StepReading, type Work } from './run-delivery.ts';
 import { Settler } from './settle.ts';
 import type { Trust } from './trust.ts';
 
@@ -154,7 +154,7 @@ export class Slot {
     }
   }
 
-  #read(delivery: DeliveryContext['delivery']): Reading | TaskFailure {
+  #read(delivery: DeliveryContext['delivery']): StepReading | TaskFailure {
     const { filter, name: worker } = this.#options;
     try {
       const { task, hop } = parseTask(delivery, filter);
@@ -169,7 +169,7 @@ export class Slot {
   }
 
   /** From a readable delivery to its end. */
-  async #see(delivery: Delivery, first: Reading): Promise<void> {
+  async #see(delivery: Delivery, first: StepReading): Promise<void> {
     let { span } = first;
     try {
       const { reading, verdict, workMs } = await this.#work(delivery, first);
@@ -191,7 +191,7 @@ export class Slot {
     }
   }
 
-  async #work(delivery: Delivery, first: Reading): Promise<Omit<Work, 'verdict'> & { verdict: Verdict }> {
+  async #work(delivery: Delivery, first: StepReading): Promise<Omit<Work, 'verdict'> & { verdict: Verdict }> {
     const early = verdictBeforeWork(first.context, delivery.deliveryCount, this.#options);
     if (early !== undefined) return { reading: first, verdict: early, workMs: 0 };
     const { deliveryTimeMs } = this.#options;

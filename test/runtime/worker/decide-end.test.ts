@@ -16,11 +16,17 @@ describe('a task that has ended', () => {
   const askedToReply = { properties: { replyTo: 'answers', correlationId: 'c' } as never };
 
   it('tells its final event, and its intermediates go', () => {
-    const decision = decided({}, completed);
+    const decision = decided({ hop: { step: 1 } }, completed);
     expect(decision).toMatchObject({ settlement: 'completed', cleanUp: 'cat' });
     expect(decision.messages).toMatchObject([
       { purpose: 'event', exchange: 'darkroom.events', routingKey: 'task.completed' },
     ]);
+  });
+
+  it('of carried steps left nothing to clean up, unless an earlier delivery hopped', () => {
+    const carried = { hop: { step: 1 }, fromStep: 0 };
+    expect(decided(carried, completed).cleanUp).toBeUndefined();
+    expect(decided({ ...carried, delivery: { redelivered: true } }, completed).cleanUp).toBe('cat');
   });
 
   it('of one step left nothing to clean up, unless its submission was recorded', () => {

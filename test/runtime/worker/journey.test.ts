@@ -116,7 +116,7 @@ describe('a task', () => {
   });
 
   it('carries traceparent, priority and unknown headers through every hop', async () => {
-    await using at = await withPhoto();
+    await using at = await withPhoto({ env: { CARRY: 'none' } });
     await at.worker(['flip', 'grayscale']);
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     const properties = { priority: 7, headers: { traceparent, 'x-customer': 'acme' } };

@@ -10,7 +10,7 @@ it('end a task that they would begin anew for ever, and name the setting', async
   await using one = await brokerUser(ALL);
   await using other = await brokerUser(ALL);
   if (one === undefined || other === undefined) return context.skip();
-  await using at = await withPhoto();
+  await using at = await withPhoto({ env: { CARRY: 'none' } });
   await at.worker('resize', { AMQP_URL: one.amqpUrl });
   await at.worker('flip', { AMQP_URL: other.amqpUrl });
 
@@ -25,7 +25,7 @@ it('see a task through when each names the other', async (context) => {
   await using one = await brokerUser(ALL);
   await using other = await brokerUser(ALL);
   if (one === undefined || other === undefined) return context.skip();
-  await using at = await withPhoto();
+  await using at = await withPhoto({ env: { CARRY: 'none' } });
   await at.worker('resize', { AMQP_URL: one.amqpUrl, TRUSTED_USERS: other.name });
   await at.worker('flip', { AMQP_URL: other.amqpUrl, TRUSTED_USERS: one.name });
 
