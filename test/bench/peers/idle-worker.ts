@@ -23,6 +23,7 @@ const IDLE_CHILD: Child = {
     bytesIn: 0,
     bytesOut: 0,
   }),
+  leave: async () => ({ kind: 'restart' }),
   mark: async (_, marker) => ({ marker, isSameTask: true, isStored: true }),
   clean: async () => {},
   kill: () => {},
