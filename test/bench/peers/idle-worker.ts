@@ -51,6 +51,8 @@ new Slot({
   tracing,
   log,
   taskTimeoutMs: config.timeouts.taskMs,
+  carry: config.carry,
+  deliveryTimeMs: config.timeouts.consumerMs,
   retryDelaysMs: config.retry.delaysMs,
   crashLimit: config.retry.crashLimit,
   knownFilters: () => [filter],
