@@ -1,9 +1,10 @@
 /** Canny edges, pixel for pixel those of OpenCV's `cv2.Canny` with aperture 3. */
 import type { Pixels } from '../../runtime/filter.ts';
 import { allocateLike } from '../../runtime/image/sample-memory.ts';
+import { followEdges } from './hysteresis.ts';
 import { edgeSource, loadLuma, stageBytes } from './luma-tiles.ts';
 import { align, kernels } from './module.ts';
-import { loadRegion, type Region, storeRegion, tiles, withHalo } from './tiles.ts';
+import { loadRegion, type Region, tiles, WIDE_TILE, withHalo } from './tiles.ts';
 
 export interface CannyOptions {
   /** Gradients above `low` belong to an edge if they touch one above `high`. Swapped if in the wrong order. */
@@ -15,12 +16,7 @@ export interface CannyOptions {
   color?: boolean;
 }
 
-const TILE_WIDTH = 1024;
-const TILE_HEIGHT = 64;
-/** Marks of a pixel before the hysteresis; an edge ends as 255. */
-const WEAK = 1;
-const STRONG = 2;
-const EDGE = 255;
+const { width: TILE_WIDTH, height: TILE_HEIGHT } = WIDE_TILE;
 
 /**
  * Edges of the grey image (Rec. 601 luma times alpha; 16-bit images at 8 bits): one 8-bit channel, 255 on an
@@ -31,10 +27,8 @@ export function canny(pixels: Pixels, options: CannyOptions): Pixels {
   const source = toBytes(byColour ? opaque(pixels) : edgeSource(pixels));
   const { width, height } = source;
   const edges = allocateLike(source.data, width * height) as Uint8Array;
-  const marks: Pixels = { data: edges, width, height, channels: 1 };
-  markCandidates(source, marks, byColour ? source.channels : 1, options);
-  followEdges(edges, width);
-  return marks;
+  followEdges(edges, width, candidates(source, byColour ? source.channels : 1, options));
+  return { data: edges, width, height, channels: 1 };
 }
 
 function toBytes(pixels: Pixels): Pixels {
@@ -62,14 +56,17 @@ function thresholds({ low, high, l2 = false }: CannyOptions): [number, number] {
   return scaled as [number, number];
 }
 
-/** @param channels 1 to look at luma, else as many as `from` has */
-function markCandidates(from: Pixels, to: Pixels, channels: number, options: CannyOptions): void {
-  const { place, run } = kernels();
+/**
+ * What each tile's kernel lists, in {@link followEdges}'s terms. A list holds until the next one is asked for.
+ * @param channels 1 to look at luma, else as many as `from` has
+ */
+function* candidates(from: Pixels, channels: number, options: CannyOptions): Iterable<Uint32Array> {
+  const { heap, place, run } = kernels();
   const [low, high] = thresholds(options);
   const stride = align((TILE_WIDTH + 4) * channels, 64);
-  const [source, target, scratch, stage] = place(
+  const [source, list, scratch, stage] = place(
     stride * (TILE_HEIGHT + 4),
-    TILE_WIDTH * TILE_HEIGHT,
+    TILE_WIDTH * TILE_HEIGHT * Uint32Array.BYTES_PER_ELEMENT,
     (TILE_WIDTH + 64) * (24 + 4 * channels),
     stageBytes(TILE_WIDTH + 4, TILE_HEIGHT + 4),
   );
@@ -77,7 +74,7 @@ function markCandidates(from: Pixels, to: Pixels, channels: number, options: Can
     const region = withHalo(tile, 2);
     if (channels === 1) loadLuma(from, region, { luma: source, stride, stage });
     else loadRegion(from, region, source, stride);
-    run.canny(
+    const count = run.canny(
       source,
       stride,
       tile.width,
@@ -88,10 +85,11 @@ function markCandidates(from: Pixels, to: Pixels, channels: number, options: Can
       options.l2 ? 1 : 0,
       sidesOf(tile, from),
       scratch,
-      target,
-      TILE_WIDTH,
+      list,
+      tile.y * from.width + tile.x,
+      from.width,
     );
-    storeRegion(to, tile, target, TILE_WIDTH);
+    yield new Uint32Array(heap.buffer, list, count);
   }
 }
 
@@ -103,41 +101,4 @@ function sidesOf({ x, y, width, height }: Region, image: Pixels): number {
     (y === 0 ? 4 : 0) +
     (y + height === image.height ? 8 : 0)
   );
-}
-
-/** Hysteresis: everything that touches a strong pixel, at once or by way of weak ones, is an edge. */
-function followEdges(marks: Uint8Array, width: number): void {
-  const bytes = Buffer.from(marks.buffer, marks.byteOffset, marks.length);
-  const open: number[] = [];
-  for (let seed = bytes.indexOf(STRONG); seed >= 0; seed = bytes.indexOf(STRONG, seed + 1)) {
-    marks[seed] = EDGE;
-    open.push(seed);
-    while (open.length > 0) visitNeighbours(open.pop()!, marks, width, open);
-  }
-  clearWeak(marks);
-}
-
-/** Takes away the weak marks that touch no edge: four bytes at a time, of which most are 0. */
-function clearWeak(marks: Uint8Array): void {
-  const words = new Uint32Array(marks.buffer, marks.byteOffset, marks.length >> 2);
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i]!;
-    // The lowest bit is set in WEAK and EDGE, the highest in EDGE alone.
-    if (word !== 0) words[i] = word - ((word & 0x01010101) ^ ((word >>> 7) & 0x01010101));
-  }
-  for (let i = words.length << 2; i < marks.length; i++) if (marks[i] === WEAK) marks[i] = 0;
-}
-
-function visitNeighbours(index: number, marks: Uint8Array, width: number, open: number[]): void {
-  const x = index % width;
-  const first = x > 0 ? -1 : 0;
-  const last = x < width - 1 ? 1 : 0;
-  for (let row = index - width; row <= index + width; row += width) {
-    for (let i = row + first; i <= row + last; i++) {
-      const mark = marks[i];
-      if (mark !== WEAK && mark !== STRONG) continue;
-      marks[i] = EDGE;
-      open.push(i);
-    }
-  }
 }

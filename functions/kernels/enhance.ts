@@ -1,11 +1,10 @@
 /** Brightness, contrast and saturation, bit for bit as Pillow's ImageEnhance at 8 bits; the same formulas at 16. */
 import type { Pixels } from '../../runtime/filter.ts';
-import { allocateLike } from '../../runtime/image/sample-memory.ts';
 import { blended } from './blend.ts';
-import { luma, lumaPlane, PILLOW_LUMA } from './grayscale.ts';
+import { luma, meanLuma, PILLOW_LUMA } from './grayscale.ts';
 import { kernels } from './module.ts';
 import { inRuns } from './runs.ts';
-import { alphaChannel, maximumOf } from './samples.ts';
+import { keepAlpha } from './samples.ts';
 
 /** Multiplies every colour sample by `factor` (0 or more; 1 changes nothing), truncated and clipped; alpha is kept. */
 export function brightness(pixels: Pixels, factor: number): Pixels {
@@ -14,10 +13,7 @@ export function brightness(pixels: Pixels, factor: number): Pixels {
 
 /** Moves colours away from (`factor` > 1) or towards (< 1) the image's mean luma; 0 is flat grey; alpha is kept. */
 export function contrast(pixels: Pixels, factor: number): Pixels {
-  const plane = lumaPlane(pixels, PILLOW_LUMA);
-  let sum = 0;
-  for (let i = 0; i < plane.length; i++) sum += plane[i]!;
-  return blendWithLevel(pixels, Math.floor(sum / plane.length + 0.5), factor);
+  return blendWithLevel(pixels, Math.floor(meanLuma(pixels) + 0.5), factor);
 }
 
 /** Moves colours away from (`factor` > 1) or towards (< 1) each pixel's luma; 0 is grey; alpha is kept. */
@@ -41,26 +37,27 @@ function saturateBytes(data: Uint8Array, channels: number, factor: number): Uint
   });
 }
 
-/** Every sample blended with one level: each of the 256 or 65536 possible results is computed once. */
+/** Every sample but alpha blended with one level. */
 function blendWithLevel(pixels: Pixels, level: number, factor: number): Pixels {
   const { data, channels } = pixels;
   if (factor === 1) return pixels;
-  const max = maximumOf(data);
-  const table = allocateLike(data, max + 1);
-  for (let sample = 0; sample <= max; sample++) table[sample] = blended(level, sample, factor, max);
-  const alpha = alphaChannel(channels);
-  const out = alpha < 0 ? allocateLike(data) : data.slice();
-  if (alpha < 0) for (let i = 0; i < data.length; i++) out[i] = table[data[i]!]!;
-  else for (let i = 0; i < data.length; i += channels) lookUpColour(data, out, table, i, i + alpha);
+  const out =
+    data instanceof Uint8Array ? blendBytes(data, channels, level, factor) : blendWords(data, level, factor);
+  keepAlpha(pixels, out);
   return { ...pixels, data: out };
 }
 
-function lookUpColour(
-  from: Pixels['data'],
-  to: Pixels['data'],
-  table: Pixels['data'],
-  first: number,
-  end: number,
-): void {
-  for (let i = first; i < end; i++) to[i] = table[from[i]!]!;
+function blendBytes(data: Uint8Array, channels: number, level: number, factor: number): Uint8Array {
+  const { heap, run } = kernels();
+  return inRuns(data, channels, channels, (source, target, pixels) => {
+    const count = pixels * channels;
+    heap.fill(level, target, target + count);
+    run.blend(target, source, count, factor, target);
+  });
+}
+
+/** Each of the 65536 possible results is computed once. */
+function blendWords(data: Uint16Array, level: number, factor: number): Uint16Array {
+  const table = Uint16Array.from({ length: 65536 }, (_, sample) => blended(level, sample, factor, 65535));
+  return data.map((sample) => table[sample]!);
 }

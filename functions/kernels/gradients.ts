@@ -3,12 +3,11 @@ import type { Pixels } from '../../runtime/filter.ts';
 import { allocateLike } from '../../runtime/image/sample-memory.ts';
 import { edgeSource, loadLuma, stageBytes } from './luma-tiles.ts';
 import { align, kernels } from './module.ts';
-import { storeRegion, tiles, withHalo } from './tiles.ts';
+import { storeRegion, tiles, WIDE_TILE, withHalo } from './tiles.ts';
 
 export type SobelDirection = 'both' | 'x' | 'y';
 
-const TILE_WIDTH = 1024;
-const TILE_HEIGHT = 64;
+const { width: TILE_WIDTH, height: TILE_HEIGHT } = WIDE_TILE;
 const STRIDE = align(TILE_WIDTH + 2, 64);
 
 /**

@@ -2,7 +2,7 @@
 import type { Pixels } from '../../runtime/filter.ts';
 import { allocateLike } from '../../runtime/image/sample-memory.ts';
 import { kernels } from './module.ts';
-import { inRuns } from './runs.ts';
+import { forRuns, inRuns } from './runs.ts';
 import { maximumOf } from './samples.ts';
 
 /** What each colour adds to luma, in 65536ths. Green's weight is even. */
@@ -44,6 +44,19 @@ export function lumaPlane({ data, width, height, channels }: Pixels, weights: Lu
     out[i] = channels === 2 ? data[at]! : luma(data[at]!, data[at + 1]!, data[at + 2]!, weights);
   }
   return out;
+}
+
+/** The mean of all pixels' luma, by Pillow's weights. */
+export function meanLuma({ data, width, height, channels }: Pixels): number {
+  let total = 0;
+  if (data instanceof Uint8Array && channels !== 2) {
+    const { run } = kernels();
+    forRuns(data, channels, 1, (source, plane, pixels) => {
+      if (channels > 2) run.luma(source, pixels, channels, plane, ...PILLOW_LUMA);
+      total += run.sum(channels > 2 ? plane : source, pixels);
+    });
+  } else for (const sample of lumaPlane({ data, width, height, channels }, PILLOW_LUMA)) total += sample;
+  return total / (width * height);
 }
 
 /** Rec. 601 luma of one pixel, rounded, in the samples' own range. */

@@ -33,6 +33,7 @@ export type KernelName =
   | 'shrink'
   | 'smooth'
   | 'sobel'
+  | 'sum'
   | 'turn'
   | 'unpremultiply'
   | 'unsharp'

@@ -14,15 +14,28 @@ export function inRuns(
   outBytes: number,
   run: (source: number, target: number, pixels: number) => void,
 ): Uint8Array {
+  const out = allocateLike(data, (data.length / inBytes) * outBytes) as Uint8Array;
+  const { heap } = kernels();
+  forRuns(data, inBytes, outBytes, (source, target, pixels, first) => {
+    run(source, target, pixels);
+    out.set(heap.subarray(target, target + pixels * outBytes), first * outBytes);
+  });
+  return out;
+}
+
+/** Calls `visit(source, room, pixels, first)` for every run, with room for `roomBytes` a pixel; `first` is its pixel's index. */
+export function forRuns(
+  data: Uint8Array,
+  inBytes: number,
+  roomBytes: number,
+  visit: (source: number, room: number, pixels: number, first: number) => void,
+): void {
   const { heap, place } = kernels();
-  const [source, target] = place(RUN_PIXELS * inBytes, RUN_PIXELS * outBytes);
+  const [source, room] = place(RUN_PIXELS * inBytes, RUN_PIXELS * roomBytes);
   const count = data.length / inBytes;
-  const out = allocateLike(data, count * outBytes) as Uint8Array;
   for (let first = 0; first < count; first += RUN_PIXELS) {
     const pixels = Math.min(RUN_PIXELS, count - first);
     heap.set(data.subarray(first * inBytes, (first + pixels) * inBytes), source);
-    run(source, target, pixels);
-    out.set(heap.subarray(target, target + pixels * outBytes), first * outBytes);
+    visit(source, room, pixels, first);
   }
-  return out;
 }

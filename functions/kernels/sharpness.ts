@@ -4,7 +4,7 @@ import { allocateLike } from '../../runtime/image/sample-memory.ts';
 import { blended } from './blend.ts';
 import { align, kernels } from './module.ts';
 import { keepAlpha } from './samples.ts';
-import { loadRegion, storeRegion, tiles, withHalo } from './tiles.ts';
+import { loadRegion, storeRegion, tiles, WIDE_TILE, withHalo } from './tiles.ts';
 
 /**
  * Moves each sample away from (`factor` > 1) or towards (< 1) the mean of its neighbourhood, where its own weight
@@ -23,7 +23,7 @@ export function sharpness(pixels: Pixels, factor: number): Pixels {
 function sharpenBytes(from: Pixels, to: Pixels, factor: number): void {
   const { channels } = from;
   const { place, run } = kernels();
-  const [tileWidth, tileHeight] = [Math.floor(6144 / channels), 64];
+  const { width: tileWidth, height: tileHeight } = WIDE_TILE;
   const stride = align((tileWidth + 2) * channels, 64);
   const [source, line, target] = place(stride * (tileHeight + 2), 2 * stride, stride * tileHeight);
   for (const tile of tiles(from, tileWidth, tileHeight)) {

@@ -17,6 +17,9 @@ export interface Region {
   height: number;
 }
 
+/** A tile's width and height for kernels that read few rows at once: long rows are read twice as fast as short ones. */
+export const WIDE_TILE = { width: 4096, height: 32 };
+
 /** Visits an image's tiles, row by row. */
 export function* tiles(
   image: { width: number; height: number },

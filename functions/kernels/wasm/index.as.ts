@@ -6,4 +6,4 @@ export {
 } from './samples.as';
 export { canny, laplacian, sobel } from './edges.as';
 export { turn } from './rotate.as';
-export { blend, greyInPlace, luma, lumaRows, smooth, unsharp } from './tone.as';
+export { blend, greyInPlace, luma, lumaRows, smooth, sum, unsharp } from './tone.as';

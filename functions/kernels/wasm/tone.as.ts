@@ -191,3 +191,16 @@ function change(difference: v128, percent: f32, threshold: f32): v128 {
   const scaled = f32x4.div(f32x4.mul(exact, f32x4.splat(percent)), f32x4.splat(100));
   return v128.and(isOver, i32x4.trunc_sat_f32x4_s(scaled));
 }
+
+/** The sum of up to 16 million bytes. */
+export function sum(src: usize, count: usize): u32 {
+  const whole = count & ~15;
+  let sums = i32x4.splat(0);
+  for (let x: usize = 0; x < whole; x += 16) {
+    sums = i32x4.add(sums, i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(v128.load(src + x))));
+  }
+  let total = i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1);
+  total += i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3);
+  for (let x = whole; x < count; x++) total += load<u8>(src + x);
+  return total;
+}

@@ -9,7 +9,7 @@ const SIZES = [
   { width: 1, height: 1 },
   { width: 2, height: 300 },
   { width: 9000, height: 3 },
-  { width: 2111, height: 131 },
+  { width: 4211, height: 71 },
 ];
 
 describe.each(SIZES)('of $width × $height pixels', (size) => {

@@ -8,7 +8,7 @@ import { noise } from '../../support/samples.ts';
 
 const FACTORS = [0, 0.3, 0.77, 1, 1.3, 2.5, 40];
 /** Wider and higher than a tile, longer than a run. */
-const SIZE = { width: 2111, height: 71 };
+const SIZE = { width: 4211, height: 37 };
 const DEPTHS = [8, 16] as const;
 const CHANNELS = [1, 2, 3, 4] as const;
 
