@@ -4,6 +4,7 @@ export {
   bytesFromFloats, extendRows, floatsFromBytes, floatsFromWords, mirrorRows, premultiply, unpremultiply,
   wordsFromFloats,
 } from './samples.as';
-export { canny, laplacian, sobel } from './edges.as';
+export { canny } from './canny.as';
+export { laplacian, sobel } from './edges.as';
 export { turn } from './rotate.as';
 export { blend, greyInPlace, luma, lumaRows, smooth, sum, unsharp } from './tone.as';
