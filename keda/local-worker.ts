@@ -50,16 +50,17 @@ export class LocalWorker {
     await this.ended;
   }
 
-  /** Whether it has a task in hand, by its own metrics. */
-  async isBusy(): Promise<boolean> {
-    if (this.#port === undefined) return false;
+  /** By its own metrics; none before they are there, undefined where it does not answer. */
+  async tasksInHand(): Promise<number | undefined> {
+    if (this.#port === undefined) return 0;
     try {
       const response = await fetch(`http://127.0.0.1:${this.#port}/metrics`, {
         signal: AbortSignal.timeout(METRICS_TIMEOUT_MS),
       });
-      return /^darkroom_tasks_in_flight\{[^}]*\} [1-9]/m.test(await response.text());
+      const counts = (await response.text()).matchAll(/^darkroom_tasks_in_flight\{[^}]*\} (\d+)/gm);
+      return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
     } catch {
-      return true;
+      return undefined;
     }
   }
 }

@@ -43,7 +43,7 @@ export function recommend(samples: readonly QueueSample[], settings: ScalingSett
   const verdict = problem ?? judge(last, trend, needed, settings);
   return {
     ...verdict,
-    currentReplicas: last.consumers,
+    currentReplicas: replicasOf(last, settings),
     confidence: Math.round(confidenceIn(trend) * 100) / 100,
     facts: {
       ready: last.ready,
@@ -53,6 +53,11 @@ export function recommend(samples: readonly QueueSample[], settings: ScalingSett
       drainMs: drainMs(last, trend),
     },
   };
+}
+
+/** Each replica has a consumer for every slot. */
+function replicasOf({ consumers }: QueueSample, { slots }: ScalingSettings): number {
+  return Math.ceil(consumers / slots);
 }
 
 type Verdict = Pick<Recommendation, 'action' | 'recommendedReplicas' | 'reason' | 'urgency'>;
@@ -67,19 +72,20 @@ interface Need {
 
 /** The scaling formula's count, or what keeps up with the arrivals if that is more. */
 function neededReplicas({ ready, unacked }: QueueSample, trend: Trend, settings: ScalingSettings): Need {
-  const { minReplicas, maxReplicas, messagesPerReplica, activationMessages } = settings;
+  const { minReplicas, maxReplicas, slots, messagesPerReplica, activationMessages } = settings;
   const total = ready + unacked;
   const awake = unacked > 0 || total > activationMessages;
-  const byBacklog = awake ? Math.max(unacked, Math.ceil(total / messagesPerReplica)) : 0;
-  const { arrivalRate, ratePerWorker } = trend;
+  const byBacklog = awake ? Math.ceil(Math.max(unacked / slots, total / messagesPerReplica)) : 0;
+  const { arrivalRate, ratePerSlot } = trend;
+  const perReplica = ratePerSlot === null ? null : ratePerSlot * slots;
   const byRate =
-    awake && arrivalRate !== null && ratePerWorker !== null ? Math.ceil(arrivalRate / ratePerWorker) : 0;
+    awake && arrivalRate !== null && perReplica !== null ? Math.ceil(arrivalRate / perReplica) : 0;
   const raw = Math.max(byBacklog, byRate);
   const why =
     byRate > byBacklog
-      ? `${rate(arrivalRate)} arrive and one worker completes ${rate(ratePerWorker)}`
-      : unacked * messagesPerReplica > total
-        ? `${unacked} ${unacked === 1 ? 'task is' : 'tasks are'} in work`
+      ? `${rate(arrivalRate)} arrive and one worker completes ${rate(perReplica)}`
+      : unacked / slots > total / messagesPerReplica
+        ? `${unacked} ${unacked === 1 ? 'task is' : 'tasks are'} in work${slots === 1 ? '' : `, ${slots} a replica`}`
         : `${total} messages at ${messagesPerReplica} a replica`;
   return { raw, bounded: Math.min(maxReplicas, Math.max(minReplicas, raw)), why };
 }
@@ -92,7 +98,8 @@ function problemIn(
   settings: ScalingSettings,
 ): Verdict | null {
   const first = samples[0] ?? last;
-  const hold = { action: 'investigate', recommendedReplicas: last.consumers } as const;
+  const current = replicasOf(last, settings);
+  const hold = { action: 'investigate', recommendedReplicas: current } as const;
   const spanMs = last.atMs - first.atMs;
   const neverServed = samples.every(
     ({ consumers, ready }) => consumers === 0 && ready > settings.activationMessages,
@@ -104,7 +111,7 @@ function problemIn(
   const acknowledged = (last.acknowledged ?? 0) - (first.acknowledged ?? 0);
   const alwaysBusy = samples.every(({ unacked }) => unacked > 0);
   if (trend.completionRate === 0 && alwaysBusy && spanMs >= STUCK_MS) {
-    const reason = `${last.consumers} workers hold ${last.unacked} messages and have acknowledged none in ${humanDuration(spanMs)}: they are stuck, not too few`;
+    const reason = `${current} workers hold ${last.unacked} messages and have acknowledged none in ${humanDuration(spanMs)}: they are stuck, not too few`;
     return { ...hold, reason, urgency: 'high' };
   }
   const redelivered = (last.redelivered ?? 0) - (first.redelivered ?? 0);
@@ -112,11 +119,7 @@ function problemIn(
     const reason = `${redelivered} redeliveries against ${acknowledged} acknowledgements: tasks fail or workers die, so more workers would fail more`;
     return { ...hold, reason, urgency: 'high' };
   }
-  if (
-    trend.rising &&
-    last.consumers >= settings.maxReplicas &&
-    last.ready > settings.messagesPerReplica * last.consumers
-  ) {
+  if (trend.rising && current >= settings.maxReplicas && last.ready > settings.messagesPerReplica * current) {
     const reason = `${last.ready} messages wait and the backlog grows, with all ${settings.maxReplicas} replicas running: raise maxReplicas, make tasks quicker or slow the senders`;
     return { ...hold, reason, urgency: 'critical' };
   }
@@ -124,28 +127,28 @@ function problemIn(
 }
 
 function judge(last: QueueSample, trend: Trend, need: Need, settings: ScalingSettings): Verdict {
-  const { consumers } = last;
+  const current = replicasOf(last, settings);
   const { bounded, raw, why } = need;
   const capped = raw > bounded ? ` (${raw} without maxReplicas ${settings.maxReplicas})` : '';
-  if (bounded > consumers && !withinTolerance(bounded, consumers, settings.tolerance.scaleUp)) {
-    const reason = `${why}: ${bounded} replicas are needed${capped}, ${consumers} run`;
+  if (bounded > current && !withinTolerance(bounded, current, settings.tolerance.scaleUp)) {
+    const reason = `${why}: ${bounded} replicas are needed${capped}, ${current} run`;
     return { action: 'scale-up', recommendedReplicas: bounded, reason, urgency: urgencyUp(last, trend) };
   }
   if (
-    bounded < consumers &&
+    bounded < current &&
     !trend.rising &&
-    !withinTolerance(bounded, consumers, settings.tolerance.scaleDown)
+    !withinTolerance(bounded, current, settings.tolerance.scaleDown)
   ) {
-    const idle = consumers - last.unacked;
+    const idle = current - Math.ceil(last.unacked / settings.slots);
     const what = bounded === 0 ? 'nothing waits and nothing is in work' : why;
-    const reason = `${what}: ${bounded} replicas suffice, ${consumers} run (${idle} idle)`;
+    const reason = `${what}: ${bounded} replicas suffice, ${current} run (${idle} idle)`;
     return { action: 'scale-down', recommendedReplicas: bounded, reason, urgency: 'low' };
   }
   const reason =
-    bounded < consumers && trend.rising
-      ? `${bounded} replicas would suffice now, but the backlog is rising: keep ${consumers}`
-      : `${consumers} replicas are right: ${raw === 0 ? 'there is no work' : why}${capped}`;
-  return { action: 'hold', recommendedReplicas: consumers, reason, urgency: 'low' };
+    bounded < current && trend.rising
+      ? `${bounded} replicas would suffice now, but the backlog is rising: keep ${current}`
+      : `${current} replicas are right: ${raw === 0 ? 'there is no work' : why}${capped}`;
+  return { action: 'hold', recommendedReplicas: current, reason, urgency: 'low' };
 }
 
 function urgencyUp(last: QueueSample, trend: Trend): Recommendation['urgency'] {

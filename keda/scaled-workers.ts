@@ -9,6 +9,8 @@ const SETTLED_MESSAGES = ['step completed', 'task ended', 'task failed'];
 export interface ScaledFunction {
   filter: string;
   settings: ScalingSettings;
+  /** How far its workers go on with a task's next steps: the value `carry`. As the environment says unless given. */
+  carry?: string | undefined;
 }
 
 export interface WorkersView {
@@ -31,7 +33,7 @@ export interface ScaledWorkersOptions {
   observe(filter: string): Promise<{ ready: number; unacked: number }>;
   /** Program and arguments that run one worker of a filter. It logs JSON lines and drains on SIGTERM. */
   workerCommand(filter: string): readonly [string, ...string[]];
-  /** Environment of the workers: broker, storage, limits. */
+  /** Environment of the workers: broker, storage, limits. Slots come from the settings. */
   env: NodeJS.ProcessEnv;
   /** Called for every change, and for every worker that ends by itself. */
   log?: (entry: { filter: string; text: string }) => void;
@@ -41,6 +43,7 @@ export class ScaledWorkers {
   readonly #filter: string;
   readonly #settings: ScalingSettings;
   readonly #options: ScaledWorkersOptions;
+  readonly #env: NodeJS.ProcessEnv;
   readonly #clockMs: () => number;
   readonly #workers = new Set<LocalWorker>();
   #state: ScalingState;
@@ -54,10 +57,19 @@ export class ScaledWorkers {
   #settledAtMs: number[] = [];
 
   /** @param clockMs the model's clock */
-  constructor({ filter, settings }: ScaledFunction, options: ScaledWorkersOptions, clockMs: () => number) {
+  constructor(
+    { filter, settings, carry }: ScaledFunction,
+    options: ScaledWorkersOptions,
+    clockMs: () => number,
+  ) {
     this.#filter = filter;
     this.#settings = settings;
     this.#options = options;
+    this.#env = {
+      ...options.env,
+      SLOTS: String(settings.slots),
+      ...(carry !== undefined && { CARRY: carry }),
+    };
     this.#clockMs = clockMs;
     this.#state = initialState(clockMs(), settings.minReplicas);
   }
@@ -78,7 +90,7 @@ export class ScaledWorkers {
     const surplus = this.#running().length - this.#state.replicas;
     for (let missing = -surplus; missing > 0; missing--) this.#startWorker();
     if (surplus <= 0) return;
-    for (const worker of (await this.#idleFirst()).slice(0, surplus)) void worker.end();
+    for (const worker of (await this.#leastBusyFirst()).slice(0, surplus)) void worker.end();
   }
 
   async endAll(): Promise<void> {
@@ -114,7 +126,7 @@ export class ScaledWorkers {
 
   #startWorker(): void {
     const [program, ...args] = this.#options.workerCommand(this.#filter);
-    const worker = new LocalWorker(program, args, this.#options.env, {
+    const worker = new LocalWorker(program, args, this.#env, {
       onLog: (message) => this.#countSettled(message),
       onError: (line) => this.#log(line),
     });
@@ -135,12 +147,12 @@ export class ScaledWorkers {
     return [...this.#workers].filter(({ isStopping }) => !isStopping);
   }
 
-  /** Idle workers go first, as pod-deletion-cost arranges on a cluster. */
-  async #idleFirst(): Promise<LocalWorker[]> {
+  /** Those with the fewest tasks in hand go first, as pod-deletion-cost arranges on a cluster. */
+  async #leastBusyFirst(): Promise<LocalWorker[]> {
     const judged = await Promise.all(
-      this.#running().map(async (worker) => ({ worker, busy: await worker.isBusy() })),
+      this.#running().map(async (worker) => ({ worker, tasks: (await worker.tasksInHand()) ?? Infinity })),
     );
-    return judged.sort((a, b) => Number(a.busy) - Number(b.busy)).map(({ worker }) => worker);
+    return judged.sort((a, b) => (a.tasks === b.tasks ? 0 : a.tasks - b.tasks)).map(({ worker }) => worker);
   }
 
   #log(text: string): void {

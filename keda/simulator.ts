@@ -26,13 +26,15 @@ export {
 } from './simulator/summary.ts';
 export type { Outage, Run, ScaleChange, SimulationInput } from './simulator/types.ts';
 
-/** Pods start in 5 s, RabbitMQ counts every 5 s, and a scale-in takes idle pods first. */
+/** Pods start in 5 s, RabbitMQ counts every 5 s, a scale-in takes idle pods first, and tasks of one pod do not slow another. */
 export const SIMULATION_DEFAULTS = {
   seed: 1,
   podStartMs: 5_000,
   drainMs: 90_000,
   deletionCost: true,
   statsIntervalMs: 5_000,
+  cpuShare: 0,
+  cpus: 1,
   phase: 'random',
   outages: [],
 } as const;
@@ -57,5 +59,5 @@ export function simulate({ pricePerPodHour, ...options }: SimulationOptions): Si
     ...options,
   };
   const run = runSimulation(input);
-  return { run, summary: summarize(run, pricePerPodHour) };
+  return { run, summary: summarize(run, input.settings.slots, pricePerPodHour) };
 }

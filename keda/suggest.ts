@@ -1,6 +1,7 @@
 /** Searches for the settings that meet a target wait with the fewest pod-hours. */
 import { DEFAULT_RULES, type ScalingRules, type ScalingSettings } from './model.ts';
 import type { Load } from './simulator/load.ts';
+import { stretches } from './simulator/sharing.ts';
 import { SIMULATION_DEFAULTS, type Simulation, type SimulationOptions, simulate } from './simulator.ts';
 
 export interface SuggestOptions extends SimulationOptions {
@@ -32,7 +33,7 @@ export interface Suggestion {
 
 /** Settings have to meet this share of the target, since another day has other messages. */
 const MARGIN = 0.9;
-const MESSAGES_PER_REPLICA = [1, 2, 3, 5, 8, 12, 20];
+const MESSAGES_PER_SLOT = [1, 2, 3, 5, 8, 12, 20];
 /** Slowest first: fewer polls are less load on the broker. */
 const POLLING_INTERVALS_MS = [60_000, 30_000, 15_000, 10_000, 5_000, 2_000];
 const EAGER_POLLING_MS = 2_000;
@@ -43,20 +44,19 @@ export function suggest(options: SuggestOptions): Suggestion {
   const { settings } = options;
   const ceiling = usefulReplicas(options);
   const search = new Search(options);
+  const choices = MESSAGES_PER_SLOT.map((messages) => messages * settings.slots);
   let alternatives: Candidate[] = [];
   for (const variant of variants(settings, ceiling)) {
     if (alternatives.length > 0) break;
-    search.expect(
-      MESSAGES_PER_REPLICA.length * Math.ceil(1 + Math.log2(ceiling)) + POLLING_INTERVALS_MS.length + 1,
-    );
-    alternatives = MESSAGES_PER_REPLICA.flatMap(
+    search.expect(choices.length * Math.ceil(1 + Math.log2(ceiling)) + POLLING_INTERVALS_MS.length + 1);
+    alternatives = choices.flatMap(
       (messagesPerReplica) => search.fewestReplicas({ ...variant, messagesPerReplica }, ceiling) ?? [],
     );
   }
   alternatives.sort(byCostThenSimilarity(settings));
   const cheapest = alternatives[0];
   const last = variants(settings, ceiling).at(-1) ?? settings;
-  const quickest = { ...last, messagesPerReplica: 1, maxReplicas: ceiling };
+  const quickest = { ...last, messagesPerReplica: settings.slots, maxReplicas: ceiling };
   return {
     targetWaitP95Ms: options.targetWaitP95Ms,
     current: search.candidate(settings),
@@ -102,9 +102,11 @@ function tidied(candidate: Candidate): Candidate {
 }
 
 /** Replicas beyond which more cannot help: the busiest stretch as long as the target, done at once. */
-function usefulReplicas({ load, service, settings, targetWaitP95Ms }: SuggestOptions): number {
+function usefulReplicas({ load, service, settings, targetWaitP95Ms, ...options }: SuggestOptions): number {
   const windowMs = Math.max(1_000, targetWaitP95Ms);
-  const concurrent = (busiest(load, windowMs) * service.meanMs) / windowMs;
+  const { slots } = settings;
+  const meanMs = service.meanMs * (stretches({ ...SIMULATION_DEFAULTS, ...options }, slots)[slots] as number);
+  const concurrent = (busiest(load, windowMs) * meanMs) / (windowMs * slots);
   return Math.min(
     MOST_REPLICAS,
     Math.max(settings.maxReplicas, settings.minReplicas, Math.ceil(concurrent * 2) + 4),

@@ -50,6 +50,8 @@ OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
 {{/* The variables that differ by function, as a list. */}}
 {{- define "darkroom.function.environment" -}}
 - { name: FUNCTION, value: {{ .name | quote }} }
+- { name: SLOTS, value: {{ int .function.slots | quote }} }
+- { name: CARRY, value: {{ .function.carry | quote }} }
 - { name: TASK_TIMEOUT, value: {{ printf "%ds" (int .function.timeouts.task) | quote }} }
 - { name: DRAIN_TIMEOUT, value: {{ printf "%ds" (int .function.timeouts.drain) | quote }} }
 - { name: TERMINATION_GRACE_PERIOD, value: {{ printf "%ds" (int .function.timeouts.grace) | quote }} }

@@ -44,6 +44,9 @@ Use: {{ range $name, $function := include "darkroom.functions" $ | fromYaml }}
 {{- if gt (int $scaling.outage.replicas) (int $scaling.maxReplicas) }}
   {{- $faults = append $faults (printf "functions.%s: scaling.outage.replicas (%d) must not be more than scaling.maxReplicas (%d)" .name (int $scaling.outage.replicas) (int $scaling.maxReplicas)) }}
 {{- end }}
+{{- if gt (int .function.slots) (int $scaling.messagesPerReplica) }}
+  {{- $faults = append $faults (printf "functions.%s: slots (%d) must not be more than scaling.messagesPerReplica (%d): workers would be added while slots are free" .name (int .function.slots) (int $scaling.messagesPerReplica)) }}
+{{- end }}
 {{- if and (eq $scaling.engine "keda") (eq $scaling.wakeUp "amqp") }}
   {{- $monitor := .root.Values.broker.monitor }}
   {{- if and $monitor.hostKey (not $monitor.amqpHostKey) }}
@@ -54,8 +57,10 @@ Use: {{ range $name, $function := include "darkroom.functions" $ | fromYaml }}
     {{- $faults = append $faults (printf "broker.url: KEDA cannot find %s from its own namespace, as scaling.wakeUp amqp asks of it: name the service with its namespace (rabbitmq.NAMESPACE.svc), or set scaling.wakeUp to http" $url) }}
   {{- end }}
 {{- end }}
-{{- with include "darkroom.function.memoryFault" . }}
-  {{- $faults = append $faults . }}
+{{- range list "darkroom.function.memoryFault" "darkroom.function.slotsFault" }}
+  {{- with include . $ | trim }}
+    {{- $faults = append $faults . }}
+  {{- end }}
 {{- end }}
 {{- $full := include "darkroom.function.fullname" . }}
 {{- if gt (len $full) 54 }}
@@ -70,6 +75,28 @@ Use: {{ range $name, $function := include "darkroom.functions" $ | fromYaml }}
 {{- toYaml $faults }}
 {{- end }}
 
+{{/* How much memory a child of the function may take, as it is written. */}}
+{{- define "darkroom.function.maxMemory" -}}
+{{ get (.function.env | default dict) "CHILD_MAX_MEMORY" | default .root.Values.child.maxMemory }}
+{{- end }}
+
+{{/*
+Why the children of a worker's slots do not fit into the container, in words, or nothing. The worker checks the same
+when it starts; a single child is content with less than it may take.
+*/}}
+{{- define "darkroom.function.slotsFault" -}}
+{{- $slots := int64 .function.slots }}
+{{- $limit := dig "limits" "memory" "" .function.resources }}
+{{- if and (gt $slots 1) $limit }}
+{{- $maxMemory := include "darkroom.function.maxMemory" . }}
+{{- $each := include "darkroom.bytes" $maxMemory | int64 }}
+{{- $share := div (mul 3 (include "darkroom.bytes" $limit | int64)) 4 }}
+{{- if gt (mul $slots $each) $share }}
+functions.{{ .name }}: {{ $slots }} slots with child.maxMemory ({{ $maxMemory }}) each do not fit into three quarters of resources.limits.memory ({{ $limit }}): raise it to {{ div (add (mul 4 $slots $each) 3145727) 3145728 }}Mi, or set slots to at most {{ max 1 (div $share $each) }}, or child.maxMemory to at most {{ div (div $share $slots) 1048576 }}MiB
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/*
 Why the largest photo does not fit into the memory of a worker's child, in words, or nothing. The worker checks the
 same when it starts: 10 bytes a pixel and 128 MiB within child.maxMemory and three quarters of the container's memory.
@@ -77,11 +104,11 @@ same when it starts: 10 bytes a pixel and 128 MiB within child.maxMemory and thr
 {{- define "darkroom.function.memoryFault" -}}
 {{- $values := .root.Values }}
 {{- $own := .function.env | default dict }}
-{{- $maxMemory := get $own "CHILD_MAX_MEMORY" | default $values.child.maxMemory }}
+{{- $maxMemory := include "darkroom.function.maxMemory" . }}
 {{- $pixels := max (get $own "LIMIT_PIXELS" | default $values.limits.pixels | int64) (get $own "LIMIT_OUTPUT_PIXELS" | default $values.limits.outputPixels | int64) }}
 {{- $needed := add 134217728 (mul 10 $pixels) }}
 {{- $bytes := include "darkroom.bytes" $maxMemory | int64 }}
-{{- $source := printf "child.maxMemory (%s)" (toString $maxMemory) }}
+{{- $source := printf "child.maxMemory (%s)" $maxMemory }}
 {{- $advice := printf "raise it to %dMiB" (div (add $needed 1048575) 1048576) }}
 {{- with dig "limits" "memory" "" .function.resources }}
   {{- $share := div (mul 3 (include "darkroom.bytes" . | int64)) 4 }}

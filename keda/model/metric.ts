@@ -40,14 +40,15 @@ export function isActive(reading: Reading, observation: Observation, settings: S
 }
 
 function measure({ ready, unacked }: Observation, settings: ScalingSettings): Reading {
+  const { slots, messagesPerReplica, activationMessages } = settings;
   const total = ready + unacked;
   if (settings.metric === 'queue-length') {
-    const targetMilli = Math.round(settings.messagesPerReplica * 1_000);
+    const targetMilli = Math.round(messagesPerReplica * 1_000);
     return { ok: true, milli: Math.round(total * 1_000), targetMilli, fromFallback: false };
   }
   // At or below the activation count the formula gives 0, unless a worker is busy.
-  const awake = unacked > 0 || total > settings.activationMessages;
-  const composite = awake ? Math.max(unacked, total / settings.messagesPerReplica) : 0;
+  const awake = unacked > 0 || total > activationMessages;
+  const composite = awake ? Math.max(unacked / slots, total / messagesPerReplica) : 0;
   // A formula's result is cut to milli-units, not rounded (pkg/scaling/modifiers/formula.go).
   return { ok: true, milli: Math.trunc(composite * 1_000), targetMilli: 1_000, fromFallback: false };
 }

@@ -9,6 +9,7 @@ import type { Fallback, ScalingBehavior, ScalingRules, ScalingSettings } from '.
 export const DEFAULT_SETTINGS: ScalingSettings = {
   minReplicas: 0,
   maxReplicas: 10,
+  slots: 1,
   messagesPerReplica: 5,
   activationMessages: 0,
   wakeUp: 'amqp',
@@ -45,6 +46,7 @@ export const DEFAULT_RULES: ScalingBehavior = {
 };
 
 const whole = z.int().min(0);
+const slots = z.int().min(1).default(DEFAULT_SETTINGS.slots);
 const rules = z.object({
   stabilizationWindowSeconds: z.int().min(0).max(3_600).optional(),
   selectPolicy: z.enum(['Max', 'Min', 'Disabled']).optional(),
@@ -65,7 +67,7 @@ const outage = z.object({
   replicas: whole.default(1),
   failureThreshold: whole.default(FAILURE_THRESHOLD),
 });
-const scaling = z.object({
+const scalingOptions = z.object({
   engine: z.enum(['keda', 'cpu', 'none']).default('keda'),
   minReplicas: whole.default(DEFAULT_SETTINGS.minReplicas),
   maxReplicas: z.int().min(1).default(DEFAULT_SETTINGS.maxReplicas),
@@ -88,19 +90,21 @@ const scaling = z.object({
   behavior: behavior.nullish(),
   outage: outage.nullish(),
 });
+const options = z.object({ slots, scaling: scalingOptions });
 type Rules = z.output<typeof rules>;
 
 /**
- * The settings of one function: `defaults.scaling` with `functions.<name>.scaling` over it. An empty name
- * gives the defaults alone.
+ * The settings of one function: `slots` and `scaling` of `defaults` with those of `functions.<name>` over them. An empty
+ * name gives the defaults alone.
  *
  * @throws UserError for an unknown function, or naming every wrong value
  */
 export function settingsFromValues(values: Values, functionName: string): ScalingSettings {
-  const given = functionValues(values, functionName).scaling ?? {};
-  const parsed = scaling.safeParse(given);
-  const at = functionName === '' ? 'defaults.scaling' : `functions.${functionName}.scaling`;
-  if (!parsed.success) throw new UserError(validationMessage(parsed.error, given, scaling, at));
+  const own = functionValues(values, functionName);
+  const given = { slots: own.slots ?? undefined, scaling: own.scaling ?? {} };
+  const at = functionName === '' ? 'defaults' : `functions.${functionName}`;
+  const parsed = options.safeParse(given);
+  if (!parsed.success) throw new UserError(validationMessage(parsed.error, given, options, at));
   const {
     pollingInterval,
     cooldownPeriod,
@@ -109,14 +113,17 @@ export function settingsFromValues(values: Values, functionName: string): Scalin
     behavior: rates,
     engine,
     ...rest
-  } = parsed.data;
-  if (rest.minReplicas > rest.maxReplicas) {
-    throw new UserError(`${at}: minReplicas ${rest.minReplicas} is above maxReplicas ${rest.maxReplicas}`);
-  }
-  if (engine !== 'keda') throw new UserError(`${at}: the model supports engine keda only, not ${engine}`);
+  } = parsed.data.scaling;
+  if (rest.minReplicas > rest.maxReplicas)
+    throw new UserError(
+      `${at}.scaling: minReplicas ${rest.minReplicas} is above maxReplicas ${rest.maxReplicas}`,
+    );
+  if (engine !== 'keda')
+    throw new UserError(`${at}.scaling: the model supports engine keda only, not ${engine}`);
   return {
     ...DEFAULT_SETTINGS,
     ...rest,
+    slots: parsed.data.slots,
     pollingIntervalMs: pollingInterval * 1_000,
     cooldownMs: cooldownPeriod * 1_000,
     initialCooldownMs: initialCooldownPeriod * 1_000,

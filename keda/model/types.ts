@@ -39,6 +39,8 @@ export interface Fallback {
 export interface ScalingSettings {
   minReplicas: number;
   maxReplicas: number;
+  /** Tasks that one worker has in hand at once. */
+  slots: number;
   messagesPerReplica: number;
   /** KEDA scales from zero, and keeps the queue active, while there are more messages than this. */
   activationMessages: number;
@@ -51,8 +53,8 @@ export interface ScalingSettings {
   cooldownMs: number;
   initialCooldownMs: number;
   /**
-   * `busy-floor`: the chart's formula `max(total − ready, total ÷ messagesPerReplica)` with target 1, which never
-   * asks for fewer replicas than there are tasks in work, and is 0 at or below activationMessages while no
+   * `busy-floor`: the chart's formula `max((total − ready) ÷ slots, total ÷ messagesPerReplica)` with target 1, which
+   * never asks for fewer replicas than the tasks in work fill, and is 0 at or below activationMessages while no
    * worker is busy. `queue-length`: all messages against a target of messagesPerReplica, as a plain RabbitMQ trigger does.
    */
   metric: 'busy-floor' | 'queue-length';
@@ -73,7 +75,7 @@ export interface Observation {
   nowMs: number;
   /** Messages waiting; the higher of both counts where two are read. */
   ready: number;
-  /** Messages delivered and not acknowledged: with prefetch 1, the number of busy workers. */
+  /** Messages delivered and not acknowledged: with prefetch 1, the number of busy slots. */
   unacked: number;
   /** Why the counts could not be read; `ready` and `unacked` are then ignored. */
   error?: string | undefined;

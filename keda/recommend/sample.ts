@@ -7,7 +7,7 @@ export interface QueueSample {
   ready: number;
   /** Messages in work. */
   unacked: number;
-  /** Workers that consume: the running replicas. */
+  /** One for each slot of the workers that run. */
   consumers: number;
   /** Messages published, acknowledged and redelivered so far: counters that only rise. */
   published?: number | undefined;

@@ -7,8 +7,8 @@ export interface Trend {
   /** Messages a second; null with one sample, or without counters and rates. */
   arrivalRate: number | null;
   completionRate: number | null;
-  /** What one busy worker completes a second. */
-  ratePerWorker: number | null;
+  /** What one busy slot completes a second: messages, each with the steps that are carried on with it. */
+  ratePerSlot: number | null;
   /** The backlog grew over the span, by more than noise. */
   rising: boolean;
   /** 1 = the backlog changed equally in every interval; lower the more the changes differ. */
@@ -42,7 +42,7 @@ export function trendOf(samples: readonly QueueSample[]): Trend {
     spanMs,
     arrivalRate,
     completionRate,
-    ratePerWorker:
+    ratePerSlot:
       completionRate === null || completionRate === 0 || meanBusy === 0 ? null : completionRate / meanBusy,
     rising: growth >= LEAST_RISE && growth >= backlog(first) * LEAST_RISE_SHARE,
     steadiness: steadinessOf(samples),
@@ -55,7 +55,7 @@ const UNKNOWN: Trend = {
   spanMs: 0,
   arrivalRate: null,
   completionRate: null,
-  ratePerWorker: null,
+  ratePerSlot: null,
   rising: false,
   steadiness: 0,
   ratesKnown: false,

@@ -26,7 +26,7 @@ export function summaryRows(scenarios: readonly SimulatedScenario[]): string[][]
     row('Most replicas', ({ maxReplicas }) => String(maxReplicas)),
     row('Pod-hours', ({ podHours }) => podHours.toFixed(2)),
     ...(priced ? [row('Cost', ({ cost }) => (cost ?? 0).toFixed(2))] : []),
-    row('Pods at work', ({ utilisation }) => `${Math.round(utilisation * 100)} %`),
+    row('Slots at work', ({ utilisation }) => `${Math.round(utilisation * 100)} %`),
     row('At rest after the last task', ({ timeToRestMs }) =>
       timeToRestMs === null ? 'never' : spanLabel(timeToRestMs),
     ),

@@ -57,7 +57,7 @@ function figures(scenarios: readonly SimulatedScenario[]): Report['figures'] {
     figure('Most replicas', ({ maxReplicas }) => String(maxReplicas)),
     figure('Pod-hours', ({ podHours }) => podHours.toFixed(2)),
     ...(first.summary.cost === null ? [] : [figure('Cost', ({ cost }) => (cost ?? 0).toFixed(2))]),
-    figure('Pods at work', ({ utilisation }) => `${Math.round(utilisation * 100)} %`),
+    figure('Slots at work', ({ utilisation }) => `${Math.round(utilisation * 100)} %`),
     figure('At rest after', ({ timeToRestMs }) =>
       timeToRestMs === null ? 'never' : spanLabel(timeToRestMs),
     ),
@@ -66,6 +66,8 @@ function figures(scenarios: readonly SimulatedScenario[]): Report['figures'] {
 
 function ownPanels({ options, run }: SimulatedScenario): ReportPanel[] {
   const { series } = run;
+  const { slots } = options.settings;
+  const filled = series.busy.map((busy) => busy / slots);
   const course = waitCourse(options.load, run);
   return [
     {
@@ -73,7 +75,7 @@ function ownPanels({ options, run }: SimulatedScenario): ReportPanel[] {
       unit: 'pods',
       series: [
         { name: 'wanted', ...evenly(series.stepMs, series.replicas), color: 'blue', shape: 'step' },
-        { name: 'busy', ...evenly(series.stepMs, series.busy), color: 'teal', shape: 'area' },
+        { name: 'busy', ...evenly(series.stepMs, filled), color: 'teal', shape: 'area' },
       ],
     },
     {

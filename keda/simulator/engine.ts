@@ -7,6 +7,7 @@ import { Outages } from './outages.ts';
 import { firstRun, firstState, type RunFigures } from './run-start.ts';
 import { type QueueLevel, SeriesRecorder } from './series.ts';
 import { serviceTimes } from './service.ts';
+import { stretches } from './sharing.ts';
 import type { Run, SimulationInput } from './types.ts';
 
 /** After the last arrival and the last outage, this long is allowed for draining and scaling in. */
@@ -38,14 +39,19 @@ class Simulation {
   #seen = { atMs: 0, ready: 0, unacked: 0 };
 
   constructor(input: SimulationInput) {
-    const { seed } = input;
+    const { seed, settings } = input;
     this.#input = input;
     this.#serviceTime = serviceTimes(input.service, randomStream(seed, 2));
-    this.#fleet = new Fleet({ preferIdle: input.deletionCost, random: randomStream(seed, 3) });
+    this.#fleet = new Fleet({
+      slots: settings.slots,
+      stretch: stretches(input, settings.slots),
+      preferIdle: input.deletionCost,
+      random: randomStream(seed, 3),
+    });
     this.#outages = new Outages(input.outages);
     this.#scaling = firstState(input);
     this.#run = firstRun(input);
-    for (let i = 0; i < input.initialReplicas; i++) this.#fleet.rest(this.#fleet.add());
+    for (let i = 0; i < input.initialReplicas; i++) this.#fleet.open(this.#fleet.add());
   }
 
   run(): Run {
@@ -106,7 +112,7 @@ class Simulation {
     this.#deliver();
   }
 
-  /** Hands waiting messages to waiting workers, one each: prefetch 1. */
+  /** Hands waiting messages to free slots, one each: prefetch 1. */
   #deliver(): void {
     if (this.#outages.isOut(this.#nowMs, 'broker')) return;
     while (this.#depth > 0) {
@@ -118,40 +124,46 @@ class Simulation {
 
   #begin(pod: Pod, message: number): void {
     const arrivedMs = this.#input.load.arrivalsMs[message] as number;
-    const doneMs = this.#nowMs + this.#serviceTime();
     const waitMs = this.#nowMs - arrivedMs;
     this.#run.waitsMs[message] = waitMs;
     const { giveUp } = this.#input;
     if (giveUp !== undefined && waitMs > giveUp.waitMs) this.#run.gaveUp = ++this.#late > giveUp.messages;
-    this.#fleet.work(pod, message, doneMs);
-    this.#events.push(doneMs, { pod, kind: 'done', atMs: doneMs });
+    this.#fleet.work(pod, { message, leftMs: this.#serviceTime() }, this.#nowMs);
+    this.#awaitNext(pod);
+  }
+
+  /** The pod's next task to be done; what was planned before is out of date by then. */
+  #awaitNext(pod: Pod): void {
+    const { doneMs } = pod;
+    if (doneMs < Number.POSITIVE_INFINITY) this.#events.push(doneMs, { pod, kind: 'done', atMs: doneMs });
   }
 
   #onPodEvent(): void {
     const event = this.#events.pop();
     if (event === undefined) return;
     const { pod, kind, atMs } = event;
-    if (kind === 'ready' && pod.state === 'starting') this.#fleet.rest(pod);
-    else if (kind === 'done' && pod.state === 'busy' && pod.doneMs === atMs) this.#complete(pod);
-    else if (kind === 'deadline' && pod.state === 'busy' && pod.deadlineMs === atMs) this.#giveBack(pod);
+    if (kind === 'ready' && pod.state === 'starting') this.#fleet.open(pod);
+    else if (kind === 'done' && pod.state === 'up' && pod.doneMs === atMs) this.#complete(pod);
+    else if (kind === 'deadline' && pod.state === 'up' && pod.deadlineMs === atMs) this.#giveBack(pod);
     this.#deliver();
   }
 
   #complete(pod: Pod): void {
-    const arrivedMs = this.#input.load.arrivalsMs[pod.message] as number;
-    this.#run.latenciesMs[pod.message] = this.#nowMs - arrivedMs;
+    const { message } = this.#fleet.finish(pod, this.#nowMs);
+    this.#run.latenciesMs[message] = this.#nowMs - (this.#input.load.arrivalsMs[message] as number);
     this.#run.completed++;
     this.#run.drainedMs = this.#nowMs;
     this.#recorder.countCompletion();
-    if (pod.draining) this.#fleet.remove(pod);
-    else this.#fleet.rest(pod);
+    this.#awaitNext(pod);
+    if (pod.draining && pod.tasks.length === 0) this.#fleet.remove(pod);
   }
 
   #giveBack(pod: Pod): void {
-    this.#returned.push(pod.message);
-    this.#run.returned++;
+    for (const { message } of this.#fleet.giveBack(pod)) {
+      this.#returned.push(message);
+      this.#run.returned++;
+    }
     if (pod.draining) this.#fleet.remove(pod);
-    else this.#fleet.rest(pod);
   }
 
   #onOutageEdge(): void {
@@ -196,15 +208,14 @@ class Simulation {
   }
 
   #drain(pod: Pod): void {
-    if (pod.state !== 'busy') {
+    if (pod.tasks.length === 0) {
       this.#fleet.remove(pod);
       return;
     }
     this.#run.busyPodsHit++;
     pod.draining = true;
     pod.deadlineMs = this.#nowMs + this.#input.drainMs;
-    if (pod.deadlineMs < pod.doneMs)
-      this.#events.push(pod.deadlineMs, { pod, kind: 'deadline', atMs: pod.deadlineMs });
+    this.#events.push(pod.deadlineMs, { pod, kind: 'deadline', atMs: pod.deadlineMs });
   }
 
   /** All work is done and the replicas are at the minimum; or at zero, with too few messages left to wake a worker. */

@@ -7,7 +7,7 @@ export interface Series {
   replicas: number[];
   /** Pods that exist: starting, at work and draining. Mean over the step. */
   pods: number[];
-  /** Busy workers, mean over the step. */
+  /** Busy slots, mean over the step. */
   busy: number[];
   /** Messages waiting, at their most in the step. */
   depth: number[];

@@ -24,7 +24,7 @@ export interface Summary {
   podHours: number;
   /** null without a price. */
   cost: number | null;
-  /** Share of paid pod time spent at work, 0 to 1. */
+  /** Share of the paid slots' time spent at work, 0 to 1. */
   utilisation: number;
   /** Messages a second from the first arrival to the last end. */
   throughput: number;
@@ -38,7 +38,7 @@ export interface Summary {
 const HOUR_MS = 3_600_000;
 
 /** @param pricePerPodHour in any currency; undefined leaves the cost out */
-export function summarize(run: Run, pricePerPodHour?: number): Summary {
+export function summarize(run: Run, slots: number, pricePerPodHour?: number): Summary {
   const messages = run.waitsMs.length;
   const podHours = run.podMs / HOUR_MS;
   return {
@@ -51,7 +51,7 @@ export function summarize(run: Run, pricePerPodHour?: number): Summary {
     maxDepth: run.maxDepth,
     podHours,
     cost: pricePerPodHour === undefined ? null : podHours * pricePerPodHour,
-    utilisation: run.podMs === 0 ? 0 : run.busyMs / run.podMs,
+    utilisation: run.podMs === 0 ? 0 : run.busyMs / (run.podMs * slots),
     throughput: run.drainedMs === 0 ? 0 : (run.completed * 1_000) / run.drainedMs,
     timeToRestMs: run.restedMs === null ? null : Math.max(0, run.restedMs - run.drainedMs),
     scaleChanges: run.changes.length,

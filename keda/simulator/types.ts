@@ -3,6 +3,7 @@ import type { ScalingSettings } from '../model.ts';
 import type { Load } from './load.ts';
 import type { Series } from './series.ts';
 import type { ServiceTime } from './service.ts';
+import type { Sharing } from './sharing.ts';
 
 /** `metrics`: only the counts cannot be read. `broker`: nothing is delivered either, and tasks in work come back. */
 export interface Outage {
@@ -11,16 +12,17 @@ export interface Outage {
   untilMs: number;
 }
 
-export interface SimulationInput {
+export interface SimulationInput extends Sharing {
   settings: ScalingSettings;
   load: Load;
+  /** How long one task takes that is alone in its pod. */
   service: ServiceTime;
   seed: number;
   /** From the decision to a pod that takes its first task. */
   podStartMs: number;
   /** How long a pod asked to go may finish its task; then the task goes back to the queue. */
   drainMs: number;
-  /** Whether pods publish pod-deletion-cost, so that scale-in takes idle ones first. */
+  /** Whether pods publish pod-deletion-cost, so that scale-in takes the least busy ones first. */
   deletionCost: boolean;
   /** The broker's counts are as old as its last statistics tick. 0 = live. */
   statsIntervalMs: number;
@@ -54,6 +56,7 @@ export interface Run {
   restedMs: number | null;
   endMs: number;
   podMs: number;
+  /** Of all slots. */
   busyMs: number;
   maxReplicas: number;
   maxDepth: number;

@@ -1,7 +1,7 @@
 {{/* How many workers a queue needs, and what to do when nobody can count. */}}
 
 {{/*
-The formula of a ScaledObject, in the expression language of KEDA's scalingModifiers. `total` is ready plus
+The formula of a function's ScaledObject, in the expression language of KEDA's scalingModifiers. `total` is ready plus
 unacknowledged, `ready` the first alone, so `total - ready` is the number of tasks in work: each slot of a worker
 holds one message. The result, divided by the target of 1 and rounded up, is the number of replicas, so never fewer
 than the busy slots fill. `fresh` is what is ready at this moment, asked of the queue itself; what waits is the higher
@@ -12,16 +12,19 @@ KEDA's own activationTarget would not do: it compares with the result, and with 
 threshold of five it would call the queue idle and scale to zero under them.
 */}}
 {{- define "darkroom.scaling.formula" -}}
+{{- $slots := int .slots }}
+{{- with .scaling }}
 {{- $fresh := eq .wakeUp "amqp" }}
-{{- $messages := int .messagesPerReplica }}
+{{- $filled := eq $slots 1 | ternary "total - ready" (printf "(total - ready) / %d" $slots) }}
 {{- $all := $fresh | ternary "(total - ready + max(ready, fresh))" "total" }}
 {{- $waiting := $fresh | ternary "max(ready, fresh)" "total" }}
-{{- $needed := printf "max(total - ready, %s / %d)" $all $messages }}
+{{- $needed := printf "max(%s, %s / %d)" $filled $all (int .messagesPerReplica) }}
 {{- if gt (int .activationMessages) 0 -}}
 total > ready || {{ $waiting }} > {{ int .activationMessages }} ? {{ $needed }} : 0
 {{- else -}}
 {{ $needed }}
 {{- end -}}
+{{- end }}
 {{- end }}
 
 {{/*

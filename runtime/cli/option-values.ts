@@ -34,6 +34,13 @@ export function positiveDuration(text: string): number {
   return ms;
 }
 
+/** A part of a whole. */
+export function share(text: string): number {
+  const value = Number(text);
+  if (/^[\d.]+$/.test(text) && value <= 1) return value;
+  throw new InvalidArgumentError('expected a share from 0 to 1, such as 0.7.');
+}
+
 /** @throws UserError */
 export function positiveNumber(option: string, text: string): number {
   const value = Number(text);

@@ -110,16 +110,40 @@ describe('the memory of a child', () => {
     expect(fault).toContain(words);
   });
 
+  it.each([
+    [
+      { slots: 2 },
+      '2 slots with child.maxMemory (1GiB) each',
+      'raise it to 2731Mi, or set slots to at most 1',
+    ],
+    [
+      { slots: 3, 'resources.limits.memory': '3Gi' },
+      '3 slots',
+      'raise it to 4096Mi, or set slots to at most 2',
+    ],
+    [{ slots: 2, 'env.CHILD_MAX_MEMORY': '600MiB' }, '(600MiB)', 'or child.maxMemory to at most 576MiB'],
+  ])('must fit as often as there are slots, as the worker counts: %j', async (own, what, advice) => {
+    const set = Object.fromEntries(
+      Object.entries(own).map(([key, value]) => [`functions.blur.${key}`, value]),
+    );
+    const more = { 'limits.pixels': 20_000_000, 'limits.outputPixels': 20_000_000 };
+
+    const fault = await renderFault({ set: { ...set, ...more } });
+
+    expect(fault).toContain('functions.blur: ');
+    expect(fault).toContain(what);
+    expect(fault).toContain(advice);
+    const [megabytes] = /(?<=raise it to )\d+/.exec(fault) ?? [];
+    await render({ set: { ...set, ...more, 'functions.blur.resources.limits.memory': `${megabytes}Mi` } });
+  });
+
   it('is enough in every environment that ships', async () => {
     for (const environment of ENVIRONMENTS) {
-      for (const { spec } of pods(await render({ environment })).filter(({ name }) =>
-        name.startsWith('Deployment'),
-      )) {
+      const objects = await render({ environment });
+      for (const { spec } of pods(objects).filter(({ name }) => name.startsWith('Deployment'))) {
         const { env } = spec.containers[0]!;
         const container = parseSize(`${get(spec, 'containers.0.resources.limits.memory')}B`);
-        const shared = ofKind(await render({ environment }), 'ConfigMap').find(
-          ({ data }) => data?.LIMIT_PIXELS,
-        )!.data;
+        const shared = ofKind(objects, 'ConfigMap').find(({ data }) => data?.LIMIT_PIXELS)!.data;
         const own = Object.fromEntries((env ?? []).map(({ name, value }) => [name, value]));
 
         expect(() => childLimits(readConfig({ ...shared, ...own }), container)).not.toThrow();
@@ -151,6 +175,14 @@ describe('other rules between values', () => {
     expect(fault.match(/broker\.monitor\.amqpHostKey: scaling\.wakeUp amqp needs/g)).toHaveLength(1);
     await render({ set: { ...short, ...noUrl, 'defaults.scaling.wakeUp': 'http' } });
     await render({ set: { ...short, ...noUrl, 'broker.monitor.amqpHostKey': 'uri' } });
+  });
+
+  it('refuses more slots than messages for a replica', async () => {
+    const set = { 'functions.blur.slots': 6, 'functions.blur.resources.limits.memory': '8Gi' };
+
+    expect(await renderFault({ set })).toContain(
+      'functions.blur: slots (6) must not be more than scaling.messagesPerReplica (5)',
+    );
   });
 
   it('refuses names that KEDA could not make an HPA of', async () => {

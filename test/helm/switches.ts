@@ -66,6 +66,11 @@ export const SWITCHES = {
   'autoscaling on CPU': { 'defaults.scaling.engine': 'cpu' },
   'outage floor': { 'defaults.scaling.outage': { policy: 'atLeast', replicas: 2 } },
   'activation threshold': { 'defaults.scaling.activationMessages': 5 },
+  'four slots, nothing carried': {
+    'defaults.slots': 4,
+    'defaults.carry': 'none',
+    'defaults.resources.limits.memory': '6Gi',
+  },
   'wake-up by the management API': { 'defaults.scaling.wakeUp': 'http' },
   'login by URL': { 'broker.monitor.hostKey': 'host', 'broker.monitor.amqpHostKey': 'uri' },
   'cached metrics': { 'defaults.scaling.useCachedMetrics': true },

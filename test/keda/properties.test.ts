@@ -29,6 +29,7 @@ const rules: fc.Arbitrary<ScalingRules> = fc.record({
 const settings: fc.Arbitrary<ScalingSettings> = fc
   .record({
     minReplicas: fc.integer({ min: 0, max: 5 }),
+    slots: fc.integer({ min: 1, max: 16 }),
     extra: fc.integer({ min: 1, max: 60 }),
     messagesPerReplica: fc.integer({ min: 1, max: 50 }),
     activationMessages: fc.integer({ min: 0, max: 20 }),
@@ -53,7 +54,7 @@ interface Moment {
   state: ScalingState;
 }
 
-/** Walks through `entries`, one each half minute; a share of the running replicas is busy at each moment. */
+/** Walks through `entries`, one each half minute; a share of the running replicas' slots is busy at each moment. */
 function walk(
   config: ScalingSettings,
   entries: { ready: number; busy: number }[],
@@ -65,7 +66,7 @@ function walk(
     const nowMs = nextDueMs(state);
     const entry = entries[Math.floor(nowMs / (30 * SECOND))];
     if (entry === undefined) return moments;
-    const unacked = Math.floor(state.replicas * entry.busy);
+    const unacked = Math.floor(state.replicas * config.slots * entry.busy);
     const seen: Observation = { nowMs, ready: entry.ready, unacked, error: error?.(nowMs) };
     const before = state.replicas;
     state = step(state, seen, config).state;
@@ -78,11 +79,11 @@ const always = (check: Check) => fc.assert(fc.property(settings, load, check));
 const idle = (ready: number) => ({ ready, busy: 0 });
 
 describe('whatever the settings and the load, the count', () => {
-  test('never falls below the number of busy workers', () => {
+  test('never falls below what the busy slots fill', () => {
     always((config, entries) => {
       // Cached counts are of another moment; what holds is the floor at the moment of reading.
       for (const { after, unacked } of walk({ ...config, useCachedMetrics: false }, entries))
-        expect(after).toBeGreaterThanOrEqual(unacked);
+        expect(after).toBeGreaterThanOrEqual(Math.ceil(unacked / config.slots));
     });
   });
 

@@ -47,6 +47,22 @@ describe('recommend', () => {
     });
   });
 
+  test('counts a consumer for each slot, and replicas by the slots they have', () => {
+    const withSlots = (sample: (n: number) => Partial<QueueSample>) =>
+      recommend(minute(sample), { ...SETTINGS, slots: 4, messagesPerReplica: 20 });
+
+    expect(withSlots(() => queue(0, 9, 40))).toMatchObject({
+      action: 'scale-down',
+      currentReplicas: 10,
+      recommendedReplicas: 3,
+      reason: '9 tasks are in work, 4 a replica: 3 replicas suffice, 10 run (7 idle)',
+    });
+    // 10 a second by 4 busy slots: a replica of four does 10, and 25 arrive.
+    const pace = withSlots((n) => ({ ...queue(4, 4, 4), published: 250 * n, acknowledged: 100 * n }));
+    expect(pace).toMatchObject({ action: 'scale-up', currentReplicas: 1, recommendedReplicas: 3 });
+    expect(pace.reason).toMatch(/25\/s arrive and one worker completes 10\/s/);
+  });
+
   test('scales down to zero when there is nothing', () => {
     expect(recommended(() => queue(0, 0, 2))).toMatchObject({ action: 'scale-down', recommendedReplicas: 0 });
   });

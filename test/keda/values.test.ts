@@ -79,6 +79,15 @@ describe('settings', () => {
     });
   });
 
+  test('slots stand beside scaling, by default or for one function', () => {
+    const values = { defaults: { slots: 2 }, functions: { blur: { slots: 4 }, crop: {} } };
+    expect(['blur', 'crop', ''].map((name) => settingsFromValues(values, name).slots)).toEqual([4, 2, 2]);
+    expect(settingsFromValues({}, '').slots).toBe(1);
+    expect(() => settingsFromValues({ defaults: { slots: 0 } }, '')).toThrow(
+      'defaults.slots: expected a whole number of 1 or more, got 0',
+    );
+  });
+
   test('a fallback of 0 is never made: KEDA would scale to zero in an outage', () => {
     const scaling = { outage: { policy: 'atLeast', replicas: 0 } };
     expect(settingsFromValues({ defaults: { scaling } }, '').fallback?.replicas).toBe(1);

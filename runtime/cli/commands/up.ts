@@ -4,7 +4,9 @@ import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Command } from 'commander';
 import { settingsFromValues } from '../../../keda/model.ts';
-import { functionNames, loadValues } from '../../../keda/values.ts';
+import type { ScaledFunction } from '../../../keda/scaled-workers.ts';
+import { functionNames, functionValues, loadValues, type Values } from '../../../keda/values.ts';
+import { readConfig } from '../../config.ts';
 import { assertBrokerFindable, findBroker } from '../broker.ts';
 import { capReplicas, LocalScaling } from '../local-scaling.ts';
 import { conventional, positiveNumber } from '../option-values.ts';
@@ -46,10 +48,9 @@ async function up(options: UpOptions): Promise<void> {
   const speed = positiveNumber('--speed', options.speed);
   const maxWorkers = positiveNumber('--max-workers', options.maxWorkers);
   const values = loadValues(options.values);
-  const functions = (options.function ?? functionNames(values)).map((filter) => ({
-    filter,
-    settings: capReplicas(settingsFromValues(values, filter), maxWorkers),
-  }));
+  const functions = (options.function ?? functionNames(values)).map((filter) =>
+    scaledFunction(values, filter, maxWorkers),
+  );
   await using found = await findBroker({ onProgress: note, allowInstall: true });
   const storageUrl = process.env.STORAGE_URL || pathToFileURL(resolve('darkroom-storage')).href;
   const env = { ...process.env, ...found.env, STORAGE_URL: storageUrl };
@@ -57,6 +58,19 @@ async function up(options: UpOptions): Promise<void> {
   const scaling = await LocalScaling.start({ functions, env, speed, log });
   if (!isJson) explain(env);
   await showUntilStopped(scaling, isJson);
+}
+
+/** Slots and carrying that the environment states win over the values, for the count of workers as for the workers. */
+function scaledFunction(values: Values, filter: string, maxWorkers: number): ScaledFunction {
+  const settings = capReplicas(settingsFromValues(values, filter), maxWorkers);
+  const { slots = settings.slots } = readConfig(process.env);
+  const { carry } = functionValues(values, filter);
+  const isStated = process.env.CARRY !== undefined && process.env.CARRY !== '';
+  return {
+    filter,
+    settings: { ...settings, slots },
+    carry: typeof carry === 'string' && !isStated ? carry : undefined,
+  };
 }
 
 function explain(env: NodeJS.ProcessEnv): void {

@@ -22,6 +22,17 @@ describe('the metric', () => {
     ).toBe(expected);
   });
 
+  test.each([
+    [{ unacked: 9 }, 3],
+    [{ unacked: 8 }, 2],
+    [{ unacked: 1 }, 1],
+    [{ ready: 40, unacked: 8 }, 3],
+  ])('with four slots, %o in work and waiting ask for %i at 20 messages a replica', (seen, expected) => {
+    const scaleDown = { ...WITH_BEHAVIOR!.scaleDown, stabilizationWindowMs: 0 };
+    const changes = { slots: 4, messagesPerReplica: 20, behavior: { ...WITH_BEHAVIOR!, scaleDown } };
+    expect(decide(20, seen, changes).replicas).toBe(expected);
+  });
+
   test('a plain queue length lets four busy workers fall to one, the busy floor does not', () => {
     const behavior = {
       ...WITH_BEHAVIOR!,

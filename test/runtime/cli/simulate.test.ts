@@ -44,6 +44,40 @@ describe('darkroom simulate', () => {
     expect(page).toContain('values.yaml against more.yaml');
   });
 
+  test('lets slots overlap by the share of time that is not the processor’s', async () => {
+    await using folder = await temporaryFolder();
+    const values = path.join(folder.path, 'values.yaml');
+    await writeFile(
+      values,
+      `defaults:
+  slots: 4
+  resources: { limits: { cpu: 1000m } }
+  scaling: { minReplicas: 1, maxReplicas: 1 }
+functions: { blur: {} }`,
+    );
+    const throughput = async (share: string) => {
+      const call = [
+        'simulate',
+        '-f',
+        values,
+        '-n',
+        '400',
+        '--service-time',
+        '1s',
+        '--cpu-share',
+        share,
+        '--json',
+      ];
+      return JSON.parse((await runDarkroom(call)).stdout).scenarios[0].summary.throughput;
+    };
+    expect(await throughput('0')).toBeCloseTo(4, 1);
+    expect(await throughput('1')).toBeCloseTo(1, 1);
+    expect(await runDarkroom(['simulate', '--cpu-share', '1.5'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('expected a share from 0 to 1'),
+    });
+  });
+
   test('takes counts a second from CSV and from JSON alike', async () => {
     await using folder = await temporaryFolder();
     const csv = path.join(folder.path, 'load.csv');

@@ -23,14 +23,22 @@ functions:
   sleep: {}
 `;
 
-async function argsOf(at: Installation): Promise<string[]> {
+const SLOTTED = `
+defaults:
+  slots: 3
+  scaling: { maxReplicas: 1, messagesPerReplica: 3, pollingInterval: 5, cooldownPeriod: 60 }
+functions:
+  sleep: {}
+`;
+
+async function argsOf(at: Installation, content = VALUES): Promise<string[]> {
   const values = join(at.folder, 'values.yaml');
-  await writeFile(values, VALUES);
+  await writeFile(values, content);
   return [LAUNCHER, 'up', '--values', values, '--max-workers', '3', '--speed', '20'];
 }
 
-async function startUp(at: Installation) {
-  const up = spawn(process.execPath, [...(await argsOf(at)), '--json'], {
+async function startUp(at: Installation, content?: string) {
+  const up = spawn(process.execPath, [...(await argsOf(at, content)), '--json'], {
     env: at.env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -92,6 +100,21 @@ describe('darkroom up', () => {
     // Scale-in drained: nothing was tried twice.
     expect(completed().every(({ data }) => data.attempts === 1)).toBe(true);
     expect(at.events.filter(({ key }) => key === 'task.started').length).toBeLessThanOrEqual(TASKS);
+    expect(await up.stop()).toBe(0);
+  });
+
+  it('gives a worker as many tasks at once as the values say', { timeout: 90_000 }, async (context) => {
+    if (process.env.AMQP_MANAGEMENT_URL === undefined) return context.skip(NEEDS_API);
+    await using at = await startInstallation({ env: { FUNCTIONS_DIR, CHILD_MAX_MEMORY: '256MiB' } });
+    await putDot(at);
+    await using up = await startUp(at, SLOTTED);
+    for (const id of ['a', 'b', 'c'])
+      await at.publish({ id, input: 'dot.png', steps: [{ filter: 'sleep', params: { ms: 4_000 } }] });
+    await until(() => at.events.some(({ key }) => key === 'task.completed'), 'the first end', 60_000);
+
+    const first = at.events.findIndex(({ key }) => key === 'task.completed');
+    expect(at.events.slice(0, first).filter(({ key }) => key === 'task.started')).toHaveLength(3);
+    expect(Math.max(...up.views.map(({ running }) => running))).toBe(1);
     expect(await up.stop()).toBe(0);
   });
 
