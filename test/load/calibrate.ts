@@ -26,12 +26,14 @@ export function calibrate(
   visits: readonly QueueVisit[],
   starts: readonly StepStart[],
   samples: readonly Sample[],
+  slots = 1,
 ): Calibration | undefined {
   const worked = visits.filter((visit) => visit.filter === filter && !Number.isNaN(visit.workMs));
   if (worked.length === 0) return undefined;
   const turns = turnsOf(
     worked,
     starts.filter((start) => start.filter === filter),
+    slots,
   );
   const busy = turns.length >= FEWEST_TURNS;
   const seen: readonly { workMs: number }[] = busy ? turns : worked;
@@ -54,7 +56,7 @@ function serviceOf(meanMs: number, p95Ms: number): ServiceTime {
   return { kind: 'lognormal', meanMs: mean, p95Ms: Math.min(p95Ms, mean * GREATEST_P95_RATIO) };
 }
 
-/** One task of a worker whose next task was waiting already: from its start to the next one's. */
+/** One task of a slot whose next task was waiting already: from its start to the next one's. */
 interface Turn {
   workMs: number;
   takenMs: number;
@@ -64,19 +66,23 @@ interface Turn {
  * Only while tasks wait does the time between two starts say what a worker manages; and how quick it then is, with
  * all others at work on the same machine, is what decides how long tasks wait.
  */
-function turnsOf(visits: readonly QueueVisit[], starts: readonly StepStart[]): Turn[] {
+function turnsOf(visits: readonly QueueVisit[], starts: readonly StepStart[], slots: number): Turn[] {
   const byStep = new Map(visits.map((visit) => [`${visit.task}:${visit.step}`, visit]));
   const turns: Turn[] = [];
   for (const own of Map.groupBy(starts, ({ worker }) => worker).values()) {
     own.sort((a, b) => a.atMs - b.atMs);
-    own.forEach((start, index) => {
-      const next = own[index + 1];
-      const visit = byStep.get(`${start.task}:${start.step}`);
-      const following = next && byStep.get(`${next.task}:${next.step}`);
-      if (next === undefined || visit === undefined || following === undefined) return;
-      if (following.arrivedMs > start.atMs) return;
+    const visitOf = ({ task, step }: StepStart) => byStep.get(`${task}:${step}`);
+    const endMs = (start: StepStart) => start.atMs + (visitOf(start)?.workMs ?? 0);
+    // Nobody tells which slot a task was in: the one that had been free for longest takes the next.
+    const inHand = own.splice(0, slots);
+    for (const next of own) {
+      inHand.sort((a, b) => endMs(a) - endMs(b));
+      const start = inHand.shift() as StepStart;
+      inHand.push(next);
+      const [visit, following] = [visitOf(start), visitOf(next)];
+      if (visit === undefined || following === undefined || following.arrivedMs > start.atMs) continue;
       turns.push({ workMs: visit.workMs, takenMs: Math.max(visit.workMs, next.atMs - start.atMs) });
-    });
+    }
   }
   // A start of which no event came makes two turns one: the longest are not believed.
   const { p99 } = percentiles(Float32Array.from(turns, ({ takenMs }) => takenMs));

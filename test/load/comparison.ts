@@ -46,7 +46,7 @@ export function compare(
   const queues: PredictedQueue[] = [];
   for (const [filter, own] of Map.groupBy(visits, (visit) => visit.filter)) {
     const settings = target.settings(filter);
-    const calibration = calibrate(filter, visits, ledger.starts, samples);
+    const calibration = calibrate(filter, visits, ledger.starts, samples, settings?.slots);
     if (settings === undefined || calibration === undefined) return undefined;
     const facts = {
       ...calibration,

@@ -6,6 +6,8 @@ import type { Target } from './targets.ts';
 
 /** One filter, or all together, at one moment. NaN where nobody can say. */
 export interface Level extends QueueCounts {
+  /** Workers that consume; the broker counts each of their slots. */
+  consumers: number;
   /** Workers asked for, and workers that exist. */
   wanted: number;
   running: number;
@@ -31,7 +33,7 @@ export interface Recorder {
 
 export interface RecorderOptions {
   site: Pick<LoadSite, 'counts'>;
-  target: Pick<Target, 'replicas'>;
+  target: Pick<Target, 'replicas' | 'settings'>;
   ledger: Pick<LoadLedger, 'counts'>;
   /** The start of the run, milliseconds since 1970. */
   startMs: number;
@@ -70,7 +72,7 @@ export function startRecorder(options: RecorderOptions): Recorder {
     const unknown = { wanted: Number.NaN, running: Number.NaN };
     const levels = [...counts].map(([filter, count]): [string, Level] => [
       filter,
-      { ...count, ...(replicas?.get(filter) ?? unknown) },
+      { ...count, consumers: workersOf(filter, count), ...(replicas?.get(filter) ?? unknown) },
     ]);
     const { submitted, completed, failed, retries } = ledger.counts;
     const total = sum(levels.map(([, level]) => level));
@@ -78,6 +80,10 @@ export function startRecorder(options: RecorderOptions): Recorder {
     const sample: Sample = { atMs, total, filters: Object.fromEntries(levels), ...soFar };
     samples.push(sample);
     onSample(sample);
+  }
+
+  function workersOf(filter: string, { consumers }: QueueCounts): number {
+    return Math.ceil(consumers / (target.settings(filter)?.slots ?? 1));
   }
 }
 

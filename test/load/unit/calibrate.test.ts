@@ -6,11 +6,11 @@ import type { Sample } from '../recorder.ts';
 const WORK_MS = 100;
 const HANDOVER_MS = 30;
 
-/** One worker works off a queue that was full from the beginning. */
-function backlog(count: number): { visits: QueueVisit[]; starts: StepStart[] } {
+/** One worker works off a queue that was full from the beginning; its slots begin a tenth of a task apart. */
+function backlog(count: number, slots = 1): { visits: QueueVisit[]; starts: StepStart[] } {
   const each = Array.from({ length: count }, (_, index) => ({
     step: { task: `t${index}`, step: 0, filter: 'blur' },
-    startMs: 1_000 + index * (WORK_MS + HANDOVER_MS),
+    startMs: 1_000 + Math.floor(index / slots) * (WORK_MS + HANDOVER_MS) + ((index % slots) * WORK_MS) / 10,
   }));
   return {
     visits: each.map(({ step, startMs }) => ({ ...step, arrivedMs: 0, waitMs: startMs, workMs: WORK_MS })),
@@ -34,6 +34,12 @@ describe('what the simulator is told', () => {
     const told = calibrate('blur', visits, starts, []);
     expect(told).toMatchObject({ workMeanMs: WORK_MS, handoverMs: HANDOVER_MS });
     expect(told?.service).toEqual({ kind: 'fixed', meanMs: WORK_MS + HANDOVER_MS });
+  });
+
+  test('is the hand-over of each slot, where a worker has several', () => {
+    const { visits, starts } = backlog(40, 4);
+    const told = calibrate('blur', visits, starts, [], 4);
+    expect(told).toMatchObject({ workMeanMs: WORK_MS, handoverMs: HANDOVER_MS });
   });
 
   test('takes no pause for a hand-over in which nothing was waiting', () => {
