@@ -35,15 +35,26 @@ function entriesOf(dir: string): string[] {
   }
 }
 
+/** Those that were imported, by folder and name: a process keeps a filter as it was when it first read its file. */
+const loaded = new Map<string, Filter>();
+
 /**
- * Imports a filter.
+ * Imports a filter, once.
  *
+ * @param at what asks for it, such as `steps[0].filter`
  * @throws Rejection `unknown-filter` when no file has the name
  * @throws UserError when the file is broken: it names the file and what was expected of it
  */
-export async function loadFunction(name: string, dir: string = FUNCTIONS_DIR): Promise<Filter> {
+export async function loadFunction(name: string, dir: string = FUNCTIONS_DIR, at?: string): Promise<Filter> {
+  const place = `${dir}\0${name}`;
+  const filter = loaded.get(place) ?? (await importFilter(name, dir, at));
+  loaded.set(place, filter);
+  return filter;
+}
+
+async function importFilter(name: string, dir: string, at: string | undefined): Promise<Filter> {
   const known = listFunctions(dir);
-  if (!NAME.test(name) || !known.includes(name)) throw unknownFilter(name, known);
+  if (!NAME.test(name) || !known.includes(name)) throw unknownFilter(name, known, at);
   const file = readdirSync(dir).find(
     (entry) => EXTENSION.test(entry) && entry.replace(EXTENSION, '') === name,
   );

@@ -5,7 +5,7 @@
 import type { Sharp } from 'sharp';
 import { asError, Rejection, TaskFailure } from '../errors.ts';
 import type { Context, Encoding, Filter, Image, ImageFilter, Pixels, Source } from '../filter.ts';
-import { listFunctions, loadFunction, parseParams, unknownFilter } from '../functions.ts';
+import { loadFunction, parseParams } from '../functions.ts';
 import type { Step, Task } from '../task/task.ts';
 import { validationMessage } from '../validation-message.ts';
 import { checkOutputSize, encode, isPipeline } from './encode.ts';
@@ -46,10 +46,7 @@ export interface ResultFile {
  * @throws Rejection `unknown-filter`, `invalid-params` or `invalid-task`
  */
 export async function planTask(task: Pick<Task, 'steps' | 'output'>, functionsDir: string): Promise<Plan> {
-  const known = listFunctions(functionsDir);
-  const steps = await Promise.all(
-    task.steps.map((step, index) => planStep(step, index, known, functionsDir)),
-  );
+  const steps = await Promise.all(task.steps.map((step, index) => planStep(step, index, functionsDir)));
   const looks = steps.findIndex(({ filter }, index) => filter.returns === 'json' && index < steps.length - 1);
   if (looks >= 0) {
     throw new Rejection(
@@ -60,16 +57,8 @@ export async function planTask(task: Pick<Task, 'steps' | 'output'>, functionsDi
   return { steps, encoding: planEncoding(task.output, steps) };
 }
 
-async function planStep(
-  step: Step,
-  index: number,
-  known: string[],
-  functionsDir: string,
-): Promise<Plan['steps'][number]> {
-  if (!known.includes(step.filter)) {
-    throw unknownFilter(step.filter, known, `steps[${index}].filter`);
-  }
-  const filter = await loadFunction(step.filter, functionsDir);
+async function planStep(step: Step, index: number, functionsDir: string): Promise<Plan['steps'][number]> {
+  const filter = await loadFunction(step.filter, functionsDir, `steps[${index}].filter`);
   return { filter, params: parseParams(filter, step.params, `steps[${index}].params`) };
 }
 

@@ -1,5 +1,5 @@
 /** What the container may use: CPU and memory limits from cgroup v2 or v1, so that threads follow the container. */
-import { readFileSync } from 'node:fs';
+import { openSync, readFileSync, readSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 
 /** Processors this process may keep busy, at least 1, rounded up: a quota of 1.5 gives 2. */
@@ -14,8 +14,33 @@ export function memoryLimit(root = '/sys/fs/cgroup', total = totalmem()): number
   return limit === undefined ? total : Math.min(limit, total);
 }
 
-/** How often the kernel has killed a process of this group because memory ran out; undefined where it does not say. */
-export function oomKills(root = '/sys/fs/cgroup', memberships = '/proc/self/cgroup'): number | undefined {
+/**
+ * How often the kernel has killed a process of this group because memory ran out. It is asked before each task, so the
+ * file is looked for once and stays open: a process does not change its group while it works.
+ */
+export class OomKills {
+  readonly #file: string | undefined;
+  readonly #text = Buffer.alloc(4_096);
+  #descriptor: number | undefined;
+
+  constructor(root = '/sys/fs/cgroup', memberships = '/proc/self/cgroup') {
+    this.#file = oomKillFile(root, memberships);
+  }
+
+  /** Undefined where the kernel does not say. */
+  get count(): number | undefined {
+    if (this.#file === undefined) return undefined;
+    try {
+      this.#descriptor ??= openSync(this.#file, 'r');
+      const length = readSync(this.#descriptor, this.#text, 0, this.#text.length, 0);
+      return countOfOomKills(this.#text.toString('latin1', 0, length));
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function oomKillFile(root: string, memberships: string): string | undefined {
   const groups = read(memberships) ?? '';
   const [v2 = '', v1 = ''] = [/^0::(.*)$/m, /^\d+:memory:(.*)$/m].map((line) => line.exec(groups)?.[1]);
   // A container sees its own group at the root, whatever it is called outside.
@@ -25,11 +50,14 @@ export function oomKills(root = '/sys/fs/cgroup', memberships = '/proc/self/cgro
     `memory${v1}/memory.oom_control`,
     'memory/memory.oom_control',
   ];
-  for (const file of files) {
-    const count = /^oom_kill (\d+)$/m.exec(read(`${root}/${file}`) ?? '')?.[1];
-    if (count !== undefined) return Number(count);
-  }
-  return undefined;
+  return files
+    .map((file) => `${root}/${file}`)
+    .find((file) => countOfOomKills(read(file) ?? '') !== undefined);
+}
+
+function countOfOomKills(text: string): number | undefined {
+  const count = /^oom_kill (\d+)$/m.exec(text)?.[1];
+  return count === undefined ? undefined : Number(count);
 }
 
 function cpuQuota(root: string): number | undefined {

@@ -3,12 +3,14 @@ import type { ChildProcess as Process } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { asError, type FailureType } from '../errors.ts';
-import { oomKills } from './cgroup.ts';
+import { OomKills } from './cgroup.ts';
 import { ChildErrors } from './child-errors.ts';
 import type { Request, Response } from './protocol.ts';
 import { type ChildStart, killChild, startChild } from './start-child.ts';
 
 const READY_TIMEOUT_MS = 30_000;
+/** Of this process's group, looked for at the first task. */
+let oomKills: OomKills | undefined;
 
 /** In place of an answer. */
 export interface Lost {
@@ -76,7 +78,8 @@ export class ChildLife {
         resolve(response);
       };
       this.#pending.set(request.seq, answer);
-      this.#oomKills = oomKills();
+      oomKills ??= new OomKills();
+      this.#oomKills = oomKills.count;
       this.#send(request, answer);
     });
   }
@@ -144,7 +147,8 @@ export class ChildLife {
 
   #hearExit(process: Process, how: string): void {
     killChild(process);
-    const isOutOfMemory = how === 'SIGKILL' && !this.#stopped && (oomKills() ?? 0) > (this.#oomKills ?? 0);
+    const isOutOfMemory =
+      how === 'SIGKILL' && !this.#stopped && (oomKills?.count ?? 0) > (this.#oomKills ?? 0);
     this.#finish(
       isOutOfMemory
         ? lost(

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { cpuLimit, memoryLimit, oomKills } from '../../../runtime/worker/cgroup.ts';
+import { cpuLimit, memoryLimit, OomKills } from '../../../runtime/worker/cgroup.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 async function cgroup(files: Record<string, string>) {
@@ -60,6 +60,16 @@ describe('the kernel’s kills for want of memory', () => {
     ['no cgroup at all', {}, undefined],
   ])('are counted: %s', async (_, files, expected) => {
     await using folder = await cgroup(files);
-    expect(oomKills(folder.path, join(folder.path, 'groups'))).toBe(expected);
+    expect(new OomKills(folder.path, join(folder.path, 'groups')).count).toBe(expected);
+  });
+
+  it('are counted anew each time', async () => {
+    await using folder = await cgroup({ 'memory.events': EVENTS, groups: '0::/' });
+    const kills = new OomKills(folder.path, join(folder.path, 'groups'));
+    const before = kills.count;
+
+    await writeFile(join(folder.path, 'memory.events'), EVENTS.replace('oom_kill 3', 'oom_kill 14'));
+
+    expect([before, kills.count]).toEqual([3, 14]);
   });
 });
