@@ -123,9 +123,15 @@ function keepPromise(
   const { retryDelaysMs } = policy;
   if (context.delivered.hop.attempt < retryDelaysMs.length + PROMISED_TRIES)
     return tryAgain(context, failure, retryDelaysMs.at(-1), policy);
-  if (failure.hasNotPromised === true && hasNotPromised(context))
+  const isSurelyOthers = failure.hasNotPromised === true && hasNotPromised(context);
+  if (isSurelyOthers || !mayBeOfThisCopy(context, promised))
     return finish(context, { marker: promised, isResultMissing: true }, 'repeated', policy);
   return { mark: marker, replace: true };
+}
+
+/** A delivery that began with another step did not write it, unless the task was started again since. */
+function mayBeOfThisCopy({ task, delivered: { hop } }: DeliveryContext, marker: TaskMarker): boolean {
+  return hop.restarts > 0 || hop.step === (marker.from_step ?? task.steps.length - 1);
 }
 
 /** @param hop as it was delivered */

@@ -103,15 +103,24 @@ describe('a step that failed', () => {
   });
 
   it('after its result was promised, and after all tries, takes the promise back', () => {
-    const promised = standing(markerOf('completed'), { isStored: false });
+    const promised = standing({ ...markerOf('completed'), from_step: 0 }, { isStored: false });
     expect(decide(contextOf({ hop: { attempt: 22 } }), failure('retry'), POLICY, promised)).toMatchObject({
       replace: true,
-      mark: { outcome: 'failed' },
+      mark: { outcome: 'failed', from_step: 0 },
     });
   });
 
+  it('leaves a promise to the delivery that began with the step at which it was made', () => {
+    const promised = standing({ ...markerOf('completed'), from_step: 1 }, { isStored: false });
+    const end = (hop: object) =>
+      decide(contextOf({ hop: { attempt: 22, ...hop } }), failure('retry'), POLICY, promised);
+    expect(end({ step: 0 })).toMatchObject({ settlement: 'repeated' });
+    expect(end({ step: 1 })).toMatchObject({ replace: true });
+    expect(end({ step: 0, restarts: 1 })).toMatchObject({ replace: true });
+  });
+
   it('whose result another copy has promised never takes that back, only a copy that may have promised it', () => {
-    const promised = standing(markerOf('completed'), { isStored: false });
+    const promised = standing({ ...markerOf('completed'), from_step: 0 }, { isStored: false });
     const innocent = { ...failure('reject'), hasNotPromised: true };
     const end = (hop: object, delivery = {}) =>
       decide(contextOf({ hop: { attempt: 22, ...hop }, delivery }), innocent, POLICY, promised);
