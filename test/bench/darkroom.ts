@@ -1,7 +1,11 @@
 /** Darkroom as a contestant: workers in a layout, and what becomes of the tasks that they are given. */
+import { symlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { FUNCTIONS_DIR } from '../../runtime/functions.ts';
 import type { Step } from '../../runtime/task/task.ts';
 import { Installation, type InstallationOptions } from '../support/installation.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { until } from '../support/until.ts';
 import type { WorkerProcess } from '../support/worker-process.ts';
 import { Completions } from './completions.ts';
@@ -39,10 +43,11 @@ export class Darkroom implements Contestant {
   readonly installation: Installation;
   readonly workers: WorkerProcess[] = [];
   readonly #options: DarkroomOptions;
+  #parts: AsyncDisposableStack | undefined;
   #completions: Completions | undefined;
   #turns = 0;
 
-  private constructor(options: DarkroomOptions) {
+  private constructor(options: DarkroomOptions, functionsDir: string) {
     const env = {
       // As many at once as there are cores, and not more threads than that.
       THREADS: '1',
@@ -51,6 +56,7 @@ export class Darkroom implements Contestant {
       SLOTS: String(options.layout.slots),
       ...(options.s3 !== undefined && { ...options.s3.env, STORAGE_URL: options.s3.url }),
       ...options.env,
+      FUNCTIONS_DIR: functionsDir,
     };
     this.#options = options;
     this.installation = new Installation({ amqpUrl: options.amqpUrl, env, word: 'bench' });
@@ -59,9 +65,11 @@ export class Darkroom implements Contestant {
   /** Its workers consume, and have loaded all that they load. */
   static async start(options: DarkroomOptions): Promise<Darkroom> {
     await using stack = new AsyncDisposableStack();
-    const darkroom = stack.use(new Darkroom(options));
+    const functions = stack.use(await functionsOf(options));
+    const darkroom = new Darkroom(options, functions.path);
+    stack.defer(() => darkroom.installation[Symbol.asyncDispose]());
     await darkroom.#start();
-    stack.move();
+    darkroom.#parts = stack.move();
     return darkroom;
   }
 
@@ -86,7 +94,7 @@ export class Darkroom implements Contestant {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.installation[Symbol.asyncDispose]();
+    await this.#parts?.disposeAsync();
   }
 
   async #start(): Promise<void> {
@@ -101,4 +109,12 @@ export class Darkroom implements Contestant {
     for (const worker of this.workers)
       await until(async () => (await worker.get('/metrics')).status === 200, 'the metrics');
   }
+}
+
+/** A folder of the filters that are needed: each other one is a queue, for which the broker works even when it is idle. */
+async function functionsOf({ filters, env }: Pick<DarkroomOptions, 'filters' | 'env'>) {
+  const folder = await temporaryFolder();
+  for (const file of filters.map((filter) => `${filter}.ts`))
+    await symlink(join(env?.FUNCTIONS_DIR ?? FUNCTIONS_DIR, file), join(folder.path, file));
+  return folder;
 }

@@ -9,6 +9,7 @@ import { note, print, printJson, printTable } from '../../runtime/cli/terminal.t
 import { UserError } from '../../runtime/errors.ts';
 import { machineText } from '../support/machine.ts';
 import { runScript } from '../support/run-command.ts';
+import { directUrl } from './direct-broker.ts';
 import { benchFilters } from './filters.ts';
 import { benchGrowth } from './growth.ts';
 import { benchLayouts } from './layouts.ts';
@@ -87,7 +88,7 @@ async function measure(wanted: string[], isQuick: boolean, json: boolean): Promi
     );
   await using broker = await findBroker({ onProgress: note, allowInstall: true });
   const bench: Bench = {
-    amqpUrl: broker.amqpUrl,
+    amqpUrl: await directUrl(broker.amqpUrl),
     rounds: isQuick ? 1 : ROUNDS,
     count: (full) => (isQuick ? Math.ceil(full * QUICK_SHARE) : full),
   };
