@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Counter, Histogram, UpDownCounter } from '@opentelemetry/api';
+import { EXPORTS_TRACES } from './tracing.ts';
 
 /** Parts of a task's time; `queue` is the wait before a worker took it. */
 export type Phase = 'queue' | 'fetch' | 'decode' | 'filter' | 'encode' | 'store';
@@ -115,16 +116,13 @@ async function loadSdk(observed: Observed | undefined): Promise<Loaded> {
     withoutScopeInfo: true,
     withoutTargetInfo: true,
   });
-  const exportsTraces = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'].some(
-    (name) => process.env[name],
-  );
   const sdk = new NodeSDK({
     serviceName: process.env.OTEL_SERVICE_NAME ?? 'darkroom',
     autoDetectResources: false,
     metricReaders: [exporter],
     logRecordProcessors: [],
     // Without an endpoint the SDK would still try to export to this machine.
-    ...(!exportsTraces && { spanProcessors: [] }),
+    ...(!EXPORTS_TRACES && { spanProcessors: [] }),
   });
   sdk.start();
   const meter = metrics.getMeter('darkroom');

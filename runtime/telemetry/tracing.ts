@@ -17,12 +17,20 @@ export interface Span {
 
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
+/** Whether there is somewhere that traces go. */
+export const EXPORTS_TRACES = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'].some(
+  (name) => Boolean(process.env[name]),
+);
+
 export class Tracing {
   #api: Api | undefined;
 
-  /** Loads the API; until then trace context is carried on and no spans are made. */
+  /**
+   * Loads the API where spans go somewhere. Without it trace context is carried on as it came: a span that nobody gets
+   * to see would cost each task its time, and leave those that follow without a parent.
+   */
   async load(): Promise<void> {
-    this.#api = await import('@opentelemetry/api');
+    if (EXPORTS_TRACES) this.#api = await import('@opentelemetry/api');
   }
 
   start(filter: string, task: Task, hop: Hop, headers: Record<string, unknown>): Span {
