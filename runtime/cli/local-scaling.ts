@@ -1,8 +1,9 @@
 /** Workers on this machine, scaled from zero on queue length as on a cluster: for `up`, the demo and load tests. */
 import { fileURLToPath } from 'node:url';
 import { Autoscaler } from '../../keda/autoscaler.ts';
-import type { ScalingSettings } from '../../keda/model.ts';
+import { settingsFromValues } from '../../keda/model.ts';
 import type { ScaledFunction, WorkersView } from '../../keda/scaled-workers.ts';
+import { functionValues, type Values } from '../../keda/values.ts';
 import { type Broker, openBroker } from '../amqp/broker.ts';
 import { inspectQueue, names } from '../amqp/topology.ts';
 import { type Config, readConfig } from '../config.ts';
@@ -70,12 +71,23 @@ function workerCommand(filter: string, env: NodeJS.ProcessEnv): [string, ...stri
   return [program, ...rest, LAUNCHER, 'worker', filter, '--port', '0', '--parent', String(process.pid)];
 }
 
-/** The settings with at most so many workers. */
-export function capReplicas(settings: ScalingSettings, most: number): ScalingSettings {
+/**
+ * A filter with at most so many workers. Slots and carrying that the environment states win over the values, for the count
+ * of workers as for the workers.
+ */
+export function scaledFunction(values: Values, filter: string, maxWorkers: number): ScaledFunction {
+  const settings = settingsFromValues(values, filter);
+  const { slots = settings.slots } = readConfig();
+  const { carry } = functionValues(values, filter);
   return {
-    ...settings,
-    maxReplicas: Math.max(1, Math.min(settings.maxReplicas, most)),
-    minReplicas: Math.min(settings.minReplicas, most),
+    filter,
+    settings: {
+      ...settings,
+      slots,
+      maxReplicas: Math.max(1, Math.min(settings.maxReplicas, maxWorkers)),
+      minReplicas: Math.min(settings.minReplicas, maxWorkers),
+    },
+    carry: typeof carry === 'string' && !process.env.CARRY ? carry : undefined,
   };
 }
 

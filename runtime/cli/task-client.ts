@@ -118,7 +118,7 @@ export class TaskClient {
     const { messages, consumers } = await this.#broker.withChannel((channel) => inspectQueue(channel, queue));
     return consumers === 0
       ? `queued since ${place.since}: no worker consumes ${queue}`
-      : `${messages} waiting in ${queue}, ${consumers} workers`;
+      : `${messages} waiting in ${queue}, ${consumers} consumers`;
   }
 
   #queueOf(filter: string): string {

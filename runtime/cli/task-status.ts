@@ -131,10 +131,10 @@ function placedStatus(
     return { state: 'waiting', explanation, ...counts };
   }
   if (messages > 0) {
-    const explanation = `${where}: ${messages} messages wait in ${queue}, ${consumers} workers`;
+    const explanation = `${where}: ${messages} messages wait in ${queue}, ${consumers} consumers`;
     return { state: 'queued', explanation, ...counts };
   }
-  return { state: 'running', explanation: `${where}: a worker has it (${consumers} workers)`, ...counts };
+  return { state: 'running', explanation: `${where}: a worker has it (${consumers} consumers)`, ...counts };
 }
 
 async function unknownStatus(id: string, storage: Storage): Promise<Finding> {

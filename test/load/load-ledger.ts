@@ -6,12 +6,13 @@ import type { TaskEventMessage } from '../support/task-events.ts';
 /** One stay of a task in one queue. Times are milliseconds since 1970. */
 export interface QueueVisit {
   task: string;
-  /** Index in the task's steps. */
+  /** Index in the task's steps of the first that was done there. */
   step: number;
   filter: string;
   arrivedMs: number;
   /** How long it waited until a worker took it; NaN when nobody said. */
   waitMs: number;
+  /** Of that step and those carried after it. */
   workMs: number;
 }
 
@@ -90,8 +91,10 @@ export function visitsOf(entries: Iterable<LedgerEntry>): QueueVisit[] {
   const visits: QueueVisit[] = [];
   for (const { id: task, filter, submittedMs, steps } of entries) {
     let arrivedMs = submittedMs;
-    for (const [step, { filter: by, queue_ms: queueMs, work_ms: workMs }] of steps.entries()) {
-      visits.push({ task, step, filter: by, arrivedMs, waitMs: queueMs ?? Number.NaN, workMs });
+    for (const [step, { filter: by, queue_ms: queueMs, work_ms: workMs, carried }] of steps.entries()) {
+      const before = visits.at(-1);
+      if (carried === true && before?.task === task) before.workMs += workMs;
+      else visits.push({ task, step, filter: by, arrivedMs, waitMs: queueMs ?? Number.NaN, workMs });
       arrivedMs += (queueMs ?? 0) + workMs;
     }
     if (steps.length === 0)

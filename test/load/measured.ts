@@ -9,7 +9,7 @@ export interface Measured {
   waitMs: Percentiles;
   /** Of each task, from its submission until its final event reached us, milliseconds. */
   latencyMs: Percentiles;
-  /** Of each step, the time a worker had it in hand, milliseconds. */
+  /** Of each stay in a queue, the time a worker had it in hand, carried steps included, milliseconds. */
   workMs: Percentiles;
   /** Tasks ended a second, from the first submission to the last end. */
   throughput: number;

@@ -3,12 +3,9 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Command } from 'commander';
-import { settingsFromValues } from '../../../keda/model.ts';
-import type { ScaledFunction } from '../../../keda/scaled-workers.ts';
-import { functionNames, functionValues, loadValues, type Values } from '../../../keda/values.ts';
-import { readConfig } from '../../config.ts';
+import { functionNames, loadValues } from '../../../keda/values.ts';
 import { assertBrokerFindable, findBroker } from '../broker.ts';
-import { capReplicas, LocalScaling } from '../local-scaling.ts';
+import { LocalScaling, scaledFunction } from '../local-scaling.ts';
 import { conventional, positiveNumber } from '../option-values.ts';
 import { renderScaling } from '../scaling-view.ts';
 import { stopRequested } from '../signals.ts';
@@ -58,19 +55,6 @@ async function up(options: UpOptions): Promise<void> {
   const scaling = await LocalScaling.start({ functions, env, speed, log });
   if (!isJson) explain(env);
   await showUntilStopped(scaling, isJson);
-}
-
-/** Slots and carrying that the environment states win over the values, for the count of workers as for the workers. */
-function scaledFunction(values: Values, filter: string, maxWorkers: number): ScaledFunction {
-  const settings = capReplicas(settingsFromValues(values, filter), maxWorkers);
-  const { slots = settings.slots } = readConfig(process.env);
-  const { carry } = functionValues(values, filter);
-  const isStated = process.env.CARRY !== undefined && process.env.CARRY !== '';
-  return {
-    filter,
-    settings: { ...settings, slots },
-    carry: typeof carry === 'string' && !isStated ? carry : undefined,
-  };
 }
 
 function explain(env: NodeJS.ProcessEnv): void {

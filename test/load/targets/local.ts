@@ -1,9 +1,8 @@
 /** Workers on this machine, from zero, scaled by the chart's values as `darkroom up` does. */
 import { LOOP_MS } from '../../../keda/autoscaler.ts';
-import { settingsFromValues } from '../../../keda/model.ts';
 import type { Values } from '../../../keda/values.ts';
 import { findBroker } from '../../../runtime/cli/broker.ts';
-import { capReplicas, LocalScaling } from '../../../runtime/cli/local-scaling.ts';
+import { LocalScaling, scaledFunction } from '../../../runtime/cli/local-scaling.ts';
 import { note } from '../../../runtime/cli/terminal.ts';
 import { Installation } from '../../support/installation.ts';
 import type { Remark, Target } from '../targets.ts';
@@ -18,10 +17,7 @@ export interface LocalOptions {
 
 /** A broker found or started, names and a storage of its own; all of it is gone when disposed of. */
 export async function openLocal({ filters, values, speed, maxWorkers }: LocalOptions): Promise<Target> {
-  const functions = filters.map((filter) => ({
-    filter,
-    settings: capReplicas(settingsFromValues(values, filter), maxWorkers),
-  }));
+  const functions = filters.map((filter) => scaledFunction(values, filter, maxWorkers));
   await using stack = new AsyncDisposableStack();
   const broker = await findBroker({ onProgress: note, allowInstall: true });
   stack.defer(() => broker.stop());

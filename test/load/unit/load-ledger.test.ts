@@ -104,6 +104,20 @@ describe('visits', () => {
     ]);
   });
 
+  test('take a carried step for work in the queue where it was done', () => {
+    const ledger = ledgerWith('a');
+    const steps = [
+      { filter: 'resize', attempt: 0, queue_ms: 200, work_ms: 50 },
+      { filter: 'flip', attempt: 0, queue_ms: 0, work_ms: 5, carried: true },
+      { filter: 'blur', attempt: 0, queue_ms: 10, work_ms: 70 },
+    ];
+    ledger.take(completed('a', steps), 2_000);
+    expect(visitsOf(ledger.entries.values())).toEqual([
+      { task: 'a', step: 0, filter: 'resize', arrivedMs: 1_000, waitMs: 200, workMs: 55 },
+      { task: 'a', step: 2, filter: 'blur', arrivedMs: 1_255, waitMs: 10, workMs: 70 },
+    ]);
+  });
+
   test('of an open task are the first, without times', () => {
     const [visit] = visitsOf(ledgerWith('a').entries.values());
     expect(visit).toMatchObject({ filter: 'resize', arrivedMs: 1_000, waitMs: Number.NaN });
