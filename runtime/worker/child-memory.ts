@@ -3,26 +3,28 @@ import type { Config } from '../config.ts';
 import { UserError } from '../errors.ts';
 import { type ImageLimits, LEAST_PIXELS, photoMemory, photoPixels } from '../image/limits.ts';
 import { formatSize } from '../units.ts';
-import { memoryLimit } from './cgroup.ts';
+import { cpuLimit, memoryLimit } from './cgroup.ts';
 
 /** The children may use this share of the container's memory; the parent and the page cache need the rest. */
 const CHILD_MEMORY_SHARE = 0.75;
-/** Where nobody has said how many. */
-const DEFAULT_SLOTS = 1;
 
 type Settings = Pick<Config, 'child' | 'functions' | 'slots'>;
 
 /**
- * Slots for each filter: as many as are set, or as many of the default as fit without a task being allowed less.
+ * Slots for each filter. Where nobody has set them, one more than processors, so that one works while another waits for
+ * the disk and the broker, as far as they fit without a task being allowed less memory. On one processor, a local disk
+ * and 12-megapixel photos, two slots do 37 to 40 images a second where one does 33 to 36, and more than two no more; by
+ * S3 with 40 ms, 1, 2, 4 and 8 do 4.5, 7.0, 10.1 and 12.6. Each takes some 60 MiB, a worker more 130.
  * @throws UserError when those that are set do not fit
  */
 export function slotsPerFilter(
   { child: { maxMemoryBytes }, functions, slots }: Settings,
   containerBytes = memoryLimit(),
+  processors = cpuLimit(),
 ): number {
   const filters = Math.max(1, functions.length);
   const fitting = Math.floor((CHILD_MEMORY_SHARE * containerBytes) / (filters * maxMemoryBytes));
-  if (slots === undefined) return Math.max(1, Math.min(DEFAULT_SLOTS, fitting));
+  if (slots === undefined) return Math.max(1, Math.min(Math.ceil((processors + 1) / filters), fitting));
   // A single child is content with less than it may take.
   if (slots === 1 || slots <= fitting) return slots;
   const children = filters * slots;

@@ -56,7 +56,7 @@ export async function runWorker(config: Config, parentPid?: number): Promise<voi
   metrics.observe(worker);
   await Promise.race([worker.whenConsuming(), stop.requested]);
   if (!stop.signal.aborted) log.info({ filters, startup_ms: Math.round(performance.now()) }, 'consuming');
-  const opening = openOtherSlots(worker, first.up, parts);
+  const opening = openOtherSlots(worker, first.begun, parts);
   // The telemetry SDK is large: the first tasks of a worker that was started for them go before it.
   const telemetry = setTimeout(() => void Promise.all([metrics.load(), tracing.load()]), TELEMETRY_DELAY_MS);
 

@@ -1,4 +1,5 @@
 /** The slots of a worker: the first of each filter at once, the others when there is time for them. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Broker } from '../amqp/broker.ts';
 import type { Config } from '../config.ts';
 import { listFunctions } from '../functions.ts';
@@ -16,6 +17,9 @@ import type { Worker } from './worker.ts';
 
 /** Of the time after which the broker takes a delivery back: what is left is for settling it. */
 const DELIVERY_TIME_SHARE = 0.5;
+
+/** A first task that takes longer shares the processor with the start of the other slots. */
+const FIRST_TASK_MS = 1_000;
 
 /** What all slots of a worker share. */
 export interface SlotParts {
@@ -40,29 +44,35 @@ export function threadsPerChild({ threads, functions }: Config, slots: number): 
   return threads ?? Math.max(1, Math.floor(cpuLimit() / (functions.length * slots)));
 }
 
-/** One for each filter; `up` resolves when their children are. */
-export function startFirstSlots(parts: SlotParts): { slots: Slot[]; up: Promise<unknown> } {
+/** One for each filter; `begun` resolves when their children are up and have done a task, or wait for one. */
+export function startFirstSlots(parts: SlotParts): { slots: Slot[]; begun: Promise<unknown> } {
+  const done = Promise.withResolvers<void>();
+  const onBusy = (busy: boolean) => {
+    parts.onBusy?.(busy);
+    if (!busy) done.resolve();
+  };
   const children = parts.config.functions.map((filter) => ({
     filter,
     child: startChildOf(filter, 1, parts),
   }));
+  const up = Promise.all(children.map(({ child }) => child.whenReady()));
   return {
-    slots: children.map(({ filter, child }) => startSlot(filter, 1, child, parts)),
-    up: Promise.all(children.map(({ child }) => child.whenReady())),
+    slots: children.map(({ filter, child }) => startSlot(filter, 1, child, { ...parts, onBusy })),
+    begun: up.then(() => Promise.race([done.promise, sleep(FIRST_TASK_MS, undefined, { ref: false })])),
   };
 }
 
 /**
  * Opens the second slot of each filter, then the third, each once its child is up: until then those that are there take
- * the tasks, and the first ones have the processor for themselves while they start.
+ * the tasks. The first task that a worker was started for has the processor for itself.
  */
 export async function openOtherSlots(
   worker: Worker,
-  firstAreUp: Promise<unknown>,
+  firstHaveBegun: Promise<unknown>,
   parts: SlotParts,
 ): Promise<void> {
   const { config, slots, stop } = parts;
-  await Promise.race([firstAreUp, stop.requested]);
+  await Promise.race([firstHaveBegun, stop.requested]);
   for (let number = 2; number <= slots; number++) {
     for (const filter of config.functions) {
       if (stop.signal.aborted) return;

@@ -47,9 +47,9 @@ export interface PublishOptions {
   by?: Broker;
 }
 
-/** A new installation with short delays, whose events are collected. */
+/** A new installation with short delays, whose workers take one task at a time, and whose events are collected. */
 export async function startInstallation(options: InstallationOptions = {}): Promise<Installation> {
-  const env = { RETRY_DELAYS: '200ms,400ms', INPUT_GRACE: '100ms', ...options.env };
+  const env = { RETRY_DELAYS: '200ms,400ms', INPUT_GRACE: '100ms', SLOTS: '1', ...options.env };
   const installation = new Installation({ ...options, env });
   await installation.open();
   await installation.collectEvents();

@@ -105,7 +105,9 @@ describe('darkroom up', () => {
 
   it('gives a worker as many tasks at once as the values say', { timeout: 90_000 }, async (context) => {
     if (process.env.AMQP_MANAGEMENT_URL === undefined) return context.skip(NEEDS_API);
-    await using at = await startInstallation({ env: { FUNCTIONS_DIR, CHILD_MAX_MEMORY: '256MiB' } });
+    await using at = await startInstallation({
+      env: { FUNCTIONS_DIR, CHILD_MAX_MEMORY: '256MiB', SLOTS: '' },
+    });
     await putDot(at);
     await using up = await startUp(at, SLOTTED);
     for (const id of ['a', 'b', 'c'])

@@ -69,18 +69,33 @@ describe('the slots of a container', () => {
     },
   );
 
-  it('need no more than one when nobody has set them, and it takes what there is', () => {
-    expect(slotsPerFilter(config({ CHILD_MAX_MEMORY: '1GiB' }), 512 * MIB)).toBe(1);
+  it.each([
+    ['blur', 1, 16_384, 2],
+    ['blur', 8, 16_384, 9],
+    ['blur,flip', 2, 16_384, 2],
+    ['blur,flip,crop', 2, 16_384, 1],
+    ['blur', 8, 4_096, 3],
+    ['blur', 8, 512, 1],
+  ])(
+    'are one more than processors for all filters where nobody has set them, if they fit: %s, %d, %d MiB',
+    (FUNCTION, processors, mebibytes, expected) => {
+      const unset = config({ FUNCTION, CHILD_MAX_MEMORY: '1GiB' });
+
+      expect(slotsPerFilter(unset, mebibytes * MIB, processors)).toBe(expected);
+    },
+  );
+
+  it('are content with less than a child may take where there is one', () => {
     expect(slotsPerFilter(config({ CHILD_MAX_MEMORY: '1GiB', SLOTS: '1' }), 512 * MIB)).toBe(1);
   });
 
   it('of several filters share it, too', () => {
-    const two = config({ FUNCTION: 'blur,flip', CHILD_MAX_MEMORY: '1GiB' });
+    const two = config({ FUNCTION: 'blur,flip', CHILD_MAX_MEMORY: '1GiB', SLOTS: '1' });
 
     expect(childLimits(two, 1024 * MIB)).toMatchObject({ memoryBytes: 384 * MIB });
     expect(() =>
       childLimits(
-        { ...two, ...readConfig({ LIMIT_PIXELS: '50000000' }), functions: two.functions },
+        config({ FUNCTION: 'blur,flip', CHILD_MAX_MEMORY: '1GiB', LIMIT_PIXELS: '50000000' }),
         1024 * MIB,
       ),
     ).toThrow(/each of 2 children.*at least 1613MiB/);

@@ -94,6 +94,17 @@ describe('a worker with several slots', () => {
     await until(async () => (await worker.childPids()).length === 4, 'the other children');
   });
 
+  it('does the first task before it opens the others', async () => {
+    await using at = await start();
+    await at.publish({ id: 'first', input: 'dot.png', steps: [{ filter: 'sleep', params: { ms: 100 } }] });
+    const worker = await workerWith(at, 'sleep');
+
+    const isOf = (line: string) => worker.logs.flatMap(({ msg }, index) => (msg === line ? [index] : []));
+    const [done] = isOf('task ended');
+    const [opened, second] = isOf(`consuming ${at.names.queue('sleep')}`);
+    expect([opened, done, second]).toEqual([opened, done, second].toSorted((a, b) => a! - b!));
+  });
+
   it('refuses to start where its slots do not fit into the memory, with the numbers to use', async () => {
     await using at = await start({ SLOTS: '64', CHILD_MAX_MEMORY: '1000GiB' });
 
