@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { Retryable } from '../errors.ts';
 import type { ObjectStat, Storage } from '../storage/storage.ts';
 import { MAX_STEPS, type Step } from '../task/task.ts';
-import { intermediatesFolder } from '../task/task-marker.ts';
+import { intermediatesFolder, submissionKey } from '../task/task-marker.ts';
 
 export interface SubmissionRecord {
   /** ISO 8601. */
@@ -48,10 +48,10 @@ export async function writeSubmissionRecord(
   const record: SubmissionRecord = { time: new Date().toISOString(), generation, steps };
   const bytes = Buffer.from(JSON.stringify(record));
   const options = { contentType: 'application/json' };
-  if (await storage.write(recordKey(id), bytes, { ...options, ifAbsent: generation === 0 })) return;
+  if (await storage.write(submissionKey(id), bytes, { ...options, ifAbsent: generation === 0 })) return;
   const earlier = await readSubmissionRecord(storage, id);
   const isOfReplay = earlier !== undefined && earlier !== 'damaged' && earlier.generation > 0;
-  if (!isOfReplay) await storage.write(recordKey(id), bytes, options);
+  if (!isOfReplay) await storage.write(submissionKey(id), bytes, options);
 }
 
 export async function readSubmissionRecord(
@@ -59,7 +59,7 @@ export async function readSubmissionRecord(
   id: string,
 ): Promise<SubmissionRecord | 'damaged' | undefined> {
   try {
-    const bytes = await storage.find(recordKey(id), { maxBytes: MAX_RECORD_BYTES });
+    const bytes = await storage.find(submissionKey(id), { maxBytes: MAX_RECORD_BYTES });
     return bytes && recordSchema.parse(JSON.parse(bytes.toString('utf8')));
   } catch (error) {
     if (error instanceof Retryable) throw error;
@@ -94,10 +94,5 @@ export async function currentStep(
 
 /** For a task that was not sent after all. */
 export async function removeSubmissionRecord(storage: Storage, id: string): Promise<void> {
-  await storage.remove(recordKey(id));
-}
-
-/** Inside the folder that is removed when the task ends. */
-function recordKey(id: string): string {
-  return `${intermediatesFolder(id)}/submitted.json`;
+  await storage.remove(submissionKey(id));
 }

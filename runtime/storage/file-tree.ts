@@ -7,7 +7,7 @@ import {
   type OpenFolder,
   splitKey,
   systemErrorCode,
-  writeSynced,
+  writeNew,
 } from './folder.ts';
 import { isKey, isRuntimeKey, TEMPORARY_FOLDER } from './keys.ts';
 
@@ -100,7 +100,7 @@ export async function sweepTemporary(openFolder: OpenFolder): Promise<void> {
 export async function hasHardLinks(openFolder: OpenFolder): Promise<boolean> {
   await using folder = await openFolder(TEMPORARY_FOLDER.split('/'), { create: true });
   const [first, second] = [folder.at(uuid()), folder.at(uuid())];
-  await writeSynced(first, Buffer.alloc(0));
+  using _ = await writeNew(first, Buffer.alloc(0));
   try {
     await link(first, second);
     await unlink(second);

@@ -5,39 +5,27 @@
  * What only touches names is done in place, as in {@link OpenFolder}; what moves or syncs bytes goes through the
  * thread pool.
  */
-import { closeSync, constants, fstatSync, lstatSync, openSync, read, renameSync, type Stats } from 'node:fs';
-import { unlink } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, lstatSync, openSync, read, type Stats } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { v4 as uuid } from 'uuid';
 import { fileFailure } from './file-failures.ts';
 import { hasHardLinks, listTree, removeObject, removeTree } from './file-tree.ts';
-import {
-  CHUNK_BYTES,
-  type Folder,
-  isAbsent,
-  type OpenFolder,
-  refuseLink,
-  renameUnlessTaken,
-  splitKey,
-  systemErrorCode,
-  writeSynced,
-} from './folder.ts';
-import { assertFileKey, TEMPORARY_FOLDER } from './keys.ts';
+import { StagedFile, writeObject } from './file-write.ts';
+import { CHUNK_BYTES, isAbsent, type OpenFolder, refuseLink, splitKey, systemErrorCode } from './folder.ts';
+import { assertFileKey } from './keys.ts';
 import {
   type ListedObject,
   ObjectNotFound,
   type ObjectStat,
   type ReadOptions,
+  type StagedWrite,
+  type StageOptions,
   type Storage,
   tooLarge,
   type WriteOptions,
 } from './storage.ts';
 
 const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
-/** How often a folder that is removed under a write is made again. */
-const WRITE_ATTEMPTS = 5;
-
 const readChunk = promisify(read);
 
 export class FileStorage implements Storage {
@@ -69,8 +57,30 @@ export class FileStorage implements Storage {
 
   async write(key: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<boolean> {
     assertFileKey(key);
-    const work = () => retryVanished(() => writeObject(this.#openFolder, key, bytes, options));
+    const work = () => writeObject(this.#openFolder, key, bytes, options);
     return await this.#perform(`write "${key}"`, work, options.signal);
+  }
+
+  stage(key: string, bytes: Uint8Array, { signal }: StageOptions = {}): StagedWrite {
+    const perform = <T>(work: () => Promise<T>) => this.#perform(`write "${key}"`, work, signal);
+    const staging = perform(async () => {
+      assertFileKey(key);
+      return await StagedFile.stage(this.#openFolder, key, bytes, signal);
+    });
+    return {
+      ready: staging.then(
+        () => {},
+        () => {},
+      ),
+      commit: async () => {
+        const staged = await staging;
+        await perform(() => staged.commit());
+      },
+      [Symbol.asyncDispose]: async () => {
+        const staged = await staging.catch(() => undefined);
+        await staged?.discard().catch(() => {});
+      },
+    };
   }
 
   async stat(key: string): Promise<ObjectStat | undefined> {
@@ -116,17 +126,6 @@ export class FileStorage implements Storage {
     } catch (error) {
       signal?.throwIfAborted();
       throw fileFailure(error, doing, this.#root);
-    }
-  }
-}
-
-/** Another process may remove the folder of a key between its being opened and being written to. */
-async function retryVanished<T>(write: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await write();
-    } catch (error) {
-      if (systemErrorCode(error) !== 'ENOENT' || attempt === WRITE_ATTEMPTS) throw error;
     }
   }
 }
@@ -195,42 +194,4 @@ async function statObject(openFolder: OpenFolder, key: string): Promise<Stats | 
     if (isAbsent(error)) return undefined;
     throw error;
   }
-}
-
-/**
- * All of the bytes or nothing, durable when it resolves.
- * @returns false only with `ifAbsent`, when something is already there
- */
-async function writeObject(
-  openFolder: OpenFolder,
-  key: string,
-  bytes: Uint8Array,
-  { ifAbsent = false, signal }: WriteOptions,
-): Promise<boolean> {
-  const { parent, name } = splitKey(key);
-  await using folder = await openFolder(parent, { create: true });
-  await refuseLink(folder.at(name), key);
-  if (ifAbsent && (await isThere(folder, name))) return false;
-  await using temporary = await openFolder(TEMPORARY_FOLDER.split('/'), { create: true });
-  const source = temporary.at(uuid());
-  let stored = true;
-  try {
-    await writeSynced(source, bytes, signal);
-    await folder.verify();
-    if (ifAbsent) stored = renameUnlessTaken(source, folder.at(name));
-    else renameSync(source, folder.at(name));
-    await folder.verify();
-  } catch (error) {
-    await unlink(source).catch(() => {});
-    throw error;
-  }
-  await folder.sync();
-  return stored;
-}
-
-async function isThere(folder: Folder, name: string): Promise<boolean> {
-  if (lstatSync(folder.at(name), { throwIfNoEntry: false }) === undefined) return false;
-  // Its writer may not have synced the folder yet, and the caller relies on what is there.
-  await folder.sync();
-  return true;
 }

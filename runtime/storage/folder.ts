@@ -79,7 +79,7 @@ function descriptorOpener(root: string): OpenFolder {
     return {
       at: (name) => `${DESCRIPTORS}/${folder}/${name}`,
       verify: async () => {},
-      sync: () => syncFolder(folder),
+      sync: () => syncIfPossible(folder),
       [Symbol.asyncDispose]: async () => closeSync(folder),
     };
   };
@@ -95,7 +95,7 @@ async function openInner(parent: number, segment: string, create: boolean): Prom
     if (!create || systemErrorCode(error) !== 'ENOENT') throw error;
   }
   await makeFolder(inner);
-  await syncFolder(parent);
+  await syncIfPossible(parent);
   return openSync(inner, flags);
 }
 
@@ -137,13 +137,14 @@ async function syncPath(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
   const descriptor = openSync(folder, O_RDONLY | O_DIRECTORY);
   try {
-    await syncFolder(descriptor);
+    await syncIfPossible(descriptor);
   } finally {
     closeSync(descriptor);
   }
 }
 
-async function syncFolder(descriptor: number): Promise<void> {
+/** For folders and what is in them: whatever cannot be synced is none the worse for it. */
+export async function syncIfPossible(descriptor: number): Promise<void> {
   try {
     await syncDescriptor(descriptor);
   } catch (error) {
@@ -179,8 +180,13 @@ function linkRefused(name: string): Rejection {
   );
 }
 
-/** A new file that survives a crash of the machine. */
-export async function writeSynced(target: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+/** A file that is open and written, but not synced. */
+export interface NewFile extends Disposable {
+  /** Makes its bytes survive a crash of the machine. */
+  sync(): Promise<void>;
+}
+
+export async function writeNew(target: string, bytes: Uint8Array, signal?: AbortSignal): Promise<NewFile> {
   const descriptor = openSync(target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
   try {
     let written = 0;
@@ -189,10 +195,11 @@ export async function writeSynced(target: string, bytes: Uint8Array, signal?: Ab
       const length = Math.min(CHUNK_BYTES, bytes.length - written);
       written += (await writeChunk(descriptor, bytes, written, length)).bytesWritten;
     }
-    await syncDescriptor(descriptor);
-  } finally {
+  } catch (error) {
     closeSync(descriptor);
+    throw error;
   }
+  return { sync: () => syncDescriptor(descriptor), [Symbol.dispose]: () => closeSync(descriptor) };
 }
 
 /**

@@ -41,6 +41,12 @@ export function s3StatusOf(error: unknown): number | undefined {
   return (error as SdkError).$metadata?.httpStatusCode;
 }
 
+/** The server does not want this kind of request, however often it is sent; another kind may do. */
+export function isRefusedRequest(error: unknown): boolean {
+  const status = s3StatusOf(error) ?? 0;
+  return status === 501 || (status >= 400 && status < 500 && ![408, 429].includes(status));
+}
+
 /** For a missing object. The answer to HEAD has no body, so there the bucket may be missing instead. */
 export function undefinedIfNotFound(error: unknown): undefined {
   const code = s3ErrorCode(error);

@@ -20,7 +20,22 @@ export interface WriteOptions {
    * there" may be what this very call wrote.
    */
   ifAbsent?: boolean;
+  /**
+   * The bytes tell by themselves whether they are whole: a power cut before the call resolves may leave a part of them.
+   * Spares files one wait for the disk. Default false: all or nothing.
+   */
+  selfChecking?: boolean;
   signal?: AbortSignal;
+}
+
+export type StageOptions = Pick<WriteOptions, 'contentType' | 'signal'>;
+
+/** A write that is held back at its last step; disposed of before that, nothing of it is left. */
+export interface StagedWrite extends AsyncDisposable {
+  /** Resolves, in every case, when that step is all there is left to do. */
+  readonly ready: Promise<void>;
+  /** Stores the bytes under their key. What went wrong on the way there is thrown here. */
+  commit(): Promise<void>;
 }
 
 export interface ObjectStat {
@@ -50,12 +65,17 @@ export interface Storage {
    * @returns false only with `ifAbsent`, when something is already there; `read` gives that.
    */
   write(key: string, bytes: Uint8Array, options?: WriteOptions): Promise<boolean>;
+  /** Begins a write whose bytes are seen under their key once it is committed; see {@link StagedWrite}. */
+  stage(key: string, bytes: Uint8Array, options?: StageOptions): StagedWrite;
   /** Size and time of the object; undefined when there is none. */
   stat(key: string): Promise<ObjectStat | undefined>;
   /** Removes the object; an absent one is fine. */
   remove(key: string): Promise<void>;
-  /** Removes everything under the folder `prefix` (not keys that merely start so). The empty prefix is refused. */
-  removeAll(prefix: string): Promise<void>;
+  /**
+   * Removes everything under the folder `prefix` (not keys that merely start so). The empty prefix is refused.
+   * @param known keys in it: where looking for what is there costs (S3), these alone are removed
+   */
+  removeAll(prefix: string, known?: string[]): Promise<void>;
   /**
    * Every object under the folder `prefix`, in the byte order of keys. The empty prefix means everything but the
    * runtime's own `.darkroom/`, which is listed only when the prefix names it.

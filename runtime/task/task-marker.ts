@@ -56,10 +56,24 @@ export function intermediatesFolder(id: string): string {
   return `${TASKS_FOLDER}/${pathName(id)}`;
 }
 
+/** What the keys of a task's intermediates are made of. */
+export type IntermediatesOwner = Pick<Task, 'id' | 'fingerprint' | 'steps'>;
+
 /** Where a step leaves its image for the next: the same for every repeat, so that a repeat is harmless. */
 export function intermediateKey(task: Pick<Task, 'id' | 'fingerprint'>, step: number): string {
   const content = createHash('sha256').update(task.fingerprint).digest('hex').slice(0, 12);
   return `${intermediatesFolder(task.id)}/${content}-step-${step}`;
+}
+
+/** What is known of a task that waits or is under way; see `cli/submission-record.ts`. */
+export function submissionKey(id: string): string {
+  return `${intermediatesFolder(id)}/submitted.json`;
+}
+
+/** Removes what an ended task leaves: its own images, and where that costs nothing, those of others with its id. */
+export async function removeIntermediates(storage: Storage, task: IntermediatesOwner): Promise<void> {
+  const images = task.steps.slice(1).map((_, step) => intermediateKey(task, step));
+  await storage.removeAll(intermediatesFolder(task.id), [...images, submissionKey(task.id)]);
 }
 
 /** Where the result of a task goes that does not say; the ending follows from the format. */
@@ -105,7 +119,7 @@ export async function readMarker(
 export async function writeMarker(storage: Storage, marker: TaskMarker): Promise<TaskMarker> {
   const bytes = encodeMarker(marker);
   const key = markerKey(marker.task_id, marker.generation);
-  const options = { contentType: 'application/json' };
+  const options = { contentType: 'application/json', selfChecking: true };
   if (await storage.write(key, bytes, { ...options, ifAbsent: true })) return marker;
   const standing = await readMarker(storage, marker.task_id, marker.generation);
   // An answer of the storage that was lost on its way: what is there was written by this very call.
@@ -140,15 +154,24 @@ export function outputOf(marker: TaskMarker): {
 }
 
 export async function resultStateOf(storage: Storage, marker: TaskMarker): Promise<ResultState> {
-  const { key, bytes, sha256 } = outputOf(marker);
+  const { key, bytes, sha256: promised } = outputOf(marker);
   if (key === undefined) return 'stored';
-  const found = await storage.stat(key);
-  if (found === undefined) return 'missing';
-  if (found.bytes === bytes && (await sha256OfObject(storage, key)) === sha256) return 'stored';
-  const marked = await storage.stat(markerKey(marker.task_id, marker.generation));
+  const found = await storage.find(key, { maxBytes: bytes }).catch(noneIfLarger);
+  if (found !== undefined && sha256(found) === promised) return 'stored';
+  const [there, marked] = await Promise.all([
+    storage.stat(key),
+    storage.stat(markerKey(marker.task_id, marker.generation)),
+  ]);
   const isNewer =
-    marked !== undefined && found.modified.getTime() > marked.modified.getTime() + SAME_MOMENT_MS;
+    there !== undefined &&
+    marked !== undefined &&
+    there.modified.getTime() > marked.modified.getTime() + SAME_MOMENT_MS;
   return isNewer ? 'replaced' : 'missing';
+}
+
+/** Larger than the result, so that it is not it. */
+function noneIfLarger(error: unknown): undefined {
+  if (!(error instanceof Rejection && error.failureType === 'limit-exceeded')) throw error;
 }
 
 /** No path name has a `~` but at its front, so that no two tasks and generations share a key. */
@@ -201,9 +224,4 @@ function readShape(json: string): TaskMarker | undefined {
 
 function sha256(text: string | Buffer): string {
   return createHash('sha256').update(text).digest('hex');
-}
-
-async function sha256OfObject(storage: Storage, key: string): Promise<string | undefined> {
-  const bytes = await storage.find(key);
-  return bytes && sha256(bytes);
 }

@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { Task } from '../task/task.ts';
-import type { TaskMarker } from '../task/task-marker.ts';
+import type { IntermediatesOwner, TaskMarker } from '../task/task-marker.ts';
 import { isCarried } from './carry.ts';
 import { ChildLife, type Lost, lost } from './child-life.ts';
 import type { Job, Request, Response, StandingMarker, StepFailure, StepResult } from './protocol.ts';
@@ -41,7 +41,7 @@ export interface Child {
    */
   mark(task: Task, marker: TaskMarker, replace: boolean): Promise<StandingMarker | undefined>;
   /** Removes an ended task's intermediates; what cannot be removed now is left to the sweep. */
-  clean(taskId: string): Promise<void>;
+  clean(task: IntermediatesOwner): Promise<void>;
   /** Ends the work in hand; the job reports `child-lost`. */
   kill(): void;
   close(): Promise<void>;
@@ -111,8 +111,8 @@ export class ChildProcess implements Child {
     return response.type === 'marked' ? response.standing : undefined;
   }
 
-  async clean(taskId: string): Promise<void> {
-    await this.#ask({ type: 'clean', seq: ++this.#sequence, taskId });
+  async clean({ id, fingerprint, steps }: IntermediatesOwner): Promise<void> {
+    await this.#ask({ type: 'clean', seq: ++this.#sequence, task: { id, fingerprint, steps } });
   }
 
   kill(): void {

@@ -5,7 +5,7 @@ import { loadFunction } from '../functions.ts';
 import { redactText } from '../redact.ts';
 import { openInputs } from '../storage/inputs.ts';
 import { openStorage } from '../storage/open.ts';
-import { intermediatesFolder, readMarker } from '../task/task-marker.ts';
+import { readMarker, removeIntermediates } from '../task/task-marker.ts';
 import { isCarried } from './carry.ts';
 import { markFailed } from './finish-task.ts';
 import { inputBuffer } from './input-buffer.ts';
@@ -13,7 +13,7 @@ import { dieWithParent } from './parent-death.ts';
 import type { Job, Request, Response, StepResult } from './protocol.ts';
 import { leaveStep, runStep } from './run-step.ts';
 import type { StepResources } from './step-resources.ts';
-import { requireFirstWrite, type StorageCheck, tellOfLastWrite } from './storage-check.ts';
+import { learnOfFirstWrite, requireFirstWrite, type StorageCheck } from './storage-check.ts';
 
 /** What the parent hands over at start; nothing else of the environment is read here. */
 export interface ChildSettings {
@@ -55,7 +55,7 @@ async function main(): Promise<void> {
     await Promise.all(settings.functions.map((name) => loadFunction(name, settings.functionsDir)));
     if (settings.storageCheck === 'required') await requireFirstWrite(storage);
     send({ type: 'ready' });
-    if (settings.storageCheck === 'told') tellOfLastWrite(storage);
+    if (settings.storageCheck !== 'required') learnOfFirstWrite(storage, settings.storageCheck === 'told');
   } catch (thrown) {
     const error = asError(thrown);
     if (!(error instanceof UserError)) throw error;
@@ -111,7 +111,7 @@ async function answer(request: Request, resources: StepResources): Promise<Respo
         standing: await markFailed(request.task, request.marker, request.replace, resources),
       };
     case 'clean':
-      await resources.storage.removeAll(intermediatesFolder(request.taskId));
+      await removeIntermediates(resources.storage, request.task);
       return { type: 'cleaned', seq: request.seq };
   }
 }

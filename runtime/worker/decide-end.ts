@@ -38,7 +38,7 @@ export function finish(
     messages,
     announcements: [],
     // A failed task keeps its intermediates for a replay.
-    ...(leavesSomething && isOver && { cleanUp: task.id }),
+    ...(leavesSomething && isOver && { cleanUp: task }),
     settlement,
     log: {
       level: 'info',

@@ -1,6 +1,6 @@
 /** What can be decided of a delivery, and from what. */
 import type { TaskEvent } from '../task/events.ts';
-import type { TaskMarker } from '../task/task-marker.ts';
+import type { IntermediatesOwner, TaskMarker } from '../task/task-marker.ts';
 import type { BrokerNames, Message } from './messages.ts';
 import type { StepResult } from './protocol.ts';
 
@@ -26,7 +26,7 @@ export interface Decision {
   /** Events that nobody waits for. */
   announcements: TaskEvent[];
   /** The ended task whose intermediates go, before the acknowledgement. */
-  cleanUp?: string;
+  cleanUp?: IntermediatesOwner;
   settlement: Settlement;
   log: { level: 'info' | 'warn' | 'error'; text: string; fields: Record<string, unknown> };
   /** What becomes of the delivery when its messages cannot be published at all; default: it is set aside, in words. */

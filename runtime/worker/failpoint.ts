@@ -10,8 +10,10 @@ export type Failpoint =
   | 'received'
   | 'fetched'
   | 'storing'
-  | 'stored'
+  /** All of the result is in the storage but not under its key, with or without the marker. */
+  | 'staged'
   | 'marked'
+  | 'stored'
   | 'publishing'
   /** On its way to the broker, which has not confirmed yet. */
   | 'sent'

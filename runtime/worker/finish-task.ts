@@ -7,6 +7,7 @@ import { Rejection, Retryable } from '../errors.ts';
 import type { Image } from '../filter.ts';
 import { contentTypeOf } from '../image/formats.ts';
 import { type Plan, planTask, type ResultFile } from '../image/pipeline.ts';
+import type { StagedWrite } from '../storage/storage.ts';
 import type { StepRecord } from '../task/hop.ts';
 import type { Task } from '../task/task.ts';
 import { fingerprintOf } from '../task/task.ts';
@@ -76,7 +77,7 @@ export interface FinalResult {
   promised: TaskMarker | undefined;
 }
 
-/** Writes the marker, then the result. */
+/** Writes the marker, then gives the result its name. */
 export async function finishTask(
   job: Job,
   { plan, file, image, workMs, promised }: FinalResult,
@@ -89,6 +90,9 @@ export async function finishTask(
   assertNotRead(task.input, key, resources);
   const mine = { ...completion(job, key, file, image, workMs), meaning: meaningOf(task, plan) };
   failpoint('storing');
+  // Both are written at once; only with the marker in place the result is seen.
+  await using result = storage.stage(key, file.bytes, { contentType: file.contentType, signal });
+  void result.ready.then(() => failpoint('staged'));
   const standing = promised ?? (await writeMarker(storage, mine));
   failpoint('marked');
   if (standing !== mine && standing !== promised) {
@@ -96,7 +100,7 @@ export async function finishTask(
     if (ended !== undefined) return ended;
   }
   const marker = standing === mine ? mine : await keptPromise(standing, mine, resources);
-  await storeResult(key, file, resources, signal);
+  await commit(result);
   failpoint('stored');
   const wanted = job.wantsImage && { image: { bytes: file.bytes, contentType: file.contentType } };
   return { kind: 'completed', marker, ...wanted };
@@ -106,14 +110,9 @@ export async function finishTask(
 export class ResultRefused extends Rejection {}
 
 /** @throws ResultRefused; Retryable */
-async function storeResult(
-  key: string,
-  { bytes, contentType }: ResultFile,
-  { storage }: StepResources,
-  signal: AbortSignal,
-): Promise<void> {
+async function commit(result: StagedWrite): Promise<void> {
   try {
-    await storage.write(key, bytes, { contentType, signal });
+    await result.commit();
   } catch (error) {
     if (!(error instanceof Rejection)) throw error;
     throw new ResultRefused(error.message, { failureType: error.failureType, cause: error });

@@ -2,7 +2,7 @@
 import type { FailureType } from '../errors.ts';
 import type { StepRecord } from '../task/hop.ts';
 import type { Task } from '../task/task.ts';
-import type { TaskMarker } from '../task/task-marker.ts';
+import type { IntermediatesOwner, TaskMarker } from '../task/task-marker.ts';
 import type { CarryMode } from './carry.ts';
 
 /** One step to run. */
@@ -104,7 +104,7 @@ export type Request =
   /** Write the marker of a failed task. */
   | { type: 'mark'; seq: number; task: Task; marker: TaskMarker; replace: boolean }
   /** Remove what an ended task left between its steps. */
-  | { type: 'clean'; seq: number; taskId: string };
+  | { type: 'clean'; seq: number; task: IntermediatesOwner };
 
 export type Response =
   | { type: 'ready' }

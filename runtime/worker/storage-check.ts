@@ -7,11 +7,12 @@ import { asError, UserError } from '../errors.ts';
 import { redactText } from '../redact.ts';
 import { LAST_WRITE_WINS, type Storage } from '../storage/storage.ts';
 
-/** `required`: before the first task, or the worker stops. `told`: once, after the first tasks. */
+/** `required`: before the first task, or the worker stops. `told`: said once, after the first tasks. */
 export type StorageCheck = 'required' | 'told';
 
 const TRY_AGAIN_MS = 2_000;
-const TELL_DELAY_MS = 1_000;
+/** Not in the way of the first tasks. */
+const LEARN_DELAY_MS = 1_000;
 
 /**
  * Tries until the storage answers.
@@ -30,11 +31,14 @@ export async function requireFirstWrite(storage: Storage): Promise<void> {
   }
 }
 
-/** Says on standard error, which the worker logs as a warning, that the last write wins. */
-export function tellOfLastWrite(storage: Storage): void {
+/**
+ * Where the first write is kept, writing a marker takes a request less from then on.
+ * @param isTold whether to say otherwise, on standard error, which the worker logs as a warning
+ */
+export function learnOfFirstWrite(storage: Storage, isTold: boolean): void {
   setTimeout(async () => {
     // What the storage fails at now, the tasks will say.
     const isKept = await storage.keepsFirstWrite().catch(() => true);
-    if (!isKept) console.error(`${storage.url} ${LAST_WRITE_WINS}`);
-  }, TELL_DELAY_MS).unref();
+    if (!isKept && isTold) console.error(`${storage.url} ${LAST_WRITE_WINS}`);
+  }, LEARN_DELAY_MS).unref();
 }

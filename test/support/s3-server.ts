@@ -36,6 +36,8 @@ export type S3Fault =
 export interface S3ServerOptions {
   /** Default: supported. */
   conditionalWrites?: ConditionalWrites;
+  /** Whether one request can remove many objects; default true. */
+  removesMany?: boolean;
 }
 
 export interface S3Server extends AsyncDisposable {
@@ -57,6 +59,7 @@ const REGION = 'us-east-1';
 
 export async function startS3Server({
   conditionalWrites = 'supported',
+  removesMany = true,
 }: S3ServerOptions = {}): Promise<S3Server> {
   const bucket = `test-${randomBytes(6).toString('hex')}`;
   const { TEST_S3_ENDPOINT: other, AWS_ACCESS_KEY_ID = '', AWS_SECRET_ACCESS_KEY = '' } = process.env;
@@ -72,7 +75,10 @@ export async function startS3Server({
   let fault: S3Fault | undefined;
   const server = createServer(async (request, response) => {
     requests.push(`${request.method} ${request.url?.split('?')[0]}`);
-    if (!(await fail(fault, request, response))) backend.answer(request, response);
+    if (await fail(fault, request, response)) return;
+    if (removesMany || request.method !== 'POST') return void backend.answer(request, response);
+    request.resume();
+    sendError(response, 501, 'NotImplemented');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -2,7 +2,7 @@
 
 import { DEFAULT_LIMITS } from '../../../runtime/image/limits.ts';
 import type { Inputs } from '../../../runtime/storage/inputs.ts';
-import { intermediatesFolder } from '../../../runtime/task/task-marker.ts';
+import { removeIntermediates } from '../../../runtime/task/task-marker.ts';
 import type { Child } from '../../../runtime/worker/child-process.ts';
 import { markFailed } from '../../../runtime/worker/finish-task.ts';
 import { inputBuffer } from '../../../runtime/worker/input-buffer.ts';
@@ -77,8 +77,7 @@ export function startModelChild(
       if (standing === undefined) unmarked.add(marker.task_id);
       return standing;
     },
-    clean: (taskId) =>
-      orLost(({ storage }) => storage.removeAll(intermediatesFolder(taskId)).catch(() => {}), undefined),
+    clean: (task) => orLost(({ storage }) => removeIntermediates(storage, task).catch(() => {}), undefined),
     kill,
     close: async () => {},
     pid: undefined,

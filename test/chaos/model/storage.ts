@@ -28,6 +28,18 @@ export function storageOf(objects: Objects, turns: Turns, life: Life, choices: C
         objects.set(key, Buffer.from(bytes));
         return true;
       }),
+    stage: (key, bytes) => {
+      const staging = call(() => {});
+      const ready = staging.catch(() => {});
+      return {
+        ready,
+        commit: async () => {
+          await staging;
+          await call(() => void objects.set(key, Buffer.from(bytes)));
+        },
+        [Symbol.asyncDispose]: () => ready,
+      };
+    },
     stat: (key) =>
       call(() => {
         const bytes = objects.get(key);

@@ -9,7 +9,9 @@ import { startPump } from '../support/pump.ts';
 import type { Scenario, ScenarioOutcome, Stage } from '../support/scenario.ts';
 import { FILTERS, prepareTaskKinds } from '../support/tasks.ts';
 
-const POINTS = words('received fetched storing stored marked publishing sent confirmed acked') as Failpoint[];
+const POINTS = words(
+  'received fetched storing staged marked stored publishing sent confirmed acked',
+) as Failpoint[];
 const TIME_LIMIT_MS = 900_000;
 const OPEN_TASKS = 40;
 const PROGRESS_MS = 3_000;

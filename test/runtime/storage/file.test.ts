@@ -87,6 +87,13 @@ test('leaves no temporary file behind, whether writes succeed, lose or are stopp
   );
   await Promise.all([1, 2, 3, 4].map((n) => storage.write('same', Buffer.alloc(100_000, n))));
 
+  {
+    await using _dropped = storage.stage('staged', Buffer.alloc(100_000));
+    await using staged = storage.stage('staged', Buffer.alloc(100_000));
+    await staged.commit();
+    await using _stopped = storage.stage('staged', Buffer.alloc(64 * 1024 * 1024), { signal: stop.signal });
+  }
+
   expect(await readdir(path.join(folder.path, '.darkroom', 'tmp'))).toEqual([]);
 });
 

@@ -14,11 +14,17 @@ export function calls(storage: Storage, key: string): Call[] {
     ['read', () => storage.read(key)],
     ['write', () => storage.write(key, Buffer.from('escaped'))],
     ['write if absent', () => storage.write(key, Buffer.from('escaped'), { ifAbsent: true })],
+    ['stage', () => stageAndCommit(storage, key)],
     ['stat', () => storage.stat(key)],
     ['remove', () => storage.remove(key)],
     ['removeAll', () => storage.removeAll(key)],
     ['list', () => Array.fromAsync(storage.list(key))],
   ];
+}
+
+async function stageAndCommit(storage: Storage, key: string): Promise<void> {
+  await using staged = storage.stage(key, Buffer.from('escaped'));
+  await staged.commit();
 }
 
 export async function thrownBy(work: () => Promise<unknown>): Promise<unknown> {

@@ -154,12 +154,55 @@ describe.each(KINDS)('storage in %s', (_kind, open) => {
     await expect(storage.removeAll('..')).rejects.toBeInstanceOf(Rejection);
   });
 
+  test('removes at least the keys of a folder that are known', async () => {
+    await using opened = await open();
+    const { storage } = opened;
+    for (const key of ['job/1', 'job/2', 'job2']) await storage.write(key, Buffer.from(key));
+
+    await storage.removeAll('job', ['job/1', 'job/2', 'job/never-was']);
+    await storage.removeAll('job', []);
+
+    expect((await Array.fromAsync(storage.list(''))).map(({ key }) => key)).toEqual(['job2']);
+  });
+
+  test('shows a staged write once it is committed, and nothing of one that is not', async () => {
+    await using opened = await open();
+    const { storage } = opened;
+    await storage.write('out/cat', Buffer.from('before'));
+    const after = randomBytes(5_000_000);
+    {
+      await using staged = storage.stage('out/cat', after);
+      await using dropped = storage.stage('out/dog', after);
+      await Promise.all([staged.ready, dropped.ready]);
+      expect(String(await storage.read('out/cat'))).toBe('before');
+
+      await staged.commit();
+      expect((await storage.read('out/cat')).equals(after)).toBe(true);
+    }
+
+    expect((await storage.read('out/cat')).equals(after)).toBe(true);
+    expect((await Array.fromAsync(storage.list(''))).map(({ key }) => key)).toEqual(['out/cat']);
+  });
+
+  test('says at the commit why a write could not be staged', async () => {
+    await using opened = await open();
+    const { storage } = opened;
+    await using refused = storage.stage('../cat', Buffer.from('x'));
+    const reason = new Retryable('the deadline', { failureType: 'timeout' });
+    await using stopped = storage.stage('cat', Buffer.from('x'), { signal: AbortSignal.abort(reason) });
+    await Promise.all([refused.ready, stopped.ready]);
+
+    await expect(refused.commit()).rejects.toBeInstanceOf(Rejection);
+    await expect(stopped.commit()).rejects.toBe(reason);
+  });
+
   test('takes writes into a folder while that is removed', async () => {
     await using opened = await open();
     const { storage } = opened;
     for (let round = 0; round < 30; round++) {
       const writes = [1, 2, 3].map((n) => storage.write(`job/deep/${round}-${n}`, Buffer.from('x')));
-      await Promise.all([...writes, storage.removeAll('job')]);
+      await using staged = storage.stage(`job/deep/${round}-4`, Buffer.from('x'));
+      await Promise.all([...writes, staged.commit(), storage.removeAll('job')]);
     }
     await storage.write('job/last', Buffer.from('x'));
     expect(await storage.stat('job/last')).toBeDefined();

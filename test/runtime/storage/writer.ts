@@ -22,6 +22,10 @@ if (mode === 'once') {
     await storage.write(`out/${turn % 3}/photo.png`, bytes);
     await storage.remove(`out/new-${turn % 5}`);
     await storage.write(`out/new-${turn % 5}`, bytes, { ifAbsent: true });
+    {
+      await using staged = storage.stage(`out/staged-${turn % 2}`, bytes);
+      if (turn % 4 > 0) await staged.commit();
+    }
     if (turn === 0) console.log('writing');
   }
 }

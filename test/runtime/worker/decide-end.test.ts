@@ -17,7 +17,7 @@ describe('a task that has ended', () => {
 
   it('tells its final event, and its intermediates go', () => {
     const decision = decided({ hop: { step: 1 } }, completed);
-    expect(decision).toMatchObject({ settlement: 'completed', cleanUp: 'cat' });
+    expect(decision).toMatchObject({ settlement: 'completed', cleanUp: { id: 'cat' } });
     expect(decision.messages).toMatchObject([
       { purpose: 'event', exchange: 'darkroom.events', routingKey: 'task.completed' },
     ]);
@@ -26,14 +26,16 @@ describe('a task that has ended', () => {
   it('of carried steps left nothing to clean up, unless an earlier delivery hopped', () => {
     const carried = { hop: { step: 1 }, fromStep: 0 };
     expect(decided(carried, completed).cleanUp).toBeUndefined();
-    expect(decided({ ...carried, delivery: { redelivered: true } }, completed).cleanUp).toBe('cat');
+    expect(decided({ ...carried, delivery: { redelivered: true } }, completed).cleanUp).toMatchObject({
+      id: 'cat',
+    });
   });
 
   it('of one step left nothing to clean up, unless its submission was recorded', () => {
     const task = { steps: [{ filter: 'blur', params: {} }] };
     expect(decided({ task }, completed).cleanUp).toBeUndefined();
     const recorded = { headers: { 'darkroom-recorded': true } };
-    expect(decided({ task, delivery: recorded }, completed).cleanUp).toBe('cat');
+    expect(decided({ task, delivery: recorded }, completed).cleanUp).toMatchObject({ id: 'cat' });
   });
 
   it('replies with its event where a reply was asked for', () => {
@@ -77,7 +79,7 @@ describe('a task that has ended', () => {
       { delivery: { redelivered: true } },
       { kind: 'ended', marker: markerOf('cancelled') },
     );
-    expect(decision).toMatchObject({ settlement: 'cancelled', cleanUp: 'cat' });
+    expect(decision).toMatchObject({ settlement: 'cancelled', cleanUp: { id: 'cat' } });
     expect(purposes(decision)).toEqual(['event']);
     expect(decision.messages[0]!.routingKey).toBe('task.failed');
   });

@@ -60,7 +60,7 @@ function setUp(publish: (message: Message, earlier: number, story: string[]) => 
       },
       publishLater: ({ routingKey }) => void story.push(`announced ${routingKey}`),
     },
-    child: { clean: async (id) => void story.push(`cleaned ${id}`) },
+    child: { clean: async ({ id }) => void story.push(`cleaned ${id}`) },
     metrics: {
       task: (_, settlement) => void story.push(`counted ${settlement}`),
       notSent: (_, purpose) => void story.push(`not sent: ${purpose}`),
@@ -79,7 +79,11 @@ describe('settling', () => {
     const event = { type: 'retrying', taskId: 't', step: 0, generation: 0, attempt: 0 } as const;
     const announcements = [{ ...event, filter: 'blur', time: '', data: {} }];
 
-    const settled = await settler.settle(delivery, decisionOf({ cleanUp: 'cat', announcements }), LOG);
+    const settled = await settler.settle(
+      delivery,
+      decisionOf({ cleanUp: { id: 'cat', fingerprint: '', steps: [] }, announcements }),
+      LOG,
+    );
 
     expect(settled).toBe('settled');
     expect(story).toEqual([

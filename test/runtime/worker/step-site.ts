@@ -21,9 +21,10 @@ export interface StepSite extends AsyncDisposable {
   run(job: Job): Promise<StepResult>;
 }
 
-export async function openStepSite(): Promise<StepSite> {
+/** @param elsewhere a storage to use instead of one in the folder */
+export async function openStepSite(elsewhere?: Storage): Promise<StepSite> {
   const folder = await temporaryFolder();
-  const storage = await openStorage(folder.path);
+  const storage = elsewhere ?? (await openStorage(folder.path));
   const resources: StepResources = {
     storage,
     inputs: openInputs({ storage }),
