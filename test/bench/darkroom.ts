@@ -1,5 +1,6 @@
 /** Darkroom as a contestant: workers in a layout, and what becomes of the tasks that they are given. */
 import { symlink } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FUNCTIONS_DIR } from '../../runtime/functions.ts';
@@ -23,8 +24,8 @@ export interface Layout {
   slots: number;
 }
 
-/** As README.md and the chart advise for a machine of two processors, by `--only layouts`. */
-export const ADVISED: Layout = { workers: 1, slots: 3 };
+/** One worker, with as many slots as it has where nobody sets them; `--only layouts` compares others. */
+export const ADVISED: Layout = { workers: 1, slots: availableParallelism() + 1 };
 
 export interface DarkroomOptions extends Pick<InstallationOptions, 'amqpUrl' | 'env'> {
   /** What the workers take. */

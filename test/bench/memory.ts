@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { largePhotoJpeg } from '../support/large-photo.ts';
 import { proportionalBytes } from '../support/process-facts.ts';
+import { until } from '../support/until.ts';
 import type { WorkerProcess } from '../support/worker-process.ts';
 import { Darkroom } from './darkroom.ts';
 import type { Bench, BenchmarkRow } from './row.ts';
@@ -26,15 +27,18 @@ async function measure(bench: Bench, photo: Buffer, slots: number): Promise<Benc
     photo,
     steps: [{ filter: 'resize', params: { width: 2_000 } }],
   });
-  const [worker] = at.workers;
-  const idle = await memoryOf(worker!);
+  const worker = at.workers[0]!;
+  const idle = await memoryOf(worker);
+  // The other slots open after the first task.
+  await at.run(1);
+  await until(async () => (await worker.childPids()).length === slots, 'a child for each slot');
   await at.run(bench.count(PHOTOS_PER_SLOT * slots));
-  const peak = await memoryOf(worker!);
+  const peak = await memoryOf(worker);
   const row = (name: string, ours: number) => ({ name: `SLOTS=${slots}: ${name}`, unit: 'MiB', ours });
   return [
     row('parent, idle', idle.parent.now),
     row('each child, idle', Math.max(...idle.children.map(({ now }) => now))),
-    row('all of it a slot, idle', idle.total / slots),
+    row('all of it, idle, before the first task', idle.total),
     row('parent, highest', peak.parent.highest),
     row('each child, highest over 12 MP photos', Math.max(...peak.children.map(({ highest }) => highest))),
     row('all of it a slot, after the photos', peak.total / slots),

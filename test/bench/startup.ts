@@ -9,7 +9,7 @@ const STARTS = 9;
 const SLOTS = [1, 2, 4];
 const GOAL_MS = 250;
 
-/** From the start of the process until every slot consumes, against Node doing nothing. */
+/** From the start of the process until its first slot consumes, against Node doing nothing. */
 export async function benchStartup(bench: Bench): Promise<BenchmarkRow[]> {
   await using at = await startInstallation({ amqpUrl: bench.amqpUrl });
   const ours = new Map<number, number[]>(SLOTS.map((slots) => [slots, []]));

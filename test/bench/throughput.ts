@@ -9,7 +9,7 @@ import { ADVISED, Darkroom, type Layout } from './darkroom.ts';
 import { startBareLoop } from './peers/bare-loop.ts';
 import { startBullmq } from './peers/bullmq.ts';
 import { startCelery } from './peers/celery.ts';
-import { WIDTH } from './peers/shrink.ts';
+import { WIDTH } from './peers/make-small.ts';
 import { atLeast, type Bench, type BenchmarkRow, compared, Missing } from './row.ts';
 import { type Contestant, type Turn, takeTurns } from './turns.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AskedProcess, answerLines } from '../asked-process.ts';
 import type { Contestant } from '../turns.ts';
-import { shrink } from './shrink.ts';
+import { makeSmall } from './make-small.ts';
 
 const HERE = fileURLToPath(import.meta.url);
 
@@ -27,14 +27,14 @@ export function startBareLoop({ photo, folder, atOnce, cpu }: BareOptions): Cont
   };
 }
 
-async function shrinkAll(photos: number, [photo, folder, atOnce]: string[]): Promise<{ ms: number }> {
+async function runAll(photos: number, [photo, folder, atOnce]: string[]): Promise<{ ms: number }> {
   let next = 0;
   const start = performance.now();
   const one = async () => {
-    while (next < photos) await shrink(photo!, join(folder!, `${next++}.jpg`));
+    while (next < photos) await makeSmall(photo!, join(folder!, `${next++}.jpg`));
   };
   await Promise.all(Array.from({ length: Number(atOnce) }, one));
   return { ms: performance.now() - start };
 }
 
-if (import.meta.main) await answerLines((line) => shrinkAll(Number(line), process.argv.slice(2)));
+if (import.meta.main) await answerLines((line) => runAll(Number(line), process.argv.slice(2)));

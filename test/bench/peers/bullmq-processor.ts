@@ -1,8 +1,8 @@
 /** What BullMQ runs in child processes of a worker. */
 import type { SandboxedJob } from 'bullmq';
 import type { PhotoJob } from './bullmq.ts';
-import { shrinkSafely } from './shrink.ts';
+import { makeSmallSafely } from './make-small.ts';
 
 export default async function processor({ data }: SandboxedJob<PhotoJob>): Promise<void> {
-  await shrinkSafely(data.source, data.target);
+  await makeSmallSafely(data.source, data.target);
 }

@@ -50,7 +50,7 @@ export async function startBullmq(options: BullmqOptions): Promise<Bullmq | Miss
   const kept = stack.move();
   return {
     versions: `BullMQ ${(JSON.parse(await readFile(PACKAGE, 'utf8')) as { version: string }).version}, Redis ${redis.version}`,
-    run: (photos) => client.shrinkAll(photos, options, ++turns),
+    run: (photos) => client.runAll(photos, options, ++turns),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
@@ -63,7 +63,7 @@ async function openClient(port: number) {
   const events = new QueueEvents(BULLMQ_QUEUE, { connection: connections[1] });
   await events.waitUntilReady();
   return {
-    async shrinkAll(photos: number, { photo, folder }: BullmqOptions, turn: number): Promise<number> {
+    async runAll(photos: number, { photo, folder }: BullmqOptions, turn: number): Promise<number> {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       let done = 0;
       const onDone = () => ++done === photos && resolve();

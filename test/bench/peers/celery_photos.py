@@ -20,8 +20,8 @@ app = celery.Celery("celery_photos", broker=os.environ["REDIS_URL"], backend=os.
 app.conf.update(task_acks_late=True, task_reject_on_worker_lost=True, worker_prefetch_multiplier=1)
 
 
-@app.task(name="shrink")
-def shrink(source, target):
+@app.task(name="make_small")
+def make_small(source, target):
     with Image.open(source) as image:
         # Decodes at a smaller scale already, as libvips does.
         image.thumbnail((WIDTH, WIDTH), Image.LANCZOS)
@@ -41,7 +41,7 @@ def main(photo, folder):
     print(f"Celery {celery.__version__}, Pillow {PIL.__version__}", flush=True)
     for turn, line in enumerate(sys.stdin):
         start = time.perf_counter()
-        tasks = celery.group(shrink.s(photo, f"{folder}/celery-{turn}-{index}.jpg") for index in range(int(line)))
+        tasks = celery.group(make_small.s(photo, f"{folder}/celery-{turn}-{index}.jpg") for index in range(int(line)))
         tasks.apply_async().get()
         print(json.dumps({"ms": (time.perf_counter() - start) * 1000}), flush=True)
 

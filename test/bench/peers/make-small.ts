@@ -11,13 +11,13 @@ sharp.cache(false);
 sharp.concurrency(1);
 
 /** The result is written as a program would that does not mind losing it. */
-export async function shrink(source: string, target: string): Promise<void> {
-  await writeFile(target, await shrunk(source));
+export async function makeSmall(source: string, target: string): Promise<void> {
+  await writeFile(target, await smallOf(source));
 }
 
 /** The same, but once it has resolved the result survives a crash of the machine, and no half of it is ever seen. */
-export async function shrinkSafely(source: string, target: string): Promise<void> {
-  const bytes = await shrunk(source);
+export async function makeSmallSafely(source: string, target: string): Promise<void> {
+  const bytes = await smallOf(source);
   const temporary = join(dirname(target), `.${basename(target)}.${randomUUID()}`);
   const file = await open(temporary, 'wx');
   try {
@@ -35,7 +35,7 @@ export async function shrinkSafely(source: string, target: string): Promise<void
   }
 }
 
-async function shrunk(source: string): Promise<Buffer> {
+async function smallOf(source: string): Promise<Buffer> {
   return await sharp(await readFile(source))
     .autoOrient()
     .resize({ width: WIDTH })
