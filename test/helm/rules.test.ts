@@ -82,6 +82,7 @@ describe('the memory of a child', () => {
     ['2Gi', { 'functions.blur.env.CHILD_MAX_MEMORY': '402653184' }],
   ])('must hold the largest photo, as the worker counts: a container of %s, %j', async (memory, more) => {
     const set = (pixels: number) => ({
+      'functions.blur.slots': 1,
       'functions.blur.resources.limits.memory': memory,
       'functions.blur.resources.requests.memory': '64Mi',
       'limits.pixels': pixels,
@@ -123,8 +124,9 @@ describe('the memory of a child', () => {
     ],
     [{ slots: 2, 'env.CHILD_MAX_MEMORY': '600MiB' }, '(600MiB)', 'or child.maxMemory to at most 576MiB'],
   ])('must fit as often as there are slots, as the worker counts: %j', async (own, what, advice) => {
+    const small = { 'resources.limits.memory': '1536Mi', ...own };
     const set = Object.fromEntries(
-      Object.entries(own).map(([key, value]) => [`functions.blur.${key}`, value]),
+      Object.entries(small).map(([key, value]) => [`functions.blur.${key}`, value]),
     );
     const more = { 'limits.pixels': 20_000_000, 'limits.outputPixels': 20_000_000 };
 

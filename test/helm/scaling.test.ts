@@ -72,8 +72,8 @@ describe('a ScaledObject', () => {
       const set = {
         'functions.blur.slots': slots,
         'functions.blur.resources.limits.memory': '8Gi',
-        'defaults.scaling.messagesPerReplica': messages,
-        'defaults.scaling.activationMessages': activation,
+        'functions.blur.scaling.messagesPerReplica': messages,
+        'functions.blur.scaling.activationMessages': activation,
       };
       const formula = String(await ofBlur('spec.advanced.scalingModifiers.formula', { set }));
 
