@@ -33,7 +33,9 @@ export function judgeTask(id: string, steps: number, left: Left, result: Schedul
   else result.failed++;
   if (outcomes.size === 0 && letters.length === 0) return say('is lost');
   if (outcomes.has('completed')) checkResult(id, steps, left, ends, say);
-  else if (outcomes.has('failed')) checkFailure(letters, result, say);
+  // Whose cancellation was damaged after it had been told may end once more; the copy that owed a letter is gone by then.
+  else if (outcomes.has('failed') && !(outcomes.has('cancelled') && state.wasDamaged(id)))
+    checkFailure(letters, result, say);
   // Without its marker another copy of the task cannot know that it has ended.
   if (unmarked.has(id) || state.wasDamaged(id)) return;
   if (outcomes.size > 1) say(`has ended twice: ${[...outcomes].join(' and ')}`);
