@@ -83,9 +83,10 @@ export function readingOf(
 }
 
 function begin(context: DeliveryContext, { announce, onStep, metrics }: Runner): void {
-  const { filter, hop, worker, queueMs } = context;
+  const { filter, hop, delivered, worker, queueMs } = context;
   onStep();
-  if (queueMs !== null) metrics.phase(filter, 'queue', queueMs);
+  const isCarried = hop.step > delivered.hop.step;
+  if (queueMs !== null && !isCarried) metrics.phase(filter, 'queue', queueMs);
   announce(eventOf(context, 'started', { attempt: hop.attempt, worker }));
 }
 

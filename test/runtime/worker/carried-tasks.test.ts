@@ -59,6 +59,9 @@ describe('a carried task', () => {
     const carried = { filter: 'sleep', outcome: 'carried' };
     await until(async () => (await worker.metric('darkroom_tasks_total', carried)) === 1, 'its count');
     expect(await worker.metric('darkroom_tasks_total', { filter: 'sleep', outcome: 'completed' })).toBe(1);
+    const { body } = await worker.get('/metrics');
+    expect(body).toContain('darkroom_task_phase_seconds_count{filter="negate",phase="filter"} 1');
+    expect(body).not.toContain('{filter="negate",phase="queue"}');
     expect((await at.files()).filter((file) => file.includes('/tasks/'))).toEqual([]);
   });
 
