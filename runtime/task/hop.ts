@@ -29,6 +29,8 @@ export interface Hop {
   wasGivenBack: boolean;
   /** No try of this copy of the task so far can have written the marker that promises a result. */
   hasNotPromised: boolean;
+  /** An earlier hop of this copy may have been carried to the end, and have promised a result that it did not store. */
+  mayHavePromised: boolean;
   /** When this hop, and when the whole task, was published; epoch ms, null when the publisher did not say. */
   publishedMs: number | null;
   submittedMs: number | null;
@@ -56,6 +58,7 @@ export const HEADERS = {
   inline: 'darkroom-inline',
   givenBack: 'darkroom-given-back',
   notPromised: 'darkroom-not-promised',
+  mayHavePromised: 'darkroom-may-have-promised',
   fingerprint: 'darkroom-fingerprint',
   submitted: 'darkroom-submitted-ms',
   seen: 'darkroom-seen-ms',
@@ -119,6 +122,7 @@ export function parseHop(
     inline: headers[HEADERS.inline] === true,
     wasGivenBack: headers[HEADERS.givenBack] === true,
     hasNotPromised: headers[HEADERS.notPromised] === true,
+    mayHavePromised: headers[HEADERS.mayHavePromised] === true,
     publishedMs,
     submittedMs: whole(headers[HEADERS.submitted], MAX_EPOCH_MS) ?? publishedMs,
     seenMs: whole(headers[HEADERS.seen], MAX_EPOCH_MS) ?? null,
@@ -139,6 +143,7 @@ export function hopHeaders(task: Task, hop: Hop): Record<string, unknown> {
     ...(hop.inline && { [HEADERS.inline]: true }),
     [HEADERS.givenBack]: hop.wasGivenBack ? true : undefined,
     [HEADERS.notPromised]: hop.hasNotPromised ? true : undefined,
+    [HEADERS.mayHavePromised]: hop.mayHavePromised ? true : undefined,
     [HEADERS.published]: hop.publishedMs ?? undefined,
     [HEADERS.submitted]: hop.submittedMs ?? undefined,
     [HEADERS.seen]: hop.seenMs ?? undefined,

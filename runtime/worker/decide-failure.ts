@@ -123,15 +123,19 @@ function keepPromise(
   const { retryDelaysMs } = policy;
   if (context.delivered.hop.attempt < retryDelaysMs.length + PROMISED_TRIES)
     return tryAgain(context, failure, retryDelaysMs.at(-1), policy);
-  const isSurelyOthers = failure.hasNotPromised === true && hasNotPromised(context);
-  if (isSurelyOthers || !mayBeOfThisCopy(context, promised))
+  if (!mayBeOfThisCopy(context, failure, promised))
     return finish(context, { marker: promised, isResultMissing: true }, 'repeated', policy);
   return { mark: marker, replace: true };
 }
 
-/** A delivery that began with another step did not write it, unless the task was started again since. */
-function mayBeOfThisCopy({ task, delivered: { hop } }: DeliveryContext, marker: TaskMarker): boolean {
-  return hop.restarts > 0 || hop.step === (marker.from_step ?? task.steps.length - 1);
+/** A delivery that began with another step did not write it, unless an earlier hop did, or the task was started again. */
+function mayBeOfThisCopy(context: DeliveryContext, failure: StepFailure, marker: TaskMarker): boolean {
+  const { task, delivered } = context;
+  const { hop } = delivered;
+  const fromStep = marker.from_step ?? task.steps.length - 1;
+  if (hop.mayHavePromised && fromStep < hop.step) return true;
+  if (failure.hasNotPromised === true && hasNotPromised(context)) return false;
+  return hop.restarts > 0 || fromStep === hop.step;
 }
 
 /** @param hop as it was delivered */

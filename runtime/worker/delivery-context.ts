@@ -45,6 +45,7 @@ export function jobOf(context: DeliveryContext, carry: CarryMode): Job {
     task,
     step: hop.step,
     fromStep: delivered.hop.step,
+    mayHavePromised: delivered.hop.mayHavePromised,
     carry: isRepeat ? 'none' : carry,
     generation: hop.generation,
     attempt: hop.attempt,
@@ -131,6 +132,7 @@ export function nextHop(context: DeliveryContext, record: StepRecord, publishedM
   return followingHop(context, {
     step: step + 1,
     attempt: 0,
+    mayHavePromised: context.hop.mayHavePromised || isRepeated(context),
     publishedMs,
     firstFailedMs: null,
     history: [...history, record],

@@ -50,8 +50,9 @@ export async function endFrom(
   const isMissing = state === 'missing';
   if (isMissing) {
     const fromStep = marker.from_step ?? job.task.steps.length - 1;
-    const mayBeMine = job.isRestart || (job.isRepeat && job.fromStep === fromStep);
-    if (job.hasNotPromised !== true && mayBeMine) return undefined;
+    const mayBeMine = job.isRestart || (job.isRepeat && fromStep === job.fromStep);
+    const mayBeOfEarlierHop = job.mayHavePromised === true && fromStep < job.fromStep;
+    if ((job.hasNotPromised !== true && mayBeMine) || mayBeOfEarlierHop) return undefined;
     if (Date.now() - Date.parse(marker.time) < STORING_MS)
       throw new PromisedByAnother('Another copy of this task is about to store its result.', {
         failureType: 'storage',

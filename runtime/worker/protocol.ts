@@ -20,6 +20,8 @@ export interface Job {
   isRepeat: boolean;
   /** The task was started again: what its steps left is not to be trusted. */
   isRestart: boolean;
+  /** An earlier hop of the task may have promised a result, and not stored it. */
+  mayHavePromised?: boolean;
   /** Only another copy of the task can have written a marker that promises a result. */
   hasNotPromised?: boolean;
   /** The image, when it came inside the message and this is the first step. */

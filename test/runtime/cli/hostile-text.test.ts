@@ -32,7 +32,6 @@ it('reaches no terminal, by no command', { timeout: 120_000 }, async () => {
   await using at = await startInstallation();
   await at.worker('flip');
   const storage = await openStorage(at.env.STORAGE_URL);
-  const steps = [{ filter: 'flip', params: {} }];
   await at.publish({ id, input: `${id}.png`, steps: [{ filter: 'flip', params: { [id]: id } }] });
   await at.publish({ id: 'plain', input: 'a.png', steps: [{ filter: id }] }, { filter: id.slice(0, 60) });
   await at.ended(id);

@@ -5,12 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { writeSubmissionRecord } from '../../../runtime/cli/submission-record.ts';
 import { statusOf } from '../../../runtime/cli/task-status.ts';
 import { openStorage } from '../../../runtime/storage/open.ts';
-import {
-  intermediatesFolder,
-  markerKey,
-  type TaskMarker,
-  writeMarker,
-} from '../../../runtime/task/task-marker.ts';
+import { markerKey } from '../../../runtime/task/task-marker.ts';
 import { type Installation, startInstallation } from '../../support/installation.ts';
 import { markEnded, TASK } from '../../support/letters.ts';
 import { until } from '../../support/until.ts';

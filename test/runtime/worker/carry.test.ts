@@ -130,4 +130,16 @@ describe('a carried task', () => {
     expect(await site.run({ ...repeat, step: 1 })).toMatchObject({ kind: 'completed' });
     expect((await site.storage.read('out/x.png')).equals(result)).toBe(true);
   });
+
+  it('whose repeat had hopped before the first try promised is ended by that hop', async () => {
+    await using site = await openStepSite();
+    const job = stepJob({ steps: [FLIP, GREY] }, { carry: 'all' });
+    expect(await site.run({ ...job, isRepeat: true, carry: 'none' })).toMatchObject({ kind: 'stepped' });
+    await runAll(site, job);
+    await site.storage.remove('out/x.png');
+
+    const hop = { ...job, step: 1, fromStep: 1, hasNotPromised: true, mayHavePromised: true };
+    expect(await site.run(hop)).toMatchObject({ kind: 'completed' });
+    expect(await site.storage.stat('out/x.png')).toBeDefined();
+  });
 });

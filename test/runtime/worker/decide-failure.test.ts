@@ -110,13 +110,15 @@ describe('a step that failed', () => {
     });
   });
 
-  it('leaves a promise to the delivery that began with the step at which it was made', () => {
+  it('leaves a promise to the delivery that began with the step at which it was made, and to what follows its repeats', () => {
     const promised = standing({ ...markerOf('completed'), from_step: 1 }, { isStored: false });
     const end = (hop: object) =>
       decide(contextOf({ hop: { attempt: 22, ...hop } }), failure('retry'), POLICY, promised);
     expect(end({ step: 0 })).toMatchObject({ settlement: 'repeated' });
     expect(end({ step: 1 })).toMatchObject({ replace: true });
     expect(end({ step: 0, restarts: 1 })).toMatchObject({ replace: true });
+    expect(end({ step: 2, mayHavePromised: true })).toMatchObject({ replace: true });
+    expect(end({ step: 2 })).toMatchObject({ settlement: 'repeated' });
   });
 
   it('whose result another copy has promised never takes that back, only a copy that may have promised it', () => {

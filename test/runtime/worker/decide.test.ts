@@ -32,6 +32,14 @@ describe('a step that is done', () => {
     });
   });
 
+  it('tells the next hop when an earlier try of it may have carried the task to its end', () => {
+    const told = (given: Given) => headersOf(decided(given, STEPPED))['darkroom-may-have-promised'];
+    expect(told({})).toBeUndefined();
+    expect(told({ delivery: { redelivered: true } })).toBe(true);
+    expect(told({ hop: { attempt: 1 } })).toBe(true);
+    expect(told({ hop: { mayHavePromised: true } })).toBe(true);
+  });
+
   it('is announced with what it took, without anyone who waits for it', () => {
     const [event] = decided({ hop: { attempt: 1 } }, STEPPED).announcements;
     expect(event).toMatchObject({

@@ -35,6 +35,7 @@ const FRESH_HOP: Hop = {
   inline: false,
   wasGivenBack: false,
   hasNotPromised: false,
+  mayHavePromised: false,
   publishedMs: null,
   submittedMs: null,
   seenMs: null,
