@@ -54,14 +54,14 @@ export function finish(
 
 /**
  * A worker that died between marker and dead letter left the letter to whoever comes next: to its own message, given
- * to another worker, to a later step, when that worker's last words were written after the other had gone on, or to a
+ * to another worker; to a later try or step, when its last words were written after another worker had gone on; or to a
  * fresh start of the task.
  */
 function isLetterOwed({ delivery, delivered: { hop } }: DeliveryContext, marker: TaskMarker): boolean {
   const isHandedOn = delivery.redelivered || hop.wasGivenBack;
-  return (
-    isHandedOn || hop.restarts > 0 || hop.step > Number(marker.from_step ?? marker.data.step ?? hop.step)
-  );
+  const fromStep = Number(marker.from_step ?? marker.data.step ?? hop.step);
+  const isLaterTry = hop.step === fromStep && hop.attempt >= Number(marker.data.attempts);
+  return isHandedOn || isLaterTry || hop.restarts > 0 || hop.step > fromStep;
 }
 
 /** The letter names the filter that failed; a replay begins as the delivery did, for what was carried is gone. */

@@ -88,10 +88,17 @@ describe('a task that has ended', () => {
     ['its own message, delivered again, owes the letter', AGAIN, { step: 0 }, 0, ['event', 'letter']],
     ['a copy that was given back owes it', ONCE, { step: 0, wasGivenBack: true }, 0, ['event', 'letter']],
     ['a later step owes it', ONCE, { step: 1 }, 0, ['event', 'letter']],
+    ['a later try owes it', ONCE, { step: 0, attempt: 2 }, 0, ['event', 'letter']],
+    ['an earlier try owes none', ONCE, { step: 0, attempt: 1 }, 0, ['event']],
     ['another copy of the same step owes none', ONCE, { step: 0 }, 0, ['event']],
     ['an earlier step owes none', ONCE, { step: 0 }, 1, ['event']],
   ])('by failure keeps its intermediates; %s', (_, delivery, hop, failedStep, expected) => {
-    const marker = markerOf('failed', { step: failedStep, failure_type: 'storage', failure_reason: 'gone' });
+    const marker = markerOf('failed', {
+      step: failedStep,
+      attempts: 2,
+      failure_type: 'storage',
+      failure_reason: 'gone',
+    });
     const decision = decided({ delivery, hop }, { kind: 'ended', marker });
     expect(purposes(decision)).toEqual(expected);
     expect(decision.cleanUp).toBeUndefined();
