@@ -13,6 +13,8 @@ export type Phase = 'queue' | 'fetch' | 'decode' | 'filter' | 'encode' | 'store'
 export interface Observed {
   connected(): boolean;
   consuming(): { filter: string; consuming: boolean }[];
+  /** How many of each filter there are. */
+  slots(): { filter: string; slots: number }[];
   /** Slots whose task in hand waits because a queue refuses what follows from it. */
   waiting(): { filter: string; waiting: boolean }[];
   childRestarts(): number;
@@ -155,6 +157,11 @@ function observe(meter: import('@opentelemetry/api').Meter, observed: Observed):
     .createObservableGauge('darkroom_consuming', { description: '1 while the queue is consumed' })
     .addCallback((result) => {
       for (const { filter, consuming } of observed.consuming()) result.observe(consuming ? 1 : 0, { filter });
+    });
+  meter
+    .createObservableGauge('darkroom_slots', { description: 'Tasks that can be in hand at once' })
+    .addCallback((result) => {
+      for (const { filter, slots } of observed.slots()) result.observe(slots, { filter });
     });
   meter
     .createObservableGauge('darkroom_waiting', {

@@ -37,6 +37,10 @@ export class Worker implements Health, Observed {
     return this.#byFilter((slots) => ({ consuming: slots.every(({ consuming }) => consuming) }));
   }
 
+  slots(): { filter: string; slots: number }[] {
+    return this.#byFilter((slots) => ({ slots: slots.length }));
+  }
+
   waiting(): { filter: string; waiting: boolean }[] {
     return this.#byFilter((slots) => ({ waiting: slots.some(({ waitsFor }) => waitsFor !== undefined) }));
   }

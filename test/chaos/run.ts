@@ -22,6 +22,8 @@ interface Options {
   profile: ChaosProfile;
   times: number;
   seed: number;
+  slots: number;
+  carry: 'none' | 'light' | 'all';
   only?: string[];
   rabbitmq?: 'both' | RabbitVersion;
   json?: boolean;
@@ -47,6 +49,12 @@ function commandLine(): Options {
     )
     .option('--times <n>', 'so many times what the short profile does, at most the full one', wholeNumber, 1)
     .option('--seed <n>', 'repeats the same choices', wholeNumber, DEFAULT_SEED)
+    .option('--slots <n>', 'tasks that each worker has in hand at once', wholeNumber, 1)
+    .addOption(
+      new Option('--carry <mode>', 'how far workers go on with a task’s next steps')
+        .choices(['none', 'light', 'all'])
+        .default('none'),
+    )
     .option('--only <scenario,…>', 'only these scenarios', scenarioNames)
     .addOption(
       new Option(
@@ -63,6 +71,9 @@ function commandLine(): Options {
 }
 
 async function main(options: Options): Promise<number> {
+  // Every worker gets its environment from this one.
+  process.env.SLOTS = String(options.slots);
+  process.env.CARRY = options.carry;
   const scenarios = SCENARIOS.filter(({ name }) => options.only?.includes(name) ?? true);
   const rows: Row[] = [];
   for (const version of await versionsOf(options)) {
@@ -74,8 +85,15 @@ async function main(options: Options): Promise<number> {
     }
   }
   if (options.json === true)
-    printJson({ seed: options.seed, profile: options.profile, machine: machineText(), rows });
-  else printReport(rows, options.seed);
+    printJson({
+      seed: options.seed,
+      profile: options.profile,
+      slots: options.slots,
+      carry: options.carry,
+      machine: machineText(),
+      rows,
+    });
+  else printReport(rows, options);
   return rows.every(passed) ? EXIT.ok : EXIT.failed;
 }
 
@@ -96,7 +114,7 @@ async function runScenario(
   scenario: Scenario,
   node: Stage['node'],
   version: RabbitVersion,
-  { profile, times, seed }: Options,
+  { profile, times, seed, slots }: Options,
 ): Promise<Row> {
   const { name, shows } = scenario;
   const say = (text: string) => progressLine(startMs, `${name}: ${text}`);
@@ -105,6 +123,7 @@ async function runScenario(
   const stage: Stage = {
     profile,
     seed,
+    slots,
     version,
     node,
     say,

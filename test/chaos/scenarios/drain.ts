@@ -37,7 +37,7 @@ async function run(stage: Stage): Promise<ScenarioOutcome> {
 }
 
 /** A second SIGTERM ends the drain at once, which is the same way out as its deadline. */
-async function secondSignal({ choose, node, say }: Stage): Promise<ScenarioOutcome> {
+async function secondSignal({ choose, node, say, slots }: Stage): Promise<ScenarioOutcome> {
   const rounds = choose(2, 10);
   const env = { FUNCTIONS_DIR: BAD_FUNCTIONS, CRASH_LIMIT: '1' };
   await using installation = await openAuditedInstallation({ amqpUrl: node.amqpUrl, env });
@@ -47,22 +47,22 @@ async function secondSignal({ choose, node, say }: Stage): Promise<ScenarioOutco
   const codes: (number | null)[] = [];
   for (let round = 0; round < rounds; round++) {
     await workers.ready();
-    const id = `given-back-${round}`;
-    await installation.submit([sleeper(id, TASK_MS)]);
-    await startedTimes(started, id, 1);
+    const ids = Array.from({ length: slots }, (_, slot) => `given-back-${round}-${slot}`);
+    await installation.submit(ids.map((id) => sleeper(id, TASK_MS)));
+    await startedTimes(started, ids, 1);
     const worker = workers.current[0]!;
     worker.signal('SIGTERM');
     await sleep(SECOND_SIGNAL_MS);
     codes.push(await worker.stop());
     // The supervisor's next worker takes it.
-    await startedTimes(started, id, 2);
+    await startedTimes(started, ids, 2);
     await installation.settled();
-    say(`${round + 1}/${rounds} tasks given back and finished by another worker`);
+    say(`${(round + 1) * slots}/${rounds * slots} tasks given back and finished by another worker`);
   }
   const attempts = started.map(({ data }) => Number(data.attempt));
   const outcome = await installation.finish(workers);
   outcome.kills = rounds;
-  outcome.notes.push(`${rounds} tasks given back, exit codes ${[...new Set(codes)].join(', ')}`);
+  outcome.notes.push(`${rounds * slots} tasks given back, exit codes ${[...new Set(codes)].join(', ')}`);
   if (codes.some((code) => code !== 0)) outcome.faults.push(`exit codes ${codes.join(', ')}; expected 0`);
   if (attempts.some((attempt) => attempt !== 0))
     outcome.faults.push('giving back counted as a failed attempt');
@@ -78,7 +78,7 @@ async function blockedBroker({ node, version, say }: Stage): Promise<ScenarioOut
   await workers.ready();
   const started = await installation.follow('started');
   await installation.submit([sleeper('blocked', BLOCKED_TASK_MS)]);
-  await startedTimes(started, 'blocked', 1);
+  await startedTimes(started, ['blocked'], 1);
   await node.ctl('set_disk_free_limit', '1000GB');
   if (installation.ledger.open === 0) throw new Error('the alarm came too late to stop anything');
   const worker = workers.current[0]!;
@@ -98,11 +98,9 @@ async function blockedBroker({ node, version, say }: Stage): Promise<ScenarioOut
   return outcome;
 }
 
-async function startedTimes(started: TaskEventMessage[], id: string, times: number): Promise<void> {
-  await until(
-    () => started.filter(({ subject }) => subject === id).length >= times,
-    `start ${times} of "${id}"`,
-  );
+async function startedTimes(started: TaskEventMessage[], ids: string[], times: number): Promise<void> {
+  const startsOf = (id: string) => started.filter(({ subject }) => subject === id).length;
+  await until(() => ids.every((id) => startsOf(id) >= times), `start ${times} of ${ids.join(', ')}`);
 }
 
 async function timeUp(ms: number): Promise<string> {

@@ -15,7 +15,7 @@ export const sigterms: Scenario = {
   run,
 };
 
-async function run({ choose, node, random, say }: Stage): Promise<ScenarioOutcome> {
+async function run({ choose, node, random, say, slots }: Stage): Promise<ScenarioOutcome> {
   const signals = choose(8, 50);
   // With this limit a single further delivery makes a task a dead letter.
   const env = { FUNCTIONS_DIR: BAD_FUNCTIONS, CRASH_LIMIT: '1' };
@@ -28,8 +28,9 @@ async function run({ choose, node, random, say }: Stage): Promise<ScenarioOutcom
   while (codes.length < signals) {
     await workers.ready();
     const seen = started.length;
-    await installation.submit(Array.from({ length: WORKERS }, () => sleeper(`sigterm-${named++}`, TASK_MS)));
-    await until(() => started.length === seen + WORKERS, 'a task in the hands of every worker');
+    const tasks = WORKERS * slots;
+    await installation.submit(Array.from({ length: tasks }, () => sleeper(`sigterm-${named++}`, TASK_MS)));
+    await until(() => started.length === seen + tasks, 'a task in every slot of every worker');
     await sleep(random.integer(0, TASK_MS / 2));
     codes.push(...(await stopAll(workers)));
     say(`${codes.length}/${signals} workers told to stop`);

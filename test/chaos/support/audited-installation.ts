@@ -64,7 +64,7 @@ export class AuditedInstallation extends Installation {
     super({
       word: 'chaos',
       ...options,
-      env: { CARRY: 'none', RETRY_DELAYS: '200ms,400ms,800ms,1600ms', INPUT_GRACE: '1s', ...env },
+      env: { RETRY_DELAYS: '200ms,400ms,800ms,1600ms', INPUT_GRACE: '1s', ...env },
     });
     this.logs = join(this.home, 'logs');
     this.publisher = this.broker;

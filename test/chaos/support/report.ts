@@ -25,7 +25,8 @@ export function passed({ lost, unexplained, wrong, faults }: ScenarioOutcome): b
   return lost + unexplained + wrong + faults.length === 0;
 }
 
-export function printReport(rows: Row[], seed: number): void {
+/** @param options what workers and choices it was */
+export function printReport(rows: Row[], options: { seed: number; slots: number; carry: string }): void {
   printTable(
     ['Scenario', 'RabbitMQ', ...Object.values(COLUMNS), 'Seconds', ''],
     rows.map((row) => [
@@ -42,7 +43,10 @@ export function printReport(rows: Row[], seed: number): void {
   for (const { scenario, rabbitmq, faults } of rows)
     for (const text of faults) print(`FAILED ${scenario} (${rabbitmq}): ${text}`);
   const versions = new Set(rows.map(({ rabbitmq }) => rabbitmq).filter((version) => version !== '–'));
-  print(`\nSeed ${seed}. ${machineText()}. RabbitMQ ${[...versions].join(' and ')}.`);
+  const { seed, slots, carry } = options;
+  print(
+    `\nSeed ${seed}, slots ${slots}, carry ${carry}. ${machineText()}. RabbitMQ ${[...versions].join(' and ')}.`,
+  );
 }
 
 /** A line of progress, with the time since the run began. */

@@ -37,6 +37,8 @@ export interface Stage {
   /** The scenario's own stream: `--only` does not change what a scenario does. */
   random: Random;
   seed: number;
+  /** Of each worker. */
+  slots: number;
   version: RabbitVersion;
   /** The broker that most scenarios share. Whoever stops it starts it again. */
   node: RabbitNode;

@@ -51,10 +51,10 @@ export class WorkerProcesses {
     this.current = specs.map((_, place) => this.#start(place));
   }
 
-  /** Resolves when every worker says that it is ready. */
+  /** Resolves when every worker says that it is ready, with all its slots. */
   async ready(timeoutMs = READY_TIMEOUT_MS): Promise<void> {
     const all = async () =>
-      (await Promise.all(this.current.map((worker) => worker.isReady()))).every(Boolean);
+      (await Promise.all(this.current.map((_, place) => this.#isReady(place)))).every(Boolean);
     await until(all, 'workers that are ready', timeoutMs);
   }
 
@@ -88,6 +88,14 @@ export class WorkerProcesses {
   async kill(): Promise<void> {
     this.#isEnding = true;
     await Promise.all(this.current.map((worker) => worker.kill()));
+  }
+
+  async #isReady(place: number): Promise<boolean> {
+    const worker = this.current[place]!;
+    const { filters, env } = this.#specs[place]!;
+    const slots = Number({ ...this.#env, ...env }.SLOTS ?? 1);
+    if (slots > 1 && (await worker.metric('darkroom_slots')) < filters.length * slots) return false;
+    return await worker.isReady();
   }
 
   #start(place: number): WorkerProcess {

@@ -80,8 +80,12 @@ describe('a worker with several slots', () => {
       return answer.status === 503 ? answer : undefined;
     }, 'readiness to fall');
 
-    const gauges = body.split('\n').filter((line) => /^darkroom_(consuming|waiting)\{/.test(line));
-    expect(gauges).toEqual(['darkroom_consuming{filter="sleep"} 1', 'darkroom_waiting{filter="sleep"} 0']);
+    const gauges = body.split('\n').filter((line) => /^darkroom_(consuming|slots|waiting)\{/.test(line));
+    expect(gauges).toEqual([
+      'darkroom_consuming{filter="sleep"} 1',
+      `darkroom_slots{filter="sleep"} ${SLOTS}`,
+      'darkroom_waiting{filter="sleep"} 0',
+    ]);
     expect(unready.body).toMatch(/not consuming the queue of sleep \(slot 1\)/);
     expect(await worker.metric('darkroom_consuming')).toBe(0);
   });
