@@ -1,5 +1,4 @@
 /** Keeps one consumer registered: when its channel ends, for whatever reason, it sets up the next. */
-
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, ConsumeMessage, MessageProperties } from 'amqplib';
 import { asError } from '../errors.ts';
@@ -27,6 +26,8 @@ export class SupervisedConsumer implements Consumer {
   readonly #stopping = new AbortController();
   readonly #backoff = new Backoff();
   #channel: ConsumerChannel | undefined;
+  #settingUp: Promise<unknown> | undefined;
+  #cancelled: Promise<void> | undefined;
   #consuming = false;
   #logged = '';
 
@@ -40,14 +41,19 @@ export class SupervisedConsumer implements Consumer {
     return this.#consuming;
   }
 
-  async cancel(): Promise<void> {
-    if (this.#stopping.signal.aborted) return;
+  cancel(): Promise<void> {
+    this.#cancelled ??= this.#cancel();
+    return this.#cancelled;
+  }
+
+  async #cancel(): Promise<void> {
     this.#stopping.abort(new Error('cancelled'));
     this.#setConsuming(false);
+    // A message may be on its way to a consumer that has just been asked for: its channel has to stay, too.
+    await this.#settingUp;
     const cancelled = this.#channel;
     if (cancelled?.consumerTag === undefined || !cancelled.open) return;
-    const answered = cancelled.channel.cancel(cancelled.consumerTag).catch(() => {});
-    await Promise.race([answered, cancelled.ended]);
+    await Promise.race([cancelled.channel.cancel(cancelled.consumerTag).catch(() => {}), cancelled.ended]);
   }
 
   async close(timeoutMs = CLOSE_TIMEOUT_MS): Promise<void> {
@@ -68,7 +74,9 @@ export class SupervisedConsumer implements Consumer {
       try {
         const session = await this.#connection.whenUp(signal);
         startedAtMs = performance.now();
-        reason = await (await this.#setUp(session)).ended;
+        const settingUp = this.#setUp(session);
+        this.#settingUp = settingUp.catch(() => {});
+        reason = await (await settingUp).ended;
       } catch (error) {
         reason = asError(error);
       }
@@ -101,10 +109,10 @@ export class SupervisedConsumer implements Consumer {
     this.#channel = starting;
     await within(channel.prefetch(prefetch));
     const onMessage = (message: ConsumeMessage | null) => this.#deliver(starting, message);
-    const { consumerTag } = await within(channel.consume(queue, onMessage));
     this.#stopping.signal.throwIfAborted();
+    const { consumerTag } = await within(channel.consume(queue, onMessage));
     starting.consumerTag = consumerTag;
-    if (!starting.open) return starting;
+    if (!starting.open || this.#stopping.signal.aborted) return starting;
     this.#logged = '';
     options.log.info({ queue, prefetch, generation: session.generation }, `consuming ${queue}`);
     this.#setConsuming(true);

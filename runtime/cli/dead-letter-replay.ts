@@ -67,7 +67,14 @@ export async function planReplay(
 }
 
 /** What a new try starts without. */
-const FRESH = { attempt: 0, restarts: 0, wasGivenBack: false, seenMs: null, firstFailedMs: null };
+const FRESH = {
+  attempt: 0,
+  restarts: 0,
+  wasGivenBack: false,
+  isSuspect: false,
+  seenMs: null,
+  firstFailedMs: null,
+};
 
 /** Resolves when the broker has confirmed. The letter may then go. */
 export async function sendReplay(replay: Replay, broker: Broker, storage: Storage): Promise<void> {

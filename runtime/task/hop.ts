@@ -27,6 +27,8 @@ export interface Hop {
   inline: boolean;
   /** The worker that had it before had to stop during the work. */
   wasGivenBack: boolean;
+  /** Workers died that had it in hand beside others: it has to be worked on alone. */
+  isSuspect: boolean;
   /** No try of this copy of the task so far can have written the marker that promises a result. */
   hasNotPromised: boolean;
   /** An earlier hop of this copy may have been carried to the end, and have promised a result that it did not store. */
@@ -57,6 +59,7 @@ export const HEADERS = {
   restarts: 'darkroom-restarts',
   inline: 'darkroom-inline',
   givenBack: 'darkroom-given-back',
+  suspect: 'darkroom-suspect',
   notPromised: 'darkroom-not-promised',
   mayHavePromised: 'darkroom-may-have-promised',
   fingerprint: 'darkroom-fingerprint',
@@ -121,6 +124,7 @@ export function parseHop(
     restarts: whole(headers[HEADERS.restarts], MAX_ATTEMPTS) ?? 0,
     inline: headers[HEADERS.inline] === true,
     wasGivenBack: headers[HEADERS.givenBack] === true,
+    isSuspect: headers[HEADERS.suspect] === true,
     hasNotPromised: headers[HEADERS.notPromised] === true,
     mayHavePromised: headers[HEADERS.mayHavePromised] === true,
     publishedMs,
@@ -142,6 +146,7 @@ export function hopHeaders(task: Task, hop: Hop): Record<string, unknown> {
     ...(hop.restarts > 0 && { [HEADERS.restarts]: hop.restarts }),
     ...(hop.inline && { [HEADERS.inline]: true }),
     [HEADERS.givenBack]: hop.wasGivenBack ? true : undefined,
+    [HEADERS.suspect]: hop.isSuspect ? true : undefined,
     [HEADERS.notPromised]: hop.hasNotPromised ? true : undefined,
     [HEADERS.mayHavePromised]: hop.mayHavePromised ? true : undefined,
     [HEADERS.published]: hop.publishedMs ?? undefined,

@@ -50,6 +50,8 @@ export function decide(
       return forward(context, verdict.due, policy);
     case 'given-back':
       return giveBack(context, policy);
+    case 'suspect':
+      return suspect(context, policy);
   }
 }
 
@@ -133,20 +135,39 @@ function forward({ delivery }: DeliveryContext, due: string, { at }: Policy): De
 /** At the drain deadline: a fresh copy for another worker, because a requeue may count as a failure. */
 function giveBack(context: DeliveryContext, { at }: Policy): Decision {
   const delivered = asDelivered(context);
+  const { isSuspect } = delivered.hop;
   return {
-    messages: [againMessage(at, delivered, followingHop(delivered, { wasGivenBack: true }))],
+    messages: [againMessage(at, delivered, followingHop(delivered, { wasGivenBack: true, isSuspect }))],
     announcements: [],
     settlement: 'given-back',
-    log: { level: 'warn', text: 'the worker must stop: task given back', fields: {} },
+    log: { level: 'warn', text: 'the worker cannot go on with it: task given back', fields: {} },
     otherwise: 'nack',
   };
+}
+
+/** Workers died that had it in hand beside others: it is tried alone, so that none of those is counted with it again. */
+function suspect(context: DeliveryContext, { at }: Policy): Decision {
+  return {
+    messages: [againMessage(at, context, followingHop(context, { wasGivenBack: true, isSuspect: true }))],
+    announcements: [],
+    settlement: 'given-back',
+    log: { level: 'warn', text: 'workers died with this task among others; it is tried alone', fields: {} },
+    otherwise: 'nack',
+  };
+}
+
+interface BeforeWork {
+  crashLimit: number;
+  /** Whether its worker may have other tasks in hand: their deaths are counted for it, too. Half of its chances it has alone. */
+  hasNeighbours?: boolean;
+  knownFilters: () => string[];
 }
 
 /** Looks before the leap: only a task that is due here, and did not take down workers before, is worked on. */
 export function verdictBeforeWork(
   { task, hop, filter, delivery }: DeliveryContext,
   deliveryCount: number,
-  { crashLimit, knownFilters }: { crashLimit: number; knownFilters: () => string[] },
+  { crashLimit, hasNeighbours = false, knownFilters }: BeforeWork,
 ): Verdict | undefined {
   const { doubts = 0 } = delivery;
   if (doubts > MAX_DOUBTS) {
@@ -160,8 +181,14 @@ export function verdictBeforeWork(
     const { failureType, message } = unknownFilter(due, known, `steps[${hop.step}].filter`);
     return failed('reject', failureType, message);
   }
-  if (deliveryCount < crashLimit) return undefined;
-  const message = `This message was given to a worker ${deliveryCount} times and each time the worker died or lost the broker before it could finish; it is set aside so that it stops taking workers down.`;
+  const beside = Math.ceil(crashLimit / 2);
+  const alone = Math.max(1, crashLimit - beside);
+  if (deliveryCount < (hop.isSuspect ? alone : hasNeighbours ? beside : crashLimit)) return undefined;
+  if (hasNeighbours && !hop.isSuspect) return { kind: 'suspect' };
+  const [times, last] = hop.isSuspect
+    ? [beside + deliveryCount, ', at last with no other task beside it']
+    : [deliveryCount, ''];
+  const message = `This message was given to a worker ${times} times and each time the worker died or lost the broker before it could finish${last}; it is set aside so that it stops taking workers down.`;
   return failed('reject', 'poison', message);
 }
 

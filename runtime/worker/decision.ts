@@ -45,7 +45,9 @@ export type Verdict =
   | Exclude<StepResult, { kind: 'carried' }>
   /** It is another filter's turn: the delivery came to the wrong queue. */
   | { kind: 'misrouted'; due: string }
-  /** The worker has to stop before the step is done. */
+  /** It may be what took down workers that had it beside others. */
+  | { kind: 'suspect' }
+  /** The worker has to stop before the step is done, or has a suspect in hand. */
   | { kind: 'given-back' };
 
 export interface Policy {

@@ -143,5 +143,12 @@ export function nextHop(context: DeliveryContext, record: StepRecord, publishedM
 export function followingHop(context: DeliveryContext, change: Partial<Hop>): Hop {
   const { hop, delivery } = context;
   const seenMs = hop.seenMs ?? delivery.receivedAtMs;
-  return { ...hop, wasGivenBack: false, submittedMs: submittedMs(context), seenMs, ...change };
+  return {
+    ...hop,
+    wasGivenBack: false,
+    isSuspect: false,
+    submittedMs: submittedMs(context),
+    seenMs,
+    ...change,
+  };
 }

@@ -11,6 +11,7 @@ import { ProbeServer } from '../telemetry/probe-server.ts';
 import { Tracing } from '../telemetry/tracing.ts';
 import { childLimits, slotsPerFilter } from './child-memory.ts';
 import { deletionCostOf } from './deletion-cost.ts';
+import { Intakes } from './intake.ts';
 import { openOtherSlots, type SlotParts, startFirstSlots, threadsPerChild } from './start-slots.ts';
 import { StopSignal } from './stop-signal.ts';
 import { Trust } from './trust.ts';
@@ -46,6 +47,7 @@ export async function runWorker(config: Config, parentPid?: number): Promise<voi
     tracing,
     broker,
     trust,
+    intakes: new Intakes(),
     onBusy: deletionCost && ((busy) => deletionCost.busy(busy)),
     stop,
   };

@@ -16,32 +16,29 @@
  * Whatever dies between two of these leads to a repeat, never to a loss: the message is delivered again, and a repeat
  * finds what was stored. What fails in an unforeseen way is kept as a dead letter.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Broker, Consumer, Delivery } from '../amqp/broker.ts';
+import type { Broker, Delivery } from '../amqp/broker.ts';
 import { names } from '../amqp/topology.ts';
 import { asError, TaskFailure } from '../errors.ts';
-import { parseTask, type Task } from '../task/task.ts';
+import { parseTask } from '../task/task.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
 import type { CarryMode } from './carry.ts';
 import type { Child } from './child-process.ts';
 import { decide, noQueueFor, verdictBeforeWork } from './decide.ts';
 import { decideUnforeseen, decideUnreadable } from './decide-unreadable.ts';
-import type { Decision, MarkFirst, Policy, Verdict } from './decision.ts';
+import type { Decision, Policy, Verdict } from './decision.ts';
 import type { DeliveryContext } from './delivery-context.ts';
 import { failpoint } from './failpoint.ts';
+import { Intake, Intakes } from './intake.ts';
+import { markTask } from './mark-task.ts';
 import type { BrokerNames } from './messages.ts';
-import type { StandingMarker } from './protocol.ts';
 import { readingOf, runDelivery, type StepReading, type Work } from './run-delivery.ts';
 import { Settler } from './settle.ts';
 import type { Trust } from './trust.ts';
 
 /** A delivery older than its deadline by this much, with nothing excusing it, is wedged. */
 const WEDGED_MARGIN_MS = 60_000;
-/** Without its marker, other copies of a task cannot know that it has ended: worth more than one try. */
-const MARK_TRIES = 3;
-const MARK_RETRY_DELAY_MS = 500;
 
 export interface SlotOptions {
   filter: string;
@@ -60,8 +57,12 @@ export interface SlotOptions {
   deliveryTimeMs: number;
   retryDelaysMs: number[];
   crashLimit: number;
+  /** Whether its worker may have other tasks in hand. */
+  hasNeighbours?: boolean;
   knownFilters: () => string[];
   trust: Trust;
+  /** Of the worker. Default: it has no other slot. */
+  intakes?: Intakes;
   /** Told when a task is taken and when none is in hand. */
   onBusy?: ((busy: boolean) => void) | undefined;
 }
@@ -72,28 +73,36 @@ export class Slot {
   readonly #options: SlotOptions;
   readonly #at: BrokerNames;
   readonly #settler: Settler;
-  readonly #consumer: Consumer;
-  readonly #inHand = new Set<{ sinceMs: number }>();
-  #lastSettled = Promise.resolve();
-  #stopping = false;
+  readonly #intakes: Intakes;
+  readonly #intake: Intake;
   #givingBack = false;
 
   constructor(options: SlotOptions) {
-    const { filter, prefix, broker, child, metrics } = options;
+    const { filter, prefix, broker, child, metrics, onBusy } = options;
     this.filter = filter;
     this.child = child;
     this.#options = options;
     this.#at = names(prefix);
     this.#settler = new Settler({ filter, at: this.#at, broker, child, metrics });
-    this.#consumer = broker.consume(this.#at.queue(filter), (delivery) => this.#receive(delivery));
+    this.#intakes = options.intakes ?? new Intakes();
+    this.#intake = new Intake({
+      broker,
+      queue: this.#at.queue(filter),
+      process: (delivery) => this.#process(delivery),
+      onBusy(busy) {
+        metrics.inFlight(filter, busy ? 1 : -1);
+        onBusy?.(busy);
+      },
+    });
+    this.#intakes.add(this.#intake);
   }
 
   get consuming(): boolean {
-    return this.#consumer.consuming;
+    return this.#intake.consuming;
   }
 
   get busy(): boolean {
-    return this.#inHand.size > 0;
+    return this.#intake.busy;
   }
 
   /** True when a task has been in hand for far longer than anything explains, such as a queue that refuses. */
@@ -101,7 +110,7 @@ export class Slot {
     if (this.waitsFor !== undefined) return false;
     const { taskTimeoutMs, broker } = this.#options;
     const deadlineMs = taskTimeoutMs + WEDGED_MARGIN_MS;
-    const overdue = [...this.#inHand].some(({ sinceMs }) => performance.now() - sinceMs > deadlineMs);
+    const overdue = this.#intake.ageMs > deadlineMs;
     return overdue && broker.state.publish === 'connected' && broker.state.blocked === undefined;
   }
 
@@ -111,10 +120,8 @@ export class Slot {
   }
 
   /** No more deliveries, and no more steps of the one in hand; resolves when that is settled. */
-  async drain(): Promise<void> {
-    this.#stopping = true;
-    await this.#consumer.cancel();
-    await this.#lastSettled;
+  drain(): Promise<void> {
+    return this.#intake.end();
   }
 
   /** Stops the work in hand and gives its message back, without counting it as a failure. */
@@ -122,28 +129,12 @@ export class Slot {
     this.#givingBack = true;
     this.child.kill();
     this.#settler.stopWaiting();
-    await this.#lastSettled;
-  }
-
-  #receive(delivery: Delivery): void {
-    failpoint('received');
-    const { filter, metrics, onBusy } = this.#options;
-    const taken = { sinceMs: performance.now() };
-    this.#inHand.add(taken);
-    metrics.inFlight(filter, 1);
-    onBusy?.(true);
-    // One at a time, even when a broken connection brings the next delivery before the last one is settled.
-    this.#lastSettled = this.#lastSettled
-      .then(() => this.#process(delivery))
-      .finally(() => {
-        this.#inHand.delete(taken);
-        metrics.inFlight(filter, -1);
-        onBusy?.(false);
-      });
+    await this.#intake.end();
   }
 
   async #process(delivery: Delivery): Promise<void> {
     try {
+      failpoint('received');
       const incoming = this.#options.trust.admit(delivery);
       const reading = this.#read(incoming);
       if (reading instanceof TaskFailure)
@@ -194,36 +185,36 @@ export class Slot {
   async #work(delivery: Delivery, first: StepReading): Promise<Omit<Work, 'verdict'> & { verdict: Verdict }> {
     const early = verdictBeforeWork(first.context, delivery.deliveryCount, this.#options);
     if (early !== undefined) return { reading: first, verdict: early, workMs: 0 };
+    const { hop } = first.context;
+    try {
+      const isAdmitted = await this.#intakes.admit(this.#intake, hop.isSuspect);
+      if (!isAdmitted || this.#givingBack || !delivery.alive)
+        return { reading: first, verdict: { kind: 'given-back' }, workMs: 0 };
+      const work = await this.#run(delivery, first);
+      const isGivenBack = this.#givingBack && work.verdict.kind === 'failed';
+      return isGivenBack ? { ...work, verdict: { kind: 'given-back' } } : work;
+    } finally {
+      this.#intakes.dismiss(this.#intake);
+    }
+  }
+
+  async #run(delivery: Delivery, first: StepReading): Promise<Work> {
     const { deliveryTimeMs } = this.#options;
     const startMs = performance.now();
-    const work = await runDelivery(first, {
+    return await runDelivery(first, {
       ...this.#options,
       announce: (event) => this.#settler.announce(event),
-      onStep: () => {
-        for (const taken of this.#inHand) taken.sinceMs = performance.now();
-      },
+      onStep: () => this.#intake.touch(),
       mayGoOn: (timeoutMs) =>
-        !this.#stopping && delivery.alive && performance.now() - startMs + timeoutMs <= deliveryTimeMs,
+        !this.#intake.stopping && delivery.alive && performance.now() - startMs + timeoutMs <= deliveryTimeMs,
     });
-    const isGivenBack = this.#givingBack && work.verdict.kind === 'failed';
-    return isGivenBack ? { ...work, verdict: { kind: 'given-back' } } : work;
   }
 
   async #decide(context: DeliveryContext, verdict: Verdict, policy: Policy): Promise<Decision> {
     let decision = decide(context, verdict, policy);
     while ('mark' in decision)
-      decision = decide(context, verdict, policy, await this.#mark(context.task, decision));
+      decision = decide(context, verdict, policy, await markTask(this.child, context.task, decision));
     return decision;
-  }
-
-  /** @returns the marker that stands; the given one when the storage takes none at all */
-  async #mark(task: Task, { mark, replace = false }: MarkFirst): Promise<StandingMarker> {
-    for (let tries = 1; tries <= MARK_TRIES; tries++) {
-      const standing = await this.child.mark(task, mark, replace);
-      if (standing !== undefined) return standing;
-      if (tries < MARK_TRIES) await sleep(MARK_RETRY_DELAY_MS);
-    }
-    return { marker: mark, isSameTask: true, isStored: true };
   }
 
   async #settle(delivery: Delivery, decision: Decision, log = this.#options.log) {

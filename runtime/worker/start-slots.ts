@@ -9,6 +9,7 @@ import type { Tracing } from '../telemetry/tracing.ts';
 import { cpuLimit } from './cgroup.ts';
 import type { childLimits } from './child-memory.ts';
 import { ChildProcess } from './child-process.ts';
+import type { Intakes } from './intake.ts';
 import { Slot } from './slot.ts';
 import type { StopSignal } from './stop-signal.ts';
 import type { StorageCheck } from './storage-check.ts';
@@ -35,6 +36,7 @@ export interface SlotParts {
   tracing: Tracing;
   broker: Broker;
   trust: Trust;
+  intakes: Intakes;
   onBusy: ((busy: boolean) => void) | undefined;
   stop: StopSignal;
 }
@@ -102,6 +104,7 @@ function startSlot(
     deliveryTimeMs: DELIVERY_TIME_SHARE * config.timeouts.consumerMs,
     retryDelaysMs: config.retry.delaysMs,
     crashLimit: config.retry.crashLimit,
+    hasNeighbours: config.functions.length * slots > 1,
     knownFilters: () => listFunctions(config.functionsDir),
   });
 }

@@ -2,6 +2,7 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { HEADERS } from '../../../runtime/task/hop.ts';
 import type { CarryMode } from '../../../runtime/worker/carry.ts';
+import { Intakes } from '../../../runtime/worker/intake.ts';
 import { Slot } from '../../../runtime/worker/slot.ts';
 import { Trust } from '../../../runtime/worker/trust.ts';
 import { createRabbit, ModelConnection, PREFIX, type Rabbit } from './broker.ts';
@@ -25,6 +26,8 @@ export interface ModelSchedule {
   retries: number;
   crashLimit: number;
   carry: CarryMode;
+  /** Of each worker. */
+  slots: number;
   schedule: Uint8Array;
 }
 
@@ -63,12 +66,17 @@ const MAX_TURNS = 20_000;
 const NO_LOG = { child: () => NO_LOG, debug() {}, info() {}, warn() {}, error() {} };
 const NO_TRACING = { start: () => ({ traceId: undefined, traceparent: undefined, end() {} }) };
 
+interface SlotInModel {
+  child: ModelChild;
+  /** Its part of the worker's connections. */
+  connection: ModelConnection;
+  slot: Slot;
+}
+
 interface WorkerInModel {
   filter: string;
   process: Life;
-  child: ModelChild;
-  connection: ModelConnection;
-  slot: Slot;
+  slots: SlotInModel[];
 }
 
 /** Before the first schedule. */
@@ -101,9 +109,13 @@ export async function runSchedule(given: ModelSchedule): Promise<ScheduleResult>
   const state = new StoredState(objects);
   const start = (filter: string): WorkerInModel => {
     const process = beginLife();
-    const child = startModelChild(objects, turns, choices, unmarked);
-    const connection = new ModelConnection(rabbit, turns, process);
-    return { filter, process, child, connection, slot: startSlot(filter, connection, child, given, result) };
+    const intakes = new Intakes();
+    const slots = Array.from({ length: given.slots }, () => {
+      const child = startModelChild(objects, turns, choices, unmarked);
+      const connection = new ModelConnection(rabbit, turns, process);
+      return { child, connection, slot: startSlot(filter, connection, child, intakes, given, result) };
+    });
+    return { filter, process, slots };
   };
   const workers = MODEL_FILTERS.flatMap((filter) =>
     Array.from({ length: WORKERS_PER_FILTER }, () => start(filter)),
@@ -113,7 +125,7 @@ export async function runSchedule(given: ModelSchedule): Promise<ScheduleResult>
   for (; result.turns < MAX_TURNS; result.turns++) {
     await turnOfTheLoop();
     breakSomething(workers, choices, result, start, state);
-    const takers = workers.filter(({ connection }) => connection.canTake);
+    const takers = workers.flatMap(({ slots }) => slots).filter(({ connection }) => connection.canTake);
     const actions = turns.count + takers.length + (rabbit.waiting.length > 0 ? 1 : 0);
     if (actions === 0) break;
     const chosen = choices.pick(actions);
@@ -134,7 +146,8 @@ function startSlot(
   filter: string,
   { broker }: ModelConnection,
   { child }: ModelChild,
-  { retries, crashLimit, carry }: ModelSchedule,
+  intakes: Intakes,
+  { retries, crashLimit, carry, slots }: ModelSchedule,
   result: ScheduleResult,
 ): Slot {
   const metrics = {
@@ -161,6 +174,8 @@ function startSlot(
     deliveryTimeMs: Number.POSITIVE_INFINITY,
     retryDelaysMs: RETRY_DELAYS_MS.slice(0, retries),
     crashLimit,
+    hasNeighbours: slots > 1,
+    intakes,
     knownFilters: () => MODEL_FILTERS,
     trust: new Trust({ prefix: PREFIX, isOurUser, replyQueues: [], log: NO_LOG as never }),
   } as unknown as ConstructorParameters<typeof Slot>[0]);
@@ -231,20 +246,22 @@ function breakSomething(
   if (fault === 0) {
     result.crashes++;
     worker.process.end();
-    if (choices.pick(2) === 0) worker.child.kill();
+    for (const { child } of worker.slots) if (choices.pick(2) === 0) child.kill();
     workers[index] = start(worker.filter);
   } else if (fault === 4) {
     result.stopped++;
-    void Promise.all([worker.slot.drain(), worker.slot.giveBack()]).then(() => worker.process.end());
+    const stopped = worker.slots.map(({ slot }) => Promise.all([slot.drain(), slot.giveBack()]));
+    void Promise.all(stopped).then(() => worker.process.end());
     workers.push(worker);
     workers[index] = start(worker.filter);
   } else if (fault === 3) {
     result.childrenLost++;
-    worker.child.kill();
+    worker.slots[choices.pick(worker.slots.length)]!.child.kill();
   } else {
     result.connectionsLost++;
-    if (fault === 1) worker.connection.loseConsume();
-    else worker.connection.losePublish();
+    for (const { connection } of worker.slots)
+      if (fault === 1) connection.loseConsume();
+      else connection.losePublish();
   }
 }
 

@@ -27,6 +27,7 @@ const arbitrarySchedule = fc.record({
   ),
   retries: fc.integer({ min: 0, max: 2 }),
   crashLimit: fc.integer({ min: 2, max: 5 }),
+  slots: fc.oneof(fc.constant(1), fc.integer({ min: 2, max: 4 })),
   carry: fc.constantFrom('none' as const, 'light' as const, 'all' as const),
   schedule: fc.uint8Array({ maxLength: 250, size: 'max' }),
 });

@@ -11,7 +11,7 @@ const IMAGES = new URL('virtual-images.ts', MODEL).href;
 /** By importing file: which of its imports are replaced. */
 const REPLACED: Record<string, Record<string, string>> = {
   '/runtime/worker/settle.ts': { 'node:timers/promises': WAITS },
-  '/runtime/worker/slot.ts': { 'node:timers/promises': WAITS },
+  '/runtime/worker/mark-task.ts': { 'node:timers/promises': WAITS },
   '/runtime/worker/run-step.ts': {
     '../image/carried-image.ts': IMAGES,
     '../image/decode.ts': IMAGES,

@@ -39,6 +39,7 @@ export class Forger {
       generation: integer(0, 2),
       restarts: integer(0, 10),
       wasGivenBack: true,
+      isSuspect: true,
       publishedMs: 1,
       submittedMs: 1,
       seenMs: 1,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Delivery } from '../../../runtime/amqp/broker.ts';
 import { startFaultProxy } from '../../support/fault-proxy.ts';
@@ -34,6 +35,28 @@ test('delivers one message at a time, the next one after the ack', async () => {
   const second = await until(() => inHand[1], 'the second delivery');
   expect(second.body.toString()).toBe('2');
   expect(second.ack()).toBe(true);
+});
+
+test('settles what it was handed, also when it is cancelled while it is being set up', async () => {
+  await using opened = openTestBroker(amqpUrl);
+  const { broker } = opened;
+  await using queue = await testQueue(broker);
+  const put = () => broker.publish({ exchange: '', routingKey: queue.name, body: Buffer.from('1') });
+  await put();
+  const taken: { redelivered: boolean; acked: boolean }[] = [];
+  for (let round = 0; round < 60; round++) {
+    const before = taken.length;
+    const inHand: Delivery[] = [];
+    const consumer = broker.consume(queue.name, (delivery) => inHand.push(delivery));
+    await sleep(round / 10);
+    await consumer.cancel();
+    for (const delivery of inHand) taken.push({ redelivered: delivery.redelivered, acked: delivery.ack() });
+    await consumer.close();
+    if (taken.length > before) await put();
+  }
+
+  expect(taken.length).toBeGreaterThan(0);
+  expect(taken.filter(({ redelivered, acked }) => redelivered || !acked)).toEqual([]);
 });
 
 test('holds as many messages as it has consumers, over one connection', async () => {

@@ -137,6 +137,7 @@ describe('a message', () => {
       restarts: 2,
       seenMs: 1,
       wasGivenBack: true,
+      isSuspect: true,
     };
     const forged = { ...hopHeaders({ ...task.task, id: 'b', fingerprint: 'f' }, hop), tenant: 'x' };
     const read = parseTask(
@@ -145,7 +146,7 @@ describe('a message', () => {
     );
     expect(read.task).toEqual(task.task);
     expect(read.hop).toMatchObject({ step: 0, attempt: 0, generation: 0, restarts: 0, seenMs: null });
-    expect(read.hop.wasGivenBack).toBe(false);
+    expect(read.hop).toMatchObject({ wasGivenBack: false, isSuspect: false });
     expect(withoutHopHeaders(forged)).toHaveProperty('tenant', 'x');
   });
 

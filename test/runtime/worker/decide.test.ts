@@ -142,10 +142,29 @@ describe('a delivery without a result', () => {
   });
 });
 
+describe('a task that took workers down', () => {
+  it('is tried alone by a copy that does not count, and knows that it may have been worked on', () => {
+    const decision = decided({}, { kind: 'suspect' });
+
+    expect(decision).toMatchObject({ settlement: 'given-back', otherwise: 'nack' });
+    expect(headersOf(decision)).toMatchObject({ 'darkroom-suspect': true, 'darkroom-given-back': true });
+    expect(decision.messages).toMatchObject([{ purpose: 'copy', routingKey: 'darkroom.blur' }]);
+  });
+
+  it('stays a suspect when it is given back, and not once its step is done or has failed', () => {
+    const suspect = { hop: { isSuspect: true } };
+
+    expect(headersOf(decided(suspect, { kind: 'given-back' }))).toMatchObject({ 'darkroom-suspect': true });
+    expect(headersOf(decided(suspect, STEPPED))['darkroom-suspect']).toBeUndefined();
+    expect(headersOf(decided(suspect, noQueueFor('flip')))['darkroom-suspect']).toBeUndefined();
+  });
+});
+
 describe('before any work, a delivery', () => {
-  const checked = (given: Given, deliveryCount = 0) =>
+  const checked = (given: Given, deliveryCount = 0, hasNeighbours = false) =>
     verdictBeforeWork(contextOf(given), deliveryCount, {
       crashLimit: 3,
+      hasNeighbours,
       knownFilters: () => ['blur', 'flip'],
     });
 
@@ -162,6 +181,27 @@ describe('before any work, a delivery', () => {
     expect(checked({ task })).toMatchObject({ consequence: 'reject', failureType: 'unknown-filter' });
     expect(checked({ task })).toHaveProperty('message', expect.stringContaining('"blur"'));
   });
+
+  it.each([
+    ['of a worker without other tasks', {}, 3, false, 'poison', /3 times and/],
+    ['beside others', {}, 2, true, 'suspect', undefined],
+    [
+      'alone, after it was suspected',
+      { isSuspect: true },
+      1,
+      true,
+      'poison',
+      /3 times.*at last with no other task/,
+    ],
+  ])(
+    'that took down workers as often as it may is no longer worked on: %s',
+    (_, hop, limit, neighbours, verdict, words) => {
+      expect(checked({ hop }, limit - 1, neighbours)).toBeUndefined();
+      const found = checked({ hop }, limit, neighbours);
+      expect(found?.kind === 'failed' ? found.failureType : found?.kind).toBe(verdict);
+      if (words !== undefined) expect(found).toHaveProperty('message', expect.stringMatching(words));
+    },
+  );
 
   it('whose task is begun anew for ever, because workers do not believe each other, is rejected', () => {
     expect(checked({ delivery: { doubts: 3 } })).toBeUndefined();

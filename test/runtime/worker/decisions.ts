@@ -34,6 +34,7 @@ const FRESH_HOP: Hop = {
   restarts: 0,
   inline: false,
   wasGivenBack: false,
+  isSuspect: false,
   hasNotPromised: false,
   mayHavePromised: false,
   publishedMs: null,

@@ -33,13 +33,16 @@ function consumersOf(at: Installation, filter: string, count: number) {
   const management = new ManagementClient(at.config.management);
   return until(async () => {
     const consumers = (await management.consumers()).filter(({ queue }) => queue === at.names.queue(filter));
-    return consumers.length === count ? consumers : undefined;
+    const isWhole = consumers.length === count && consumers.every(({ connection }) => connection !== '');
+    return isWhole ? consumers : undefined;
   }, `${count} consumers`);
 }
 
 /** Tasks in all slots but one. */
 const occupyOthers = (at: Installation, filter: string) =>
   Promise.all(OTHERS.map((id) => begin(at, id, filter, { ms: OTHERS_MS })));
+
+const isEnd = ({ key }: { key: string }) => ['task.completed', 'task.failed'].includes(key);
 
 const outcomeOf = async (at: Installation, id: string) => (await at.ended(id)).data;
 
@@ -166,6 +169,32 @@ describe('what happens in one slot leaves the others alone:', () => {
 
     expect(await outcomeOf(at, 'unwanted')).toMatchObject({ outcome: 'cancelled' });
     await expectOthersUntouched(at);
+  });
+
+  it('a message that takes the whole worker down, which alone is set aside', async () => {
+    await using at = await start({ CRASH_LIMIT: '2', SLOTS: '2' });
+    const filters = ['sleep', 'crash'];
+    let worker: WorkerProcess | undefined = await at.worker(filters);
+    await occupyOthers(at, 'sleep');
+    await at.publish({
+      id: 'killer',
+      input: 'dot.png',
+      steps: [{ filter: 'crash', params: { worker: true } }],
+    });
+
+    const isOver = () =>
+      ['killer', ...OTHERS].every((id) => at.events.some((event) => isEnd(event) && event.subject === id));
+    let deaths = 0;
+    for (; !isOver(); worker = await at.worker(filters).catch(() => undefined)) {
+      const { process: one } = worker ?? { process: { signalCode: 'SIGKILL' } };
+      await until(() => isOver() || one.signalCode !== null, 'an end', 60_000);
+      if (one.signalCode !== null) deaths++;
+    }
+
+    expect(await outcomeOf(at, 'killer')).toMatchObject({ failure_type: 'poison' });
+    for (const id of OTHERS) expect(await outcomeOf(at, id)).toMatchObject({ outcome: 'completed' });
+    // Once among others, once alone.
+    expect(deaths).toBe(2);
   });
 });
 
