@@ -15,6 +15,7 @@ import { packIntermediate, unpackIntermediate } from '../../runtime/image/interm
 import { DEFAULT_LIMITS } from '../../runtime/image/limits.ts';
 import { applyFilter, materialize, planTask, renderStep } from '../../runtime/image/pipeline.ts';
 import { freeSamples } from '../../runtime/image/sample-memory.ts';
+import { imageEnvironment } from '../../runtime/worker/start-child.ts';
 import { largePhoto, largePhotoJpeg } from '../support/large-photo.ts';
 import { pipelineOver, sourceOf } from '../support/pictures.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -62,17 +63,23 @@ interface PeerFigures {
   opencv: string;
 }
 
-/** Ours and theirs take turns, each alone on the first core: each filter over samples, and from photo to photo. */
+/**
+ * Ours and theirs take turns, each alone on the first core: each filter over samples, and from photo to photo. Ours in
+ * the environment of a worker's child, theirs as they come.
+ */
 export async function benchFilters({ rounds }: Bench): Promise<BenchmarkRow[]> {
   await using folder = await temporaryFolder();
   const photo = join(folder.path, 'photo.jpg');
   await writeFile(photo, await largePhotoJpeg());
   const ours: Record<string, Times>[] = [];
   const theirs: PeerFigures[] = [];
+  const env = imageEnvironment(process.env, 1);
   for (let round = 0; round < rounds; round++) {
     console.error(`  round ${round + 1} of ${rounds}`);
-    ours.push(JSON.parse(await onOneCore(process.execPath, HERE, photo)) as Record<string, Times>);
-    const peers = await onOneCore(PYTHON, PEERS, photo, String(RUNS)).catch((error: Error) => error);
+    ours.push(JSON.parse(await onOneCore(env, process.execPath, HERE, photo)) as Record<string, Times>);
+    const peers = await onOneCore(process.env, PYTHON, PEERS, photo, String(RUNS)).catch(
+      (error: Error) => error,
+    );
     if (peers instanceof Error)
       console.error(
         `no peers to compare with: ${PYTHON} needs PIL and cv2 (${peers.message.trim().split('\n').at(-1)})`,
@@ -110,10 +117,10 @@ function rowOf(
   };
 }
 
-async function onOneCore(command: string, ...args: string[]): Promise<string> {
+async function onOneCore(env: NodeJS.ProcessEnv, command: string, ...args: string[]): Promise<string> {
   const { stdout } = await promisify(execFile)('taskset', ['-c', '0', command, ...args], {
     maxBuffer: 1e7,
-    env: { ...process.env, VIPS_CONCURRENCY: '1' },
+    env,
   });
   return stdout;
 }
