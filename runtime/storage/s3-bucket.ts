@@ -1,4 +1,8 @@
-/** What is asked of a bucket, request by request. Errors are the AWS SDK's; `s3.ts` gives them their meaning. */
+/**
+ * What is asked of a bucket, request by request: what a task needs in the short way where that can be gone, all else by the
+ * AWS SDK. Errors are the SDK's; `s3.ts` gives them their meaning.
+ */
+import type { IncomingMessage } from 'node:http';
 import {
   DeleteObjectCommand,
   DeleteObjectsCommand,
@@ -9,7 +13,8 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { Retryable } from '../errors.ts';
-import { readBody, s3Client } from './s3-connection.ts';
+import { ATTEMPTS, IDLE_TIMEOUT_MS, isAbsent, readAnswer, readBody, s3Client } from './s3-connection.ts';
+import { type DirectRequest, DirectWay } from './s3-direct.ts';
 import { isRefusedRequest, s3ErrorCode, s3StatusOf, undefinedIfNotFound } from './s3-errors.ts';
 import { formatS3Url, type S3Location } from './s3-url.ts';
 import type { ListedObject, ObjectStat, ReadOptions, StageOptions, StorageOptions } from './storage.ts';
@@ -25,16 +30,35 @@ export class S3Bucket {
   readonly #url: string;
   readonly #name: string;
   readonly #client: S3Client;
+  /** None where each call has one try only. */
+  readonly #direct: DirectWay | undefined;
   #knowsBatches = true;
 
   constructor(location: S3Location, options: StorageOptions) {
     this.#url = formatS3Url(location);
     this.#name = location.bucket;
-    this.#client = s3Client(location, options);
+    const attempts = options.attempts ?? ATTEMPTS;
+    const isDirect = attempts > 1;
+    this.#client = s3Client(location, options, isDirect ? attempts - 1 : attempts);
+    if (isDirect)
+      this.#direct = new DirectWay(this.#client, this.#name, options.idleTimeoutMs ?? IDLE_TIMEOUT_MS);
   }
 
   /** @param name what the object is called, for people */
-  async get(
+  async get(key: string, name: string, options: ReadOptions): Promise<Buffer | undefined> {
+    const found = await this.#go<{ bytes: Buffer | undefined }>(
+      { method: 'GET', key, signal: options.signal },
+      async (answer) => {
+        if (await isAbsent(answer)) return { bytes: undefined };
+        const bytes = answer.statusCode === 200 ? await readAnswer(answer, name, options) : undefined;
+        return bytes && { bytes };
+      },
+      async () => ({ bytes: await this.#get(key, name, options) }),
+    );
+    return found.bytes;
+  }
+
+  async #get(
     key: string,
     name: string,
     { maxBytes = Number.POSITIVE_INFINITY, signal }: ReadOptions,
@@ -54,27 +78,34 @@ export class S3Bucket {
   }
 
   async head(key: string): Promise<ObjectStat | undefined> {
-    const command = new HeadObjectCommand({ Bucket: this.#name, Key: key });
-    const answer = await this.#client.send(command).catch(undefinedIfNotFound);
-    return answer && { bytes: answer.ContentLength ?? 0, modified: answer.LastModified ?? new Date(0) };
+    const { stat } = await this.#go<{ stat: ObjectStat | undefined }>(
+      { method: 'HEAD', key },
+      ({ statusCode, headers }) => {
+        if (statusCode === 404) return { stat: undefined };
+        const modified = new Date(headers['last-modified'] ?? 0);
+        return statusCode === 200
+          ? { stat: { bytes: Number(headers['content-length']), modified } }
+          : undefined;
+      },
+      async () => {
+        const command = new HeadObjectCommand({ Bucket: this.#name, Key: key });
+        const answer = await this.#client.send(command).catch(undefinedIfNotFound);
+        const { ContentLength: bytes = 0, LastModified: modified = new Date(0) } = answer ?? {};
+        return { stat: answer && { bytes, modified } };
+      },
+    );
+    return stat;
   }
 
-  async put(
-    key: string,
-    bytes: Uint8Array,
-    { contentType, signal }: StageOptions,
-    IfNoneMatch?: string,
-  ): Promise<void> {
-    const object = { Bucket: this.#name, Key: key, Body: bytes, ContentType: contentType, IfNoneMatch };
-    await this.#client.send(new PutObjectCommand(object), { abortSignal: signal });
+  async put(key: string, bytes: Uint8Array, options: StageOptions): Promise<void> {
+    await this.#put(key, bytes, options);
   }
 
   /** Stores under the condition that nothing is there; undefined when the server does not know conditions. */
   async putNew(key: string, bytes: Uint8Array, options: StageOptions = {}): Promise<boolean | undefined> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.put(key, bytes, options, '*');
-        return true;
+        return await this.#put(key, bytes, options, '*');
       } catch (error) {
         if (s3StatusOf(error) === 412) return false;
         if (s3ErrorCode(error) === 'ConditionalRequestConflict' && attempt < CONFLICT_ATTEMPTS) continue;
@@ -84,8 +115,39 @@ export class S3Bucket {
     }
   }
 
+  /** @returns false when the condition does not hold */
+  async #put(
+    key: string,
+    body: Uint8Array,
+    { contentType, signal }: StageOptions,
+    condition?: '*',
+  ): Promise<boolean> {
+    const headers = {
+      ...(contentType !== undefined && { 'content-type': contentType }),
+      ...(condition !== undefined && { 'if-none-match': condition }),
+    };
+    const { stored } = await this.#go<{ stored: boolean }>(
+      { method: 'PUT', key, headers, body, signal },
+      ({ statusCode }) => {
+        const isThere = condition !== undefined && statusCode === 412;
+        return statusCode === 200 || isThere ? { stored: !isThere } : undefined;
+      },
+      async () => {
+        const object = { Bucket: this.#name, Key: key, Body: body, ContentType: contentType };
+        const command = new PutObjectCommand({ ...object, IfNoneMatch: condition });
+        await this.#client.send(command, { abortSignal: signal });
+        return { stored: true };
+      },
+    );
+    return stored;
+  }
+
   async delete(key: string): Promise<void> {
-    await this.#client.send(new DeleteObjectCommand({ Bucket: this.#name, Key: key }));
+    await this.#go(
+      { method: 'DELETE', key },
+      ({ statusCode }) => (statusCode === 204 ? {} : undefined),
+      async () => await this.#client.send(new DeleteObjectCommand({ Bucket: this.#name, Key: key })),
+    );
   }
 
   /** In one request for every thousand, where the server knows how. */
@@ -129,5 +191,13 @@ export class S3Bucket {
   async #deleteEach(keys: string[]): Promise<void> {
     for (let at = 0; at < keys.length; at += PARALLEL_REMOVALS)
       await Promise.all(keys.slice(at, at + PARALLEL_REMOVALS).map((key) => this.delete(key)));
+  }
+
+  async #go<T extends object>(
+    request: DirectRequest,
+    read: (answer: IncomingMessage) => Promise<T | undefined> | T | undefined,
+    longWay: () => Promise<T>,
+  ): Promise<T> {
+    return this.#direct === undefined ? await longWay() : await this.#direct.go(request, read, longWay);
   }
 }

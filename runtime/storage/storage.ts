@@ -7,7 +7,7 @@ import { Rejection, Retryable } from '../errors.ts';
 export interface ReadOptions {
   /** More bytes than this are a {@link Rejection} `limit-exceeded`; default: no limit. */
   maxBytes?: number;
-  /** Where the bytes go, where their number is known beforehand (files); default: a new buffer. */
+  /** Where the bytes go, where their number is known beforehand; default: a new buffer. */
   allocate?: (bytes: number) => Buffer;
   signal?: AbortSignal;
 }

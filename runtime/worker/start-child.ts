@@ -5,6 +5,12 @@ import type { ChildSettings } from './child.ts';
 import { parentBinding } from './parent-death.ts';
 
 const CHILD = new URL('./child.ts', import.meta.url);
+const NODE_FLAGS = [
+  '--disable-warning=ExperimentalWarning',
+  // What comes over the network lies outside the heap, and V8 begins to mark the heap for every 16 MB of it: a fifth of
+  // what a photo by S3 costs. Collections are rare without that, and nobody minds their pause; memory peaks no higher.
+  '--no-incremental-marking',
+];
 
 export interface ChildStart {
   settings: ChildSettings;
@@ -17,7 +23,7 @@ export interface ChildStart {
 
 export function startChild({ settings, threads, user, env }: ChildStart): ChildProcess {
   const binding = parentBinding(env);
-  const command = [...binding, process.execPath, '--disable-warning=ExperimentalWarning'];
+  const command = [...binding, process.execPath, ...NODE_FLAGS];
   const parent = [String(process.pid), ...(binding.length > 0 ? ['bound'] : [])];
   return fork(CHILD, [JSON.stringify(settings), ...parent], {
     env: childEnvironment(env, threads),

@@ -7,13 +7,17 @@
 import { randomBytes } from 'node:crypto';
 import {
   createServer,
+  type IncomingHttpHeaders,
   type IncomingMessage,
+  type RequestListener,
   request as requestUpstream,
   type ServerResponse,
 } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import type { PemPair } from './certificates.ts';
 import {
   type Backend,
   type ConditionalWrites,
@@ -21,11 +25,18 @@ import {
   sendError,
   startS3rver,
 } from './corrected-s3rver.ts';
+import { isSigned } from './request-signature.ts';
 
 /** What goes wrong with requests, until it is taken back with `fault(undefined)`. */
 export type S3Fault =
-  /** Answers with an error; `code` is S3's name of it. Only the first `times` requests; default: all. */
-  | { kind: 'status'; status: number; code?: string; times?: number }
+  /** Answers with an error; `code` is S3's name of it. Only the first `times` requests (default: all) of a kind. */
+  | {
+      kind: 'status';
+      status: number;
+      code?: string;
+      times?: number;
+      of?: (request: IncomingMessage) => boolean;
+    }
   /** Answers only after a while. */
   | { kind: 'slow'; delayMs: number }
   /** Takes the request and never answers. */
@@ -38,6 +49,8 @@ export interface S3ServerOptions {
   conditionalWrites?: ConditionalWrites;
   /** Whether one request can remove many objects; default true. */
   removesMany?: boolean;
+  /** Speaks TLS with it; default: not at all. */
+  certificate?: PemPair;
 }
 
 export interface S3Server extends AsyncDisposable {
@@ -51,6 +64,8 @@ export interface S3Server extends AsyncDisposable {
   readonly credentials: { accessKeyId: string; secretAccessKey: string };
   /** The requests so far, such as `PUT /bucket/images/a.png`, without their queries. */
   readonly requests: string[];
+  /** Theirs, in the same order. */
+  readonly headers: IncomingHttpHeaders[];
   /** From now on, requests go wrong in this way; undefined: they work again. */
   fault(fault: S3Fault | undefined): void;
 }
@@ -60,6 +75,7 @@ const REGION = 'us-east-1';
 export async function startS3Server({
   conditionalWrites = 'supported',
   removesMany = true,
+  certificate,
 }: S3ServerOptions = {}): Promise<S3Server> {
   const bucket = `test-${randomBytes(6).toString('hex')}`;
   const { TEST_S3_ENDPOINT: other, AWS_ACCESS_KEY_ID = '', AWS_SECRET_ACCESS_KEY = '' } = process.env;
@@ -72,16 +88,23 @@ export async function startS3Server({
     : await startS3rver(bucket, conditionalWrites);
 
   const requests: string[] = [];
+  const headers: IncomingHttpHeaders[] = [];
   let fault: S3Fault | undefined;
-  const server = createServer(async (request, response) => {
+  const listener: RequestListener = async (request, response) => {
     requests.push(`${request.method} ${request.url?.split('?')[0]}`);
+    headers.push(request.headers);
     if (await fail(fault, request, response)) return;
+    if (!isSigned(request, credentials.secretAccessKey)) {
+      request.resume();
+      return sendError(response, 403, 'SignatureDoesNotMatch');
+    }
     if (removesMany || request.method !== 'POST') return void backend.answer(request, response);
     request.resume();
     sendError(response, 501, 'NotImplemented');
-  });
+  };
+  const server = certificate ? createSecureServer(certificate, listener) : createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const endpoint = `http${certificate ? 's' : ''}://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
   return {
     url: `s3://${bucket}/images?endpoint=${encodeURIComponent(endpoint)}&region=${REGION}`,
@@ -94,6 +117,7 @@ export async function startS3Server({
     },
     credentials,
     requests,
+    headers,
     fault: (next) => {
       fault = next && { ...next };
     },
@@ -136,6 +160,7 @@ async function fail(
 ): Promise<boolean> {
   switch (fault?.kind) {
     case 'status':
+      if (fault.of?.(request) === false) return false;
       if (fault.times !== undefined && fault.times-- <= 0) return false;
       request.resume();
       sendError(response, fault.status, fault.code ?? 'InternalError');

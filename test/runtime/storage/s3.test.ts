@@ -1,11 +1,18 @@
 /** What is particular to storage in S3: its failures, and servers that know less than AWS. */
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import path from 'node:path';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { tryStorage } from '../../../runtime/cli/doctor/try-storage.ts';
 import { Retryable, UserError } from '../../../runtime/errors.ts';
 import { isStorageVariable, openStorage } from '../../../runtime/storage/open.ts';
 import { ObjectNotFound, type StorageOptions } from '../../../runtime/storage/storage.ts';
+import { selfSignedCertificate } from '../../support/certificates.ts';
 import { type S3Fault, type S3Server, type S3ServerOptions, startS3Server } from '../../support/s3-server.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 test('keeps the content type', async () => {
   await using site = await startSite();
@@ -21,16 +28,8 @@ test('keeps the content type', async () => {
 
 test('takes its credentials from the environment of the AWS SDK', async () => {
   await using server = await startS3Server();
-  const { execFile } = await import('node:child_process');
-  const { promisify } = await import('node:util');
-  const module = new URL('../../../runtime/storage/open.ts', import.meta.url).pathname;
-  const program = `import { isStorageVariable, openStorage } from ${JSON.stringify(module)};
-    const storage = await openStorage(${JSON.stringify(server.url)});
-    await storage.write('a', Buffer.from('from a child'));`;
 
-  await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
-    env: { PATH: process.env.PATH, ...server.env },
-  });
+  await runProgram(server, "await storage.write('a', Buffer.from('from a child'));");
 
   expect(String(await (await openStorage(server.url, server)).read('a'))).toBe('from a child');
 });
@@ -113,6 +112,46 @@ test('cannot reach a server that is not there', async () => {
   await server[Symbol.asyncDispose]();
 
   await expect(storage.read('a')).rejects.toMatchObject({ failureType: 'network', consequence: 'retry' });
+});
+
+test('asks the AWS SDK where its own short way is refused, and gives that up after a few times', async () => {
+  await using site = await startSite();
+  await site.storage.write('a', Buffer.from('x'));
+  const isShort = ({ headers }: IncomingMessage) => headers['amz-sdk-invocation-id'] === undefined;
+  site.server.fault({ kind: 'status', status: 403, code: 'AccessDenied', of: isShort });
+
+  const requests = [];
+  for (let turn = 0; turn < 5; turn++) {
+    site.server.requests.length = 0;
+    expect(String(await site.storage.read('a'))).toBe('x');
+    requests.push(site.server.requests.length);
+  }
+
+  expect(requests).toEqual([2, 2, 2, 1, 1]);
+});
+
+test('signs all of a small object, and over TLS only the checksum of a large one', async () => {
+  await using folder = await temporaryFolder();
+  const certificate = await selfSignedCertificate(['127.0.0.1']);
+  await writeFile(path.join(folder.path, 'ca.pem'), certificate.cert);
+  await using server = await startS3Server({ certificate });
+
+  await runProgram(
+    server,
+    `const bytes = Buffer.alloc(1_000_000, 'abc');
+    await storage.write('small', bytes.subarray(0, 1_000));
+    await storage.write('large', bytes);
+    if (!(await storage.read('large')).equals(bytes)) throw new Error('not as it was written');`,
+    { NODE_EXTRA_CA_CERTS: path.join(folder.path, 'ca.pem') },
+  );
+
+  expect(server.requests).toHaveLength(3);
+  const [small, large] = server.headers;
+  expect(small).toMatchObject({ 'x-amz-content-sha256': expect.stringMatching(/^[0-9a-f]{64}$/) });
+  expect(large).toMatchObject({
+    'x-amz-content-sha256': 'UNSIGNED-PAYLOAD',
+    'x-amz-checksum-crc32': expect.stringMatching(/^[\w+/]{6}==$/),
+  });
 });
 
 test('stops at once when it is told to, in the middle of a wait', async () => {
@@ -199,6 +238,16 @@ test('knows unknown credentials when it meets them', async () => {
   expect(String(error)).toContain('check the AWS_* credentials');
   expect(String(error)).not.toContain('CANARY');
 });
+
+/** Runs a process that has the server's storage open, and its credentials in its environment only. */
+async function runProgram({ url, env }: S3Server, program: string, more: object = {}): Promise<void> {
+  const module = new URL('../../../runtime/storage/open.ts', import.meta.url).pathname;
+  const opening = `import { openStorage } from ${JSON.stringify(module)};
+    const storage = await openStorage(${JSON.stringify(url)});`;
+  await promisify(execFile)(process.execPath, ['--input-type=module', '-e', opening + program], {
+    env: { PATH: process.env.PATH, ...env, ...more },
+  });
+}
 
 interface Site extends AsyncDisposable {
   server: S3Server;

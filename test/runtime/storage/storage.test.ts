@@ -32,6 +32,19 @@ describe.each(KINDS)('storage in %s', (_kind, open) => {
     }
   });
 
+  test('reads into the room that it is given', async () => {
+    await using opened = await open();
+    const { storage } = opened;
+    const bytes = randomBytes(300_001);
+    await storage.write('cat', bytes);
+    const room = Buffer.alloc(400_000);
+
+    const read = await storage.read('cat', { allocate: (length) => room.subarray(0, length) });
+
+    expect(read.buffer).toBe(room.buffer);
+    expect(read.equals(bytes)).toBe(true);
+  });
+
   test('keeps keys apart however they are written', async () => {
     await using opened = await open();
     const { storage } = opened;

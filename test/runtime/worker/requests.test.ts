@@ -51,9 +51,10 @@ describe('the requests of a task', () => {
     await site.hops();
     const remove = () => removeIntermediates(site.storage, stepJob(HOPS).task);
 
-    expect(await site.requests(remove)).toHaveLength(1 + 3);
+    // The server fails at some of those that come at once; they are sent again.
+    expect(new Set(await site.requests(remove)).size).toBe(1 + 3);
     await site.hops();
-    expect(await site.requests(remove)).toHaveLength(3);
+    expect(new Set(await site.requests(remove)).size).toBe(3);
     expect(await Array.fromAsync(site.storage.list('.darkroom/tasks'))).toEqual([]);
   });
 
