@@ -111,8 +111,8 @@ interface FilterBase<Params extends z.ZodType> {
   /** A strict zod object; every key with `.describe(…)` and bounds. */
   params: Params;
   /**
-   * `light` where its work on decoded samples takes clearly less CPU than a hop, which packs, writes, reads and unpacks
-   * them: about 7.5 ms a megapixel, and 10 ms. Default `heavy`.
+   * `light` where its work on decoded samples, with usual parameters, takes at most two thirds of a hop's, which packs,
+   * writes, reads and unpacks them: about 8 ms a megapixel, and 15 ms whatever the size. Default `heavy`.
    */
   cost?: FilterCost;
   /** Whether it insists on workers of its own, whatever it costs: for what only they have. Default false. */
