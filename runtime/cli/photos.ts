@@ -27,14 +27,19 @@ export async function findPhotos(args: string[]): Promise<string[]> {
 export function resultNamer(): (photo: string, extension: string) => string {
   const given = new Set<string>();
   return (photo, extension) => {
-    const file = photo.split(/[\\/]/).at(-1) ?? photo;
-    const stem = file.slice(0, file.length - extname(file).length);
+    const { file, stem } = nameParts(photo);
     let name = `${stem}.${extension}`;
     if (given.has(name)) name = `${file}.${extension}`;
     for (let copy = 2; given.has(name); copy++) name = `${stem}-${copy}.${extension}`;
     given.add(name);
     return name;
   };
+}
+
+/** A photo's file name, whole and without its ending. */
+export function nameParts(photo: string): { file: string; stem: string } {
+  const file = photo.split(/[\\/]/).at(-1) ?? photo;
+  return { file, stem: file.slice(0, file.length - extname(file).length) };
 }
 
 /** Makes the folder that results go to, and tries it before the work is done. @throws UserError */

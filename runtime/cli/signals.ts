@@ -17,20 +17,33 @@ export function stopSignal(): AbortSignal {
   return stop.signal;
 }
 
+/** What a signal that ends this process has to clean up first. */
+const cleanUps = new Set<() => void>();
+let stopListening = () => {};
+
 /** While `work` runs, a signal that ends this process calls `cleanUp` first. */
 export async function withCleanUp(work: () => Promise<void>, cleanUp: () => void): Promise<void> {
+  if (cleanUps.size === 0) stopListening = listen();
+  cleanUps.add(cleanUp);
+  try {
+    await work();
+  } finally {
+    cleanUps.delete(cleanUp);
+    if (cleanUps.size === 0) stopListening();
+  }
+}
+
+function listen(): () => void {
   const onSignal = (signal: NodeJS.Signals) => {
-    cleanUp();
+    for (const cleanUp of cleanUps) cleanUp();
     dieOf(signal);
   };
   // Whoever listens already decides when the process ends.
   const signals = ENDING.filter((signal) => process.listenerCount(signal) === 0);
   for (const signal of signals) process.on(signal, onSignal);
-  try {
-    await work();
-  } finally {
+  return () => {
     for (const signal of signals) process.off(signal, onSignal);
-  }
+  };
 }
 
 /** Ends as if nobody had listened: shells tell from that that it was interrupted. */

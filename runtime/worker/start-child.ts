@@ -1,5 +1,5 @@
 /** Starts the process that runs filters: what it may know, and how it ends with its parent. */
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, type ForkOptions, fork } from 'node:child_process';
 import { isStorageVariable } from '../storage/open.ts';
 import type { ChildSettings } from './child.ts';
 import { parentBinding } from './parent-death.ts';
@@ -22,18 +22,30 @@ export interface ChildStart {
 }
 
 export function startChild({ settings, threads, user, env }: ChildStart): ChildProcess {
+  return forkBound(CHILD, settings, childEnvironment(env, threads), {
+    ...user,
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+}
+
+/** Starts a module that reads its settings, and whose child it is, from its arguments: `child.ts` shows how. */
+export function forkBound(
+  entry: URL,
+  settings: object,
+  env: NodeJS.ProcessEnv,
+  options: Pick<ForkOptions, 'uid' | 'gid' | 'stdio'>,
+): ChildProcess {
   const binding = parentBinding(env);
   const command = [...binding, process.execPath, ...NODE_FLAGS];
   const parent = [String(process.pid), ...(binding.length > 0 ? ['bound'] : [])];
-  return fork(CHILD, [JSON.stringify(settings), ...parent], {
-    env: childEnvironment(env, threads),
-    ...user,
+  return fork(entry, [JSON.stringify(settings), ...parent], {
+    env,
     serialization: 'advanced',
     execPath: command[0],
     execArgv: command.slice(1),
     // A group of its own: what a filter starts ends with the child, and Ctrl-C in a terminal is the parent's alone.
     detached: true,
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    ...options,
   });
 }
 
@@ -51,7 +63,7 @@ export function killChild(child: ChildProcess): void {
 const CHILD_VARIABLES =
   /^(PATH|HOME|TMPDIR|TEMP|TMP|TZ|LANG|LC_.*|SYSTEMROOT|NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|SSL_CERT_.*|LD_PRELOAD|LD_LIBRARY_PATH|MALLOC_.*|GLIBC_TUNABLES|FONTCONFIG_.*|DARKROOM_FAILPOINT)$/;
 
-function childEnvironment(env: NodeJS.ProcessEnv, threads: number): NodeJS.ProcessEnv {
+export function childEnvironment(env: NodeJS.ProcessEnv, threads: number): NodeJS.ProcessEnv {
   const kept = Object.fromEntries(
     Object.entries(env).filter(([name]) => CHILD_VARIABLES.test(name) || isStorageVariable(name)),
   );

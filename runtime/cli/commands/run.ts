@@ -1,26 +1,27 @@
 /** `darkroom run`: the same filters in this process, without a broker. Same task, same bytes. */
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { readConfig } from '../../config.ts';
-import { asError, Rejection, UserError } from '../../errors.ts';
-import type { Context } from '../../filter.ts';
-import { decode } from '../../image/decode.ts';
-import { packIntermediate, unpackIntermediate } from '../../image/intermediate.ts';
-import type { ImageLimits } from '../../image/limits.ts';
-import { type Plan, planTask, type ResultFile, renderStep } from '../../image/pipeline.ts';
+import { asError, UserError } from '../../errors.ts';
+import { planTask } from '../../image/pipeline.ts';
 import { humanDuration, humanSize } from '../../units.ts';
 import { EXIT } from '../exit-codes.ts';
-import { conventional } from '../option-values.ts';
-import { findPhotos, outputFolder, resultNamer } from '../photos.ts';
+import { conventional, positiveWhole } from '../option-values.ts';
+import { findPhotos, outputFolder } from '../photos.ts';
 import { ProgressBar } from '../progress-bar.ts';
 import { replaceFile } from '../replace-file.ts';
+import { defaultJobs } from '../run/job-count.ts';
+import type { RenderedPhoto } from '../run/render-photo.ts';
+import { renderPhotos } from '../run/render-photos.ts';
+import { orderedNamer } from '../run/result-order.ts';
 import { checkExtension, encodingOf, type StepOptions, stepsOf, withStepOptions } from '../step-options.ts';
 import { escapeControls, print, printJson, printTable } from '../terminal.ts';
 
 interface RunOptions extends StepOptions {
   output?: string;
   json?: boolean;
+  jobs?: number;
 }
 
 /** What became of one photo. */
@@ -47,6 +48,11 @@ export function runCommand(): Command {
       '-o, --output <file|folder>',
       'where the result goes; a folder for several photos (default: ./darkroom-results)',
     )
+    .option(
+      '--jobs <number>',
+      'photos at a time (default: as many as there are processors, and as fit into memory)',
+      positiveWhole,
+    )
     .action(run);
   return conventional(
     command,
@@ -61,18 +67,28 @@ async function run(args: string[], options: RunOptions): Promise<void> {
   const photos = await findPhotos(args);
   const file = await singleOutput(options.output, photos);
   if (file !== undefined) checkExtension(file, options);
-  const plan = await planTask({ steps, output: encodingOf(options, file) }, config.functionsDir);
+  const task = { steps, output: encodingOf(options, file) };
+  const plan = await planTask(task, config.functionsDir);
   const folder = file === undefined ? resolve(options.output ?? 'darkroom-results') : dirname(resolve(file));
   await outputFolder(folder);
   const bar = new ProgressBar(photos.length, photos.length === 1 ? 'photo' : 'photos');
   const outcomes: PhotoResult[] = [];
-  const nameResult = resultNamer();
-  const place = (photo: string, { extension }: ResultFile) =>
-    file ?? join(folder, nameResult(photo, extension));
-  for (const photo of photos) {
-    bar.update(outcomes.length, basename(photo));
-    outcomes.push(await runOne(photo, plan, config.limits, (result) => place(photo, result)));
-  }
+  let done = 0;
+  const nameResult = orderedNamer(photos);
+  await renderPhotos(photos, {
+    task,
+    plan,
+    functionsDir: config.functionsDir,
+    limits: config.limits,
+    jobs: options.jobs ?? defaultJobs(config.limits),
+    onStart: (photo) => bar.update(done, basename(photo)),
+    onEnd: async (index, rendered) => {
+      const name = await nameResult(index, rendered.file?.extension);
+      const output = name === undefined ? undefined : (file ?? join(folder, name));
+      outcomes[index] = await keepResult(photos[index]!, rendered, output);
+      done++;
+    },
+  });
   bar.stop();
   report(outcomes, options.json === true);
 }
@@ -92,62 +108,32 @@ async function singleOutput(output: string | undefined, photos: string[]): Promi
   return output;
 }
 
-async function runOne(
+async function keepResult(
   photo: string,
-  plan: Plan,
-  limits: ImageLimits,
-  place: (result: ResultFile) => string,
+  { bytesBefore, ms, file, error }: RenderedPhoto,
+  output: string | undefined,
 ): Promise<PhotoResult> {
   const start = performance.now();
-  const bytes = await readFile(photo);
-  const done = () => ({ photo, bytes_before: bytes.length, ms: Math.round(performance.now() - start) });
+  const facts = () => ({
+    photo,
+    bytes_before: bytesBefore,
+    ms: Math.round(ms + performance.now() - start),
+  });
+  if (file === undefined || output === undefined)
+    return { ...facts(), error: error ?? 'There is no result.' };
   try {
-    const result = await renderAll(bytes, plan, limits);
-    const output = place(result);
-    await replaceFile(output, result.bytes);
-    const { format, width, height, json } = result;
-    return {
-      ...done(),
-      output,
-      format,
-      ...(width !== undefined && { width, height }),
-      bytes_after: result.bytes.length,
-      ...(json !== undefined && { result: json }),
-    };
+    await replaceFile(output, file.bytes);
   } catch (thrown) {
-    return { ...done(), error: asError(thrown).message };
+    return { ...facts(), error: asError(thrown).message };
   }
-}
-
-/** All steps of a plan, with the same lossless form between them as the queue's workers use. */
-async function renderAll(bytes: Buffer, plan: Plan, limits: ImageLimits): Promise<ResultFile> {
-  if (bytes.length > limits.inputBytes)
-    throw new Rejection(`The file has ${bytes.length} bytes; expected at most ${limits.inputBytes}.`, {
-      failureType: 'limit-exceeded',
-    });
-  let image = await decode(bytes, limits);
-  for (let step = 0; ; step++) {
-    const rendered = await renderStep(plan, step, image, localContext(step, limits), limits);
-    if (rendered.kind === 'file') return rendered.file;
-    image = await unpackIntermediate(await packIntermediate(rendered.pixels, rendered.source), limits);
-  }
-}
-
-/** A step's second input is a file on this machine. */
-function localContext(step: number, limits: ImageLimits): Context {
+  const { format, width, height, json } = file;
   return {
-    taskId: 'local',
-    step,
-    signal: new AbortController().signal,
-    load: async (input) => {
-      const bytes = await readFile(input).catch((error: unknown) => {
-        throw new Rejection(`${input}: cannot be read: ${asError(error).message}`, {
-          failureType: 'input-not-found',
-          cause: error,
-        });
-      });
-      return await decode(bytes, limits);
-    },
+    ...facts(),
+    output,
+    format,
+    ...(width !== undefined && { width, height }),
+    bytes_after: file.bytes.length,
+    ...(json !== undefined && { result: json }),
   };
 }
 

@@ -147,6 +147,27 @@ describe.runIf(process.platform === 'linux')('Ctrl-C in a terminal', () => {
     expectCursor(terminal);
   });
 
+  it.each(['sleep:ms=300', 'hang'])(
+    'ends darkroom run with all its processes while they %s',
+    { timeout: 60_000 },
+    async (step) => {
+      await using at = await startDotInstallation();
+      const photos = await manyPhotos(at);
+      const results = join(at.home, 'results');
+      await using terminal = open(at, ['run', photos, '--jobs', '3', '--step', step, '-o', results]);
+      await terminal.shows(step === 'hang' ? /0\/20 photos/ : /[5-9]\/20 photos/, 30_000);
+      await until(async () => (await descendantPids(terminal.pid)).length >= 3, 'its processes', 10_000);
+      const pids = await descendantPids(terminal.pid);
+
+      terminal.type(CTRL_C);
+
+      expect(await terminal.exited).toBe(INTERRUPTED);
+      await untilGone(pids, GONE_MS);
+      for (const file of await readdir(results)) await sharp(join(results, file)).stats();
+      expectCursor(terminal);
+    },
+  );
+
   it('ends darkroom run in a computation that hears nothing', async () => {
     await using at = await startDotInstallation();
     await using terminal = open(at, [
@@ -242,6 +263,15 @@ describe('a reader that goes away', () => {
     expect(await text(program.stderr)).toBe('');
   });
 });
+
+/** Twenty that are large enough to be given to processes at once. */
+async function manyPhotos(at: Installation): Promise<string> {
+  const photos = join(at.home, 'photos');
+  await mkdir(photos);
+  const large = Buffer.concat([await at.read('dot.png'), Buffer.alloc(1_500_000)]);
+  for (let photo = 0; photo < 20; photo++) await writeFile(join(photos, `${photo}.png`), large);
+  return photos;
+}
 
 async function upArgs(at: Installation): Promise<string[]> {
   return ['up', '--values', await upValues(at.home, 'sleep'), '--speed', '20'];
