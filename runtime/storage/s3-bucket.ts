@@ -13,7 +13,14 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { Retryable } from '../errors.ts';
-import { ATTEMPTS, IDLE_TIMEOUT_MS, isAbsent, readAnswer, readBody, s3Client } from './s3-connection.ts';
+import {
+  ATTEMPTS,
+  IDLE_TIMEOUT_MS,
+  isNothingThere,
+  readAnswer,
+  readBody,
+  s3Client,
+} from './s3-connection.ts';
 import { type DirectRequest, DirectWay } from './s3-direct.ts';
 import { isRefusedRequest, s3ErrorCode, s3StatusOf, undefinedIfNotFound } from './s3-errors.ts';
 import { formatS3Url, type S3Location } from './s3-url.ts';
@@ -49,7 +56,7 @@ export class S3Bucket {
     const found = await this.#go<{ bytes: Buffer | undefined }>(
       { method: 'GET', key, signal: options.signal },
       async (answer) => {
-        if (await isAbsent(answer)) return { bytes: undefined };
+        if (await isNothingThere(answer)) return { bytes: undefined };
         const bytes = answer.statusCode === 200 ? await readAnswer(answer, name, options) : undefined;
         return bytes && { bytes };
       },

@@ -77,7 +77,7 @@ export async function readAnswer(
 }
 
 /** Whether S3 says that there is no such object; a missing bucket is another matter. */
-export async function isAbsent(answer: IncomingMessage): Promise<boolean> {
+export async function isNothingThere(answer: IncomingMessage): Promise<boolean> {
   if (answer.statusCode !== 404) return false;
   let text = '';
   try {
