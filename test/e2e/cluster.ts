@@ -70,7 +70,7 @@ export class Cluster implements AsyncDisposable {
     await this.installation.open(SETTINGS.timeoutS * 1_000);
     const { names } = this.installation;
     await this.installation.watch(names.events, ['task.#'], ({ routingKey, body }) =>
-      this.events.push(eventMessageOf(routingKey, body)),
+      this.#note(eventMessageOf(routingKey, body)),
     );
   }
 
@@ -141,6 +141,12 @@ export class Cluster implements AsyncDisposable {
     await this.installation[Symbol.asyncDispose]();
     this.#stopForwarding();
     await kubectl('delete', 'namespace', this.namespace, '--wait=false');
+  }
+
+  /** A forwarded port that breaks loses acks, so an event may come twice; a repeat of a step has another time. */
+  #note(event: TaskEventMessage): void {
+    const isCopy = this.events.some(({ id, time }) => id === event.id && time === event.time);
+    if (!isCopy) this.events.push(event);
   }
 
   /** The chart's demo broker on its own, so that it outlives the release. */
