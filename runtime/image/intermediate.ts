@@ -2,20 +2,21 @@
  * The lossless form in which an image travels between two steps: its samples as they are, behind a header that
  * also carries what the input's file said of itself.
  *
- * Raw samples were chosen by measurement (test/bench/intermediates.ts; Node 24, 2 busy cores, one image thread,
- * local disk, best of 3; a photo of 12 megapixels, 8-bit RGB):
+ * Raw samples were chosen by measurement (test/bench/intermediates.ts; Node 24, 2 cores, one image thread; a photo of 12
+ * megapixels, 8-bit RGB). Processor time of a whole hop (pack, write, read, unpack), and time on a way of 100 MB/s with 5
+ * and 40 ms:
  *
- * | form              | write ms | read ms |   MB |
- * |-------------------|---------:|--------:|-----:|
- * | raw               |       53 |      38 | 36.0 |
- * | uncompressed TIFF |       84 |      62 | 36.0 |
- * | raw + zstd 1      |      202 |     138 | 22.5 |
- * | raw + zstd 3      |      607 |     218 | 20.0 |
- * | PNG level 1       |      369 |     170 | 24.9 |
- * | lossless WebP 0   |     6624 |     419 |  8.8 |
+ * | form              |   MB | CPU ms by file | by S3 | on the way at 5 ms | at 40 ms |
+ * |-------------------|-----:|---------------:|------:|-------------------:|---------:|
+ * | raw               | 36.0 |             77 |    79 |                730 |      800 |
+ * | uncompressed TIFF | 36.0 |             80 |   124 |                730 |      800 |
+ * | raw + zstd -3     | 25.8 |            299 |   283 |                526 |      596 |
+ * | raw + zstd 1      | 22.5 |            289 |   331 |                460 |      530 |
+ * | raw + zstd 3      | 20.0 |            340 |   399 |                410 |      480 |
+ * | PNG level 1       | 24.9 |            317 |   398 |                508 |      578 |
  *
- * The checksum adds 5 ms to each, at 7 GB/s. The fastest compression would pay only to a storage slower than
- * 110 MB/s, and with CPU that filters need.
+ * The best compression saves as much on the way as it costs in processor time, and that is what other slots want
+ * meanwhile. The checksum takes 5 ms of each side, at 7 GB/s.
  */
 import { crc32 } from 'node:zlib';
 import { Rejection } from '../errors.ts';
@@ -51,6 +52,13 @@ export class DamagedIntermediate extends Rejection {
 
 /** Packs pixels for the next step, and frees them where a filter made them. */
 export async function packIntermediate(pixels: Pixels, source: Source): Promise<Buffer> {
+  const packed = Buffer.concat(intermediatePieces(pixels, source));
+  freeSamples(pixels);
+  return packed;
+}
+
+/** The same without a copy: the samples stay where they are. */
+export function intermediatePieces(pixels: Pixels, source: Source): [start: Buffer, samples: Buffer] {
   const { data, width, height, channels } = pixels;
   const header: Header = { width, height, channels, bits: data instanceof Uint16Array ? 16 : 8, source };
   const json = Buffer.from(JSON.stringify(header));
@@ -58,10 +66,9 @@ export async function packIntermediate(pixels: Pixels, source: Source): Promise<
   MAGIC.copy(start);
   start.writeUInt32LE(json.length, LENGTH_AT);
   json.copy(start, HEADER_AT);
-  const packed = Buffer.concat([start, Buffer.from(data.buffer, data.byteOffset, data.byteLength)]);
-  packed.writeUInt32LE(crc32(packed.subarray(LENGTH_AT)), CHECKSUM_AT);
-  freeSamples(pixels);
-  return packed;
+  const samples = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  start.writeUInt32LE(crc32(samples, crc32(start.subarray(LENGTH_AT))), CHECKSUM_AT);
+  return [start, samples];
 }
 
 /**

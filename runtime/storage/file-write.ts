@@ -14,7 +14,7 @@ import {
   writeNew,
 } from './folder.ts';
 import { TEMPORARY_FOLDER } from './keys.ts';
-import type { WriteOptions } from './storage.ts';
+import type { Bytes, WriteOptions } from './storage.ts';
 
 const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
 const TEMPORARY = TEMPORARY_FOLDER.split('/');
@@ -28,8 +28,8 @@ const WRITE_ATTEMPTS = 5;
 export function writeObject(
   openFolder: OpenFolder,
   key: string,
-  bytes: Uint8Array,
-  { ifAbsent = false, selfChecking = false, signal }: WriteOptions,
+  bytes: Bytes,
+  { ifAbsent = false, mayTear = false, signal }: WriteOptions,
 ): Promise<boolean> {
   return retryVanished(async () => {
     const { parent, name } = splitKey(key);
@@ -40,13 +40,13 @@ export function writeObject(
     const source = temporary.at(uuid());
     try {
       using file = await writeNew(source, bytes, signal);
-      if (!selfChecking) await file.sync();
+      if (!mayTear) await file.sync();
       await folder.verify();
       const stored = !ifAbsent || renameUnlessTaken(source, folder.at(name));
       if (!ifAbsent) renameSync(source, folder.at(name));
       await folder.verify();
       if (!stored) return await syncThere(folder, name);
-      await Promise.all([folder.sync(), selfChecking ? file.sync() : undefined]);
+      await Promise.all([folder.sync(), mayTear ? file.sync() : undefined]);
       return true;
     } catch (error) {
       await unlink(source).catch(() => {});

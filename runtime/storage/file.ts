@@ -14,6 +14,7 @@ import { StagedFile, writeObject } from './file-write.ts';
 import { CHUNK_BYTES, isAbsent, type OpenFolder, refuseLink, splitKey, systemErrorCode } from './folder.ts';
 import { assertFileKey } from './keys.ts';
 import {
+  type Bytes,
   type ListedObject,
   ObjectNotFound,
   type ObjectStat,
@@ -55,7 +56,7 @@ export class FileStorage implements Storage {
     return bytes;
   }
 
-  async write(key: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<boolean> {
+  async write(key: string, bytes: Bytes, options: WriteOptions = {}): Promise<boolean> {
     assertFileKey(key);
     const work = () => writeObject(this.#openFolder, key, bytes, options);
     return await this.#perform(`write "${key}"`, work, options.signal);

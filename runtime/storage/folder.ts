@@ -17,6 +17,7 @@ import { access, mkdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { Rejection } from '../errors.ts';
+import { type Bytes, piecesOf } from './storage.ts';
 
 // Windows knows neither flag.
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_DIRECTORY = 0, O_NOFOLLOW = 0 } = constants;
@@ -186,14 +187,16 @@ export interface NewFile extends Disposable {
   sync(): Promise<void>;
 }
 
-export async function writeNew(target: string, bytes: Uint8Array, signal?: AbortSignal): Promise<NewFile> {
+export async function writeNew(target: string, bytes: Bytes, signal?: AbortSignal): Promise<NewFile> {
   const descriptor = openSync(target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
   try {
-    let written = 0;
-    while (written < bytes.length) {
-      signal?.throwIfAborted();
-      const length = Math.min(CHUNK_BYTES, bytes.length - written);
-      written += (await writeChunk(descriptor, bytes, written, length)).bytesWritten;
+    for (const piece of piecesOf(bytes)) {
+      let written = 0;
+      while (written < piece.length) {
+        signal?.throwIfAborted();
+        const length = Math.min(CHUNK_BYTES, piece.length - written);
+        written += (await writeChunk(descriptor, piece, written, length)).bytesWritten;
+      }
     }
   } catch (error) {
     closeSync(descriptor);

@@ -24,13 +24,23 @@ import {
 import { type DirectRequest, DirectWay } from './s3-direct.ts';
 import { isRefusedRequest, s3ErrorCode, s3StatusOf, undefinedIfNotFound } from './s3-errors.ts';
 import { formatS3Url, type S3Location } from './s3-url.ts';
-import type { ListedObject, ObjectStat, ReadOptions, StageOptions, StorageOptions } from './storage.ts';
+import {
+  type Bytes,
+  type ListedObject,
+  type ObjectStat,
+  piecesOf,
+  type ReadOptions,
+  type StorageOptions,
+  type WriteOptions,
+} from './storage.ts';
 
 /** Two conditional writes at one moment: S3 answers 409 and asks for another try. */
 const CONFLICT_ATTEMPTS = 4;
 /** How many objects one request may remove. */
 const MAX_BATCH = 1000;
 const PARALLEL_REMOVALS = 16;
+
+type PutOptions = Pick<WriteOptions, 'contentType' | 'hasChecksum' | 'signal'>;
 
 /** Keys are full here: with the prefix. */
 export class S3Bucket {
@@ -104,12 +114,12 @@ export class S3Bucket {
     return stat;
   }
 
-  async put(key: string, bytes: Uint8Array, options: StageOptions): Promise<void> {
+  async put(key: string, bytes: Bytes, options: PutOptions): Promise<void> {
     await this.#put(key, bytes, options);
   }
 
   /** Stores under the condition that nothing is there; undefined when the server does not know conditions. */
-  async putNew(key: string, bytes: Uint8Array, options: StageOptions = {}): Promise<boolean | undefined> {
+  async putNew(key: string, bytes: Bytes, options: PutOptions = {}): Promise<boolean | undefined> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#put(key, bytes, options, '*');
@@ -125,22 +135,23 @@ export class S3Bucket {
   /** @returns false when the condition does not hold */
   async #put(
     key: string,
-    body: Uint8Array,
-    { contentType, signal }: StageOptions,
+    bytes: Bytes,
+    { contentType, hasChecksum, signal }: PutOptions,
     condition?: '*',
   ): Promise<boolean> {
+    const body = piecesOf(bytes);
     const headers = {
       ...(contentType !== undefined && { 'content-type': contentType }),
       ...(condition !== undefined && { 'if-none-match': condition }),
     };
     const { stored } = await this.#go<{ stored: boolean }>(
-      { method: 'PUT', key, headers, body, signal },
+      { method: 'PUT', key, headers, body, hasChecksum, signal },
       ({ statusCode }) => {
         const isThere = condition !== undefined && statusCode === 412;
         return statusCode === 200 || isThere ? { stored: !isThere } : undefined;
       },
       async () => {
-        const object = { Bucket: this.#name, Key: key, Body: body, ContentType: contentType };
+        const object = { Bucket: this.#name, Key: key, Body: joined(body), ContentType: contentType };
         const command = new PutObjectCommand({ ...object, IfNoneMatch: condition });
         await this.#client.send(command, { abortSignal: signal });
         return { stored: true };
@@ -207,4 +218,8 @@ export class S3Bucket {
   ): Promise<T> {
     return this.#direct === undefined ? await longWay() : await this.#direct.go(request, read, longWay);
   }
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
 }

@@ -6,6 +6,7 @@ import { S3Bucket } from './s3-bucket.ts';
 import { s3Failure } from './s3-errors.ts';
 import { formatS3Url, parseS3Url, type S3Location } from './s3-url.ts';
 import {
+  type Bytes,
   type ListedObject,
   ObjectNotFound,
   type ObjectStat,
@@ -54,7 +55,7 @@ class S3Storage implements Storage {
     return bytes;
   }
 
-  async write(key: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<boolean> {
+  async write(key: string, bytes: Bytes, options: WriteOptions = {}): Promise<boolean> {
     const full = this.#fullKey(key);
     const work = async () => {
       if (options.ifAbsent) return await this.#putIfAbsent(full, bytes, options);
@@ -143,7 +144,7 @@ class S3Storage implements Storage {
     }
   }
 
-  async #putIfAbsent(key: string, bytes: Uint8Array, options: WriteOptions): Promise<boolean> {
+  async #putIfAbsent(key: string, bytes: Bytes, options: WriteOptions): Promise<boolean> {
     // Some servers ignore the condition: until this one was seen to honour it, look before the leap.
     const trusts = this.#keepsFirst;
     if (!trusts && (await this.#bucket.head(key))) return false;
@@ -154,7 +155,7 @@ class S3Storage implements Storage {
     return true;
   }
 
-  async #putNew(key: string, bytes: Uint8Array, options?: WriteOptions): Promise<boolean | undefined> {
+  async #putNew(key: string, bytes: Bytes, options?: WriteOptions): Promise<boolean | undefined> {
     const stored = await this.#bucket.putNew(key, bytes, options);
     if (stored !== undefined || !this.#knowsConditions) return stored;
     this.#knowsConditions = false;

@@ -12,6 +12,9 @@ export interface ReadOptions {
   signal?: AbortSignal;
 }
 
+/** In one piece or several. */
+export type Bytes = Uint8Array | readonly Uint8Array[];
+
 export interface WriteOptions {
   /** MIME type, kept where the storage can (S3). */
   contentType?: string;
@@ -21,10 +24,14 @@ export interface WriteOptions {
    */
   ifAbsent?: boolean;
   /**
-   * The bytes tell by themselves whether they are whole: a power cut before the call resolves may leave a part of them.
-   * Spares files one wait for the disk. Default false: all or nothing.
+   * They carry a checksum of their own, and whoever reads them looks at it: S3 is sent no other. Default false.
    */
-  selfChecking?: boolean;
+  hasChecksum?: boolean;
+  /**
+   * A power cut before the call resolves may leave a part of them, whose reader can tell. Spares files one wait for the
+   * disk. Default false: all or nothing.
+   */
+  mayTear?: boolean;
   signal?: AbortSignal;
 }
 
@@ -64,7 +71,7 @@ export interface Storage {
    * Stores all the bytes or nothing; when it resolves they survive a crash of the machine.
    * @returns false only with `ifAbsent`, when something is already there; `read` gives that.
    */
-  write(key: string, bytes: Uint8Array, options?: WriteOptions): Promise<boolean>;
+  write(key: string, bytes: Bytes, options?: WriteOptions): Promise<boolean>;
   /** Begins a write whose bytes are seen under their key once it is committed; see {@link StagedWrite}. */
   stage(key: string, bytes: Uint8Array, options?: StageOptions): StagedWrite;
   /** Size and time of the object; undefined when there is none. */
@@ -108,6 +115,10 @@ export class ObjectNotFound extends Retryable {
   constructor(key: string, url: string, options?: ErrorOptions) {
     super(`Nothing is stored under "${key}" in ${url}.`, { ...options, failureType: 'input-not-found' });
   }
+}
+
+export function piecesOf(bytes: Bytes): readonly Uint8Array[] {
+  return bytes instanceof Uint8Array ? [bytes] : bytes;
 }
 
 /** @param size for people, such as `30000000 bytes` */

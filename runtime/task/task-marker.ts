@@ -119,7 +119,7 @@ export async function readMarker(
 export async function writeMarker(storage: Storage, marker: TaskMarker): Promise<TaskMarker> {
   const bytes = encodeMarker(marker);
   const key = markerKey(marker.task_id, marker.generation);
-  const options = { contentType: 'application/json', selfChecking: true };
+  const options = { contentType: 'application/json', mayTear: true };
   if (await storage.write(key, bytes, { ...options, ifAbsent: true })) return marker;
   const standing = await readMarker(storage, marker.task_id, marker.generation);
   // An answer of the storage that was lost on its way: what is there was written by this very call.

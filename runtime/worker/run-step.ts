@@ -3,8 +3,9 @@ import { asError, Rejection, TaskFailure } from '../errors.ts';
 import type { Context, Image, Pixels, Source } from '../filter.ts';
 import { CarriedImage } from '../image/carried-image.ts';
 import { decode } from '../image/decode.ts';
-import { DamagedIntermediate, packIntermediate, unpackIntermediate } from '../image/intermediate.ts';
+import { DamagedIntermediate, intermediatePieces, unpackIntermediate } from '../image/intermediate.ts';
 import { type Plan, planTask, renderStep } from '../image/pipeline.ts';
+import { freeSamples } from '../image/sample-memory.ts';
 import { capText } from '../redact.ts';
 import { ObjectNotFound } from '../storage/storage.ts';
 import { defaultOutputKey, intermediateKey, readMarker, type TaskMarker } from '../task/task-marker.ts';
@@ -199,14 +200,16 @@ async function storeIntermediate(
   signal: AbortSignal,
 ) {
   const start = performance.now();
-  const bytes = await packIntermediate(pixels, source);
+  const pieces = intermediatePieces(pixels, source);
+  const bytesOut = pieces.reduce((sum, { length }) => sum + length, 0);
   const packed = performance.now();
   failpoint('storing');
-  await storage.write(intermediateKey(job.task, job.step), bytes, { signal });
+  await storage.write(intermediateKey(job.task, job.step), pieces, { hasChecksum: true, signal });
   failpoint('stored');
+  freeSamples(pixels);
   timings.encode += packed - start;
   timings.store = performance.now() - packed;
-  return { kind: 'stepped' as const, repeated: false, timings, bytesIn: 0, bytesOut: bytes.length };
+  return { kind: 'stepped' as const, repeated: false, timings, bytesIn: 0, bytesOut };
 }
 
 function contextOf({ task, step }: Job, resources: StepResources, signal: AbortSignal): Context {

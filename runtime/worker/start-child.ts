@@ -5,12 +5,6 @@ import type { ChildSettings } from './child.ts';
 import { parentBinding } from './parent-death.ts';
 
 const CHILD = new URL('./child.ts', import.meta.url);
-const NODE_FLAGS = [
-  '--disable-warning=ExperimentalWarning',
-  // What comes over the network lies outside the heap, and V8 begins to mark the heap for every 16 MB of it: a fifth of
-  // what a photo by S3 costs. Collections are rare without that, and nobody minds their pause; memory peaks no higher.
-  '--no-incremental-marking',
-];
 
 export interface ChildStart {
   settings: ChildSettings;
@@ -36,7 +30,7 @@ export function forkBound(
   options: Pick<ForkOptions, 'uid' | 'gid' | 'stdio'>,
 ): ChildProcess {
   const binding = parentBinding(env);
-  const command = [...binding, process.execPath, ...NODE_FLAGS];
+  const command = [...binding, process.execPath, '--disable-warning=ExperimentalWarning'];
   const parent = [String(process.pid), ...(binding.length > 0 ? ['bound'] : [])];
   return fork(entry, [JSON.stringify(settings), ...parent], {
     env,

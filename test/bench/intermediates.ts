@@ -1,114 +1,133 @@
-/** Measures the lossless forms in which an image could travel between two steps: time to write and read, and size. */
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+/** Measures the lossless forms in which an image could travel between two steps, by way of each kind of storage. */
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
 import sharp from 'sharp';
 import { printTable } from '../../runtime/cli/terminal.ts';
 import type { Pixels } from '../../runtime/filter.ts';
-import { packIntermediate, unpackIntermediate } from '../../runtime/image/intermediate.ts';
+import { intermediatePieces, unpackIntermediate } from '../../runtime/image/intermediate.ts';
 import { DEFAULT_LIMITS } from '../../runtime/image/limits.ts';
+import { openStorage } from '../../runtime/storage/open.ts';
+import { type Bytes, piecesOf, type Storage } from '../../runtime/storage/storage.ts';
 import { largePhoto } from '../support/large-photo.ts';
 import { pipelineOver, sourceOf } from '../support/pictures.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { startSlowS3 } from './peers/slow-s3.ts';
+import { median } from './row.ts';
 
-const RUNS = 3;
+const RUNS = 5;
 const MEGABYTE = 1_000_000;
+/** 100 MB/s. */
+const BYTES_PER_MS = 100_000;
 
 /** A form: samples to bytes and back to samples. */
 interface Form {
   name: string;
-  write(pixels: Pixels): Promise<Buffer>;
-  read(bytes: Buffer): Promise<unknown>;
+  pack(pixels: Pixels): Promise<Bytes>;
+  unpack(bytes: Buffer): Promise<unknown>;
+}
+
+interface Place {
+  name: string;
+  storage: Storage;
+  /** Makes the place what its name says. */
+  prepare(): Promise<void>;
 }
 
 export interface IntermediateFigures {
-  form: string;
   megapixels: number;
-  writeMs: number;
-  readMs: number;
+  form: string;
+  place: string;
   megabytes: number;
+  /** Of packing, writing, reading and unpacking, milliseconds of this process. */
+  cpuMs: number;
+  /** Of the same, as the clock shows it. */
+  hopMs: number;
 }
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
+const pack = async (pixels: Pixels) => intermediatePieces(pixels, sourceOf(pixels));
+const unpack = async (bytes: Buffer) => (await unpackIntermediate(bytes, DEFAULT_LIMITS)).pixels();
 const samplesOf = (bytes: Buffer) => sharp(bytes).raw().toBuffer();
 
 const FORMS: Form[] = [
-  {
-    name: 'raw (chosen)',
-    write: (pixels) => packIntermediate(pixels, sourceOf(pixels)),
-    read: async (bytes) => (await unpackIntermediate(bytes, DEFAULT_LIMITS)).pixels(),
-  },
+  { name: 'raw (chosen)', pack, unpack },
   ...[-3, 1, 3].map((level) => ({
     name: `raw + zstd ${level}`,
-    write: async (pixels: Pixels) =>
-      compress(await packIntermediate(pixels, sourceOf(pixels)), {
+    pack: async (pixels: Pixels) =>
+      compress(Buffer.concat(await pack(pixels)), {
         params: { [constants.ZSTD_c_compressionLevel]: level },
       }),
-    read: async (bytes: Buffer) =>
-      (await unpackIntermediate(await decompress(bytes), DEFAULT_LIMITS)).pixels(),
+    unpack: async (bytes: Buffer) => unpack(await decompress(bytes)),
   })),
   {
     name: 'PNG level 1',
-    write: (pixels) => pipelineOver(pixels).png({ compressionLevel: 1 }).toBuffer(),
-    read: samplesOf,
+    pack: (pixels) => pipelineOver(pixels).png({ compressionLevel: 1 }).toBuffer(),
+    unpack: samplesOf,
   },
   {
     name: 'uncompressed TIFF',
-    write: (pixels) => pipelineOver(pixels).tiff({ compression: 'none' }).toBuffer(),
-    read: samplesOf,
-  },
-  {
-    name: 'lossless WebP, effort 0',
-    write: (pixels) => pipelineOver(pixels).webp({ lossless: true, effort: 0 }).toBuffer(),
-    read: samplesOf,
+    pack: (pixels) => pipelineOver(pixels).tiff({ compression: 'none' }).toBuffer(),
+    unpack: samplesOf,
   },
 ];
 
-/** Prints the table of every form at every size and returns its figures. One image thread; the best of three runs. */
+/** Prints the table of every form at every size and place, and returns its figures. One image thread; medians. */
 export async function benchIntermediates(
   sizes: readonly [number, number][] = [
     [4000, 3000],
     [1500, 1000],
-    [640, 480],
   ],
 ): Promise<IntermediateFigures[]> {
   sharp.concurrency(1);
+  await using folder = await temporaryFolder();
+  await using s3 = await startSlowS3();
+  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = s3.env;
+  const bucket = await openStorage(s3.url, { credentials: { accessKeyId, secretAccessKey } });
+  const slow = (ms: number): Place => ({
+    name: `S3 at ${ms} ms`,
+    storage: bucket,
+    prepare: () => s3.delay(ms, BYTES_PER_MS),
+  });
+  const file = await openStorage(path.join(folder.path, 'files'));
+  const places = [{ name: 'file', storage: file, prepare: async () => {} }, slow(5), slow(40)];
   const figures: IntermediateFigures[] = [];
   for (const [width, height] of sizes) {
     const photo = await photoOf(width, height);
-    for (const form of FORMS) figures.push(await measure(form, photo));
+    for (const place of places) for (const form of FORMS) figures.push(await measure(form, place, photo));
   }
   printTable(
-    ['megapixels', 'form', 'write ms', 'read ms', 'MB'],
-    figures.map(({ megapixels, form, writeMs, readMs, megabytes }) => [
+    ['megapixels', 'form', 'by', 'MB', 'CPU ms', 'ms'],
+    figures.map(({ megapixels, form, place, megabytes, cpuMs, hopMs }) => [
       megapixels.toFixed(1),
       form,
-      writeMs.toFixed(1),
-      readMs.toFixed(1),
-      megabytes.toFixed(2),
+      place,
+      megabytes.toFixed(1),
+      cpuMs.toFixed(0),
+      hopMs.toFixed(0),
     ]),
   );
   return figures;
 }
 
-async function measure(form: Form, pixels: Pixels): Promise<IntermediateFigures> {
-  const file = path.join(tmpdir(), `darkroom-intermediate-${process.pid}`);
-  let [writeMs, readMs, bytes] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 0];
+async function measure(form: Form, { name, storage, prepare }: Place, pixels: Pixels) {
+  await prepare();
+  const [cpuMs, hopMs]: [number[], number[]] = [[], []];
+  let bytes = 0;
   for (let run = 0; run < RUNS; run++) {
-    const start = performance.now();
-    const packed = await form.write(pixels);
-    await writeFile(file, packed);
-    const written = performance.now();
-    await form.read(await readFile(file));
-    writeMs = Math.min(writeMs, written - start);
-    readMs = Math.min(readMs, performance.now() - written);
-    bytes = packed.length;
+    const [usage, start] = [process.cpuUsage(), performance.now()];
+    const packed = await form.pack(pixels);
+    await storage.write('image', packed, { hasChecksum: true });
+    await form.unpack(await storage.read('image'));
+    hopMs.push(performance.now() - start);
+    const { user, system } = process.cpuUsage(usage);
+    cpuMs.push((user + system) / 1_000);
+    bytes = piecesOf(packed).reduce((sum, { length }) => sum + length, 0);
   }
-  await rm(file);
   const megapixels = (pixels.width * pixels.height) / 1e6;
-  return { form: form.name, megapixels, writeMs, readMs, megabytes: bytes / MEGABYTE };
+  const medians = { cpuMs: median(cpuMs), hopMs: median(hopMs) };
+  return { form: form.name, place: name, megapixels, megabytes: bytes / MEGABYTE, ...medians };
 }
 
 async function photoOf(width: number, height: number): Promise<Pixels> {

@@ -23,8 +23,8 @@ const WALK_ROOMS_MAX = 8;
 const WALK_FILES_MAX = 20;
 /** Lower these as the tree comes closer to its goals; never raise one without a reason in the commit. */
 const HELD: Record<string, number> = {
-  'lines of the runtime without its doors': 11_800,
-  'files that one task enters': 44,
+  'lines of the runtime without its doors': 11_900,
+  'files that one task enters': 45,
   'longest file in tests': 400,
 };
 

@@ -1,7 +1,7 @@
 /**
  * s3rver, an S3 server from the npm registry, with its faults corrected in front of it: it does not know conditional
- * writes, lists keys out of order, escapes them twice and fails on the second page of a list, and compares signatures
- * of bucket requests with another path than the SDK signs (so they are not compared; the access key must be known).
+ * writes, fails at several deletions at once, lists keys out of order, escapes them twice and fails on the second page of
+ * a list, and compares signatures of bucket requests with another path than the SDK signs (so `s3-server.ts` compares them).
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { RequestListener, ServerResponse } from 'node:http';
@@ -33,6 +33,7 @@ export async function startS3rver(bucket: string, conditionalWrites: Conditional
     configureBuckets: [{ name: bucket }],
   });
   await s3rver.configureBuckets();
+  deleteInTurn(s3rver);
   const put = conditionally(s3rver, s3rver.callback(), conditionalWrites);
   return {
     answer: (request, response) => {
@@ -45,6 +46,17 @@ export async function startS3rver(bucket: string, conditionalWrites: Conditional
       return put(request, response);
     },
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
+  };
+}
+
+/** At once, s3rver stumbles over folders that one deletion has removed and another looks into. */
+function deleteInTurn({ store }: S3rver): void {
+  const deleteObject = store.deleteObject.bind(store);
+  let last: Promise<unknown> = Promise.resolve();
+  store.deleteObject = (bucket, key) => {
+    const mine = last.then(() => deleteObject(bucket, key));
+    last = mine.catch(() => {});
+    return mine;
   };
 }
 

@@ -37,8 +37,8 @@ export type S3Fault =
       times?: number;
       of?: (request: IncomingMessage) => boolean;
     }
-  /** Answers only after a while. */
-  | { kind: 'slow'; delayMs: number }
+  /** Answers only after a while, and lets no more bytes through; default: as fast as it can. */
+  | { kind: 'slow'; delayMs: number; bytesPerMs?: number }
   /** Takes the request and never answers. */
   | { kind: 'silent' }
   /** Breaks the connection off: before the answer or, with `afterBytes`, inside its body. */
@@ -166,7 +166,11 @@ async function fail(
       sendError(response, fault.status, fault.code ?? 'InternalError');
       return true;
     case 'slow':
-      await sleep(fault.delayMs);
+      if (fault.bytesPerMs !== undefined) paceBody(response, fault.bytesPerMs);
+      await sleep(
+        fault.delayMs +
+          Number(request.headers['content-length'] ?? 0) / (fault.bytesPerMs ?? Number.POSITIVE_INFINITY),
+      );
       return false;
     case 'silent':
       request.resume();
@@ -190,4 +194,25 @@ function cutBodyAfter(response: ServerResponse, bytes: number): void {
     setImmediate(() => response.socket?.destroy());
     return true;
   }) as typeof response.write;
+}
+
+function paceBody(response: ServerResponse, bytesPerMs: number): void {
+  const write = response.write.bind(response) as (chunk: Buffer) => boolean;
+  const end = response.end.bind(response) as () => ServerResponse;
+  let dueMs = 0;
+  let last: Promise<unknown> = Promise.resolve();
+  const later = (work: () => unknown) => {
+    const mineMs = dueMs;
+    last = last.then(() => sleep(Math.max(0, mineMs - performance.now()))).then(work);
+  };
+  response.write = ((chunk: Buffer) => {
+    dueMs = Math.max(dueMs, performance.now()) + chunk.length / bytesPerMs;
+    later(() => write(chunk));
+    return true;
+  }) as typeof response.write;
+  response.end = ((chunk?: Buffer) => {
+    if (chunk !== undefined) response.write(chunk);
+    later(end);
+    return response;
+  }) as typeof response.end;
 }

@@ -12,6 +12,7 @@ declare module '@20minutes/s3rver' {
     });
     readonly store: {
       existsObject(bucket: string, key: string): Promise<boolean>;
+      deleteObject(bucket: string, key: string): Promise<void>;
       listObjects(
         bucket: string,
         options: { prefix?: string },

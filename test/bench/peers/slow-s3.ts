@@ -17,8 +17,8 @@ export interface SlowS3 extends AsyncDisposable {
   /** Credentials for the environment of a worker. */
   env: S3Server['env'];
   put(key: string, bytes: Uint8Array): Promise<void>;
-  /** From now on; 0 is at once. */
-  delay(ms: number): Promise<void>;
+  /** From now on; 0 is at once. @param bytesPerMs default: as fast as it can */
+  delay(ms: number, bytesPerMs?: number): Promise<void>;
   /** Since the last call. */
   requests(): Promise<RequestCounts>;
 }
@@ -32,7 +32,7 @@ export async function startSlowS3(cpu?: number): Promise<SlowS3> {
     url,
     env,
     put: async (key, bytes) => void (await storage.write(key, bytes)),
-    delay: async (ms) => void (await server.ask(`delay ${ms}`)),
+    delay: async (ms, bytesPerMs) => void (await server.ask(`delay ${ms} ${bytesPerMs ?? ''}`)),
     requests: async () => (await server.ask('requests')) as RequestCounts,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
@@ -44,8 +44,9 @@ async function serve(): Promise<void> {
   console.log(JSON.stringify({ url, env, credentials }));
   await answerLines(async (line) => {
     if (line === 'requests') return countsOf(server.requests.splice(0));
-    const delayMs = Number(line.split(' ')[1]);
-    server.fault(delayMs === 0 ? undefined : { kind: 'slow', delayMs });
+    const [, delayMs, bytesPerMs] = line.split(' ').map(Number);
+    const pace = bytesPerMs ? { bytesPerMs } : {};
+    server.fault(delayMs === 0 ? undefined : { kind: 'slow', delayMs: delayMs!, ...pace });
     return {};
   });
 }

@@ -1,6 +1,6 @@
 /** A storage in memory whose every call waits for its turn, and may fail then. */
 import { Retryable } from '../../../runtime/errors.ts';
-import { ObjectNotFound, type Storage } from '../../../runtime/storage/storage.ts';
+import { ObjectNotFound, piecesOf, type Storage } from '../../../runtime/storage/storage.ts';
 import type { Choices, Life, Turns } from './virtual-time.ts';
 
 export type Objects = Map<string, Buffer>;
@@ -25,7 +25,7 @@ export function storageOf(objects: Objects, turns: Turns, life: Life, choices: C
     write: (key, bytes, { ifAbsent = false } = {}) =>
       call(() => {
         if (ifAbsent && objects.has(key)) return false;
-        objects.set(key, Buffer.from(bytes));
+        objects.set(key, Buffer.concat(piecesOf(bytes)));
         return true;
       }),
     stage: (key, bytes) => {

@@ -17,6 +17,7 @@ const REPLACED: Record<string, Record<string, string>> = {
     '../image/decode.ts': IMAGES,
     '../image/intermediate.ts': IMAGES,
     '../image/pipeline.ts': IMAGES,
+    '../image/sample-memory.ts': IMAGES,
   },
   '/runtime/worker/finish-task.ts': { '../image/pipeline.ts': IMAGES },
 };

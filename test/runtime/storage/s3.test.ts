@@ -130,6 +130,18 @@ test('asks the AWS SDK where its own short way is refused, and gives that up aft
   expect(requests).toEqual([2, 2, 2, 1, 1]);
 });
 
+test('sends no checksum for what carries its own', async () => {
+  await using site = await startSite();
+  const bytes = randomBytes(100_000);
+  await site.storage.write('a', bytes);
+  await site.storage.write('b', bytes, { hasChecksum: true });
+  await site.storage.write('c', bytes.subarray(0, 100), { hasChecksum: true });
+
+  const sent = site.server.headers.map((headers) => headers['x-amz-content-sha256']);
+  const hash = expect.stringMatching(/^[0-9a-f]{64}$/);
+  expect(sent).toEqual([hash, 'UNSIGNED-PAYLOAD', hash]);
+});
+
 test('signs all of a small object, and over TLS only the checksum of a large one', async () => {
   await using folder = await temporaryFolder();
   const certificate = await selfSignedCertificate(['127.0.0.1']);

@@ -32,6 +32,18 @@ describe.each(KINDS)('storage in %s', (_kind, open) => {
     }
   });
 
+  test('stores several pieces as one object', async () => {
+    await using opened = await open();
+    const { storage } = opened;
+    const pieces = [randomBytes(100), Buffer.alloc(0), randomBytes(5_000_000), randomBytes(3)];
+
+    await storage.write('cat', pieces, { hasChecksum: true });
+    await storage.write('dog', pieces, { ifAbsent: true, mayTear: true });
+
+    for (const key of ['cat', 'dog'])
+      expect((await storage.read(key)).equals(Buffer.concat(pieces)), key).toBe(true);
+  });
+
   test('reads into the room that it is given', async () => {
     await using opened = await open();
     const { storage } = opened;
