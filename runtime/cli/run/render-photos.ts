@@ -14,7 +14,7 @@ const WORTH_MS = 1_000;
 /** So large photos take longer than that, whatever is done to them. */
 const WORTH_BYTES = 24_000_000;
 
-export interface RenderOptions extends Rendering {
+export interface PhotoOptions extends Rendering {
   plan: Plan;
   /** Photos at a time, at the most. */
   jobs: number;
@@ -24,7 +24,7 @@ export interface RenderOptions extends Rendering {
   onEnd: (index: number, rendered: RenderedPhoto) => Promise<void>;
 }
 
-export async function renderPhotos(photos: string[], options: RenderOptions): Promise<void> {
+export async function renderPhotos(photos: string[], options: PhotoOptions): Promise<void> {
   const queue = new PhotoQueue(photos);
   if (options.jobs === 1 || (await totalBytes(photos)) < WORTH_BYTES) await renderHere(queue, options);
   const processes = Array.from({ length: Math.min(options.jobs, queue.left) });
@@ -52,7 +52,7 @@ class PhotoQueue {
 }
 
 /** One photo after the other, until the rest is worth processes. */
-async function renderHere(queue: PhotoQueue, options: RenderOptions): Promise<void> {
+async function renderHere(queue: PhotoQueue, options: PhotoOptions): Promise<void> {
   const { jobs, plan, limits, onStart, onEnd } = options;
   const start = performance.now();
   for (let done = 1; queue.left > 0; done++) {
@@ -65,7 +65,7 @@ async function renderHere(queue: PhotoQueue, options: RenderOptions): Promise<vo
 }
 
 /** One process, and another one in its place when a photo has ended it. */
-async function renderInProcesses(queue: PhotoQueue, options: RenderOptions): Promise<void> {
+async function renderInProcesses(queue: PhotoQueue, options: PhotoOptions): Promise<void> {
   const { onStart, onEnd } = options;
   while (queue.left > 0) {
     const child = new PhotoProcess(options);
